@@ -1,0 +1,47 @@
+import type { FileConfig } from './schema.ts'
+
+/** A table by its full name. */
+export interface TableName {
+  readonly project: string
+  readonly dataset: string
+  readonly table: string
+}
+
+type FileRoute = FileConfig['routes'][string]
+
+/** The path of one kind of event: topic, schema, table and format. */
+export interface Route extends Omit<FileRoute, 'table' | 'framing' | 'schema'> {
+  readonly name: string
+  readonly table: TableName
+  readonly framing: 'lines' | 'delimited'
+  /** Absolute path of the schema's file, with `#package.Message` for a `.proto` file. */
+  readonly schema?: string
+}
+
+type FileAgent = FileConfig['agent']
+
+export type LogConfig = FileConfig['agent']['logs'][number]
+
+/** Durations in milliseconds, sizes in bytes, paths absolute. */
+export interface AgentConfig extends FileAgent {
+  readonly id: string
+  readonly lock_file: string
+}
+
+export type KafkaConfig = NonNullable<FileConfig['kafka']>
+export type ConsumerConfig = FileConfig['consumer']
+export type Endpoints = FileConfig['endpoints']
+
+/** What `millrace.yaml` and the environment say, checked and complete: durations in milliseconds, sizes in bytes. */
+export interface Config extends Omit<FileConfig, 'routes' | 'agent'> {
+  /** Absolute path of the file it was read from. */
+  readonly file: string
+  /** By name, in the order of the file. */
+  readonly routes: Readonly<Record<string, Route>>
+  readonly agent: AgentConfig
+}
+
+/** `project.dataset.table`, as it stands between backquotes in SQL. */
+export function tableId({ project, dataset, table }: TableName): string {
+  return `${project}.${dataset}.${table}`
+}

@@ -1,0 +1,13 @@
+export {
+  type AgentConfig,
+  type Config,
+  type ConsumerConfig,
+  type Endpoints,
+  type KafkaConfig,
+  type LogConfig,
+  type Route,
+  type TableName,
+  tableId,
+} from './config.ts'
+export { jsonSchema } from './json-schema.ts'
+export { loadConfig, parseConfig } from './load.ts'

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { LineCounter, parseDocument } from 'yaml'
+import { messageOf, UserError } from '../errors.ts'
+import type { AgentConfig, Config, Route, TableName } from './config.ts'
+import { checkMeaning } from './meaning.ts'
+import { overridesOf } from './environment.ts'
+import { configError, type Origin, problemsOf } from './problems.ts'
+import { type FileConfig, fileSchema } from './schema.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads, checks and completes a configuration.
+ * @throws UserError that lists every problem with file, line, key, value and fix
+ */
+export function loadConfig(file: string, environment: Environment = process.env): Config {
+  const path = resolve(file)
+  return parseConfig(read(path), path, environment)
+}
+
+/** The same for a text that is already here; `file` says where its relative paths begin. */
+export function parseConfig(text: string, file: string, environment: Environment = {}): Config {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [broken] = document.errors
+  if (broken) {
+    throw new UserError(
+      `${file}:${broken.linePos?.[0].line ?? 1}: ${broken.message.split('\n')[0]}`,
+      'correct the YAML',
+    )
+  }
+  const overrides = overridesOf(fileSchema, environment)
+  const raw = document.toJS() as unknown
+  const values = (raw !== null && typeof raw === 'object' ? raw : {}) as Record<string, unknown>
+  for (const { path, value } of overrides) put(values, path, value)
+  const overridden = new Map(overrides.map(({ path, variable }) => [path.join('.'), variable]))
+  return check(values, { file, document, lines, overridden })
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UserError(
+      `cannot read the configuration ${path}: ${messageOf(error)}`,
+      'name the file with --config FILE',
+    )
+  }
+}
+
+function put(values: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key = '', ...rest] = path
+  if (rest.length === 0) {
+    values[key] = value
+    return
+  }
+  const inner = values[key]
+  const object = inner !== null && typeof inner === 'object' ? (inner as Record<string, unknown>) : {}
+  values[key] = object
+  put(object, rest, value)
+}
+
+function check(values: unknown, origin: Origin): Config {
+  const parsed = fileSchema.safeParse(values)
+  if (!parsed.success) throw configError(problemsOf(parsed.error, fileSchema), origin)
+  const problems = checkMeaning(parsed.data)
+  if (problems.length > 0) throw configError(problems, origin)
+  return complete(parsed.data, origin.file)
+}
+
+function complete(parsed: FileConfig, file: string): Config {
+  const folder = dirname(file)
+  const routes = Object.entries(parsed.routes).map(([name, route]) => [
+    name,
+    completeRoute(name, route, parsed, folder),
+  ])
+  return {
+    ...parsed,
+    file,
+    routes: Object.fromEntries(routes) as Record<string, Route>,
+    agent: completeAgent(parsed, folder),
+  }
+}
+
+function completeRoute(name: string, route: FileConfig['routes'][string], parsed: FileConfig, folder: string): Route {
+  const { table, framing, schema, ...rest } = route
+  return {
+    ...rest,
+    name,
+    table: tableName(table, parsed),
+    framing: framing ?? (route.format === 'protobuf' ? 'delimited' : 'lines'),
+    ...(schema === undefined ? {} : { schema: absolute(schema, folder) }),
+  }
+}
+
+function tableName(text: string, { project, dataset }: FileConfig): TableName {
+  const parts = text.split('.')
+  const table = parts.pop() ?? ''
+  const ownDataset = parts.pop() ?? dataset
+  return { project: parts.length > 0 ? parts.join('.') : project, dataset: ownDataset, table }
+}
+
+function completeAgent({ agent }: FileConfig, folder: string): AgentConfig {
+  const id = agent.id ?? (hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-') || 'agent')
+  return {
+    ...agent,
+    id,
+    lock_file: agent.lock_file ? absolute(agent.lock_file, folder) : join(tmpdir(), `millrace-${id}.lock`),
+    logs: agent.logs.map((log) => ({ ...log, path: absolute(log.path, folder) })),
+  }
+}
+
+function absolute(path: string, folder: string): string {
+  return isAbsolute(path) ? path : resolve(folder, path)
+}

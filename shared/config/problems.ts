@@ -1,0 +1,123 @@
+import { isMap, isNode, isPair, type LineCounter, type Document } from 'yaml'
+import type { z } from 'zod'
+import { UserError } from '../errors.ts'
+
+/** One thing that is wrong with a configuration. */
+export interface Problem {
+  /** Where it stands, as in `routes.visits.table`. */
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  readonly fix: string
+}
+
+/** The text a configuration came from, to say on which line a key stands. */
+export interface Origin {
+  readonly file: string
+  readonly document: Document
+  readonly lines: LineCounter
+  /** Environment variables that replaced a value, by path. */
+  readonly overridden: ReadonlyMap<string, string>
+}
+
+/** zod's issues as problems, unknown keys one by one. */
+export function problemsOf(error: z.ZodError, form: z.ZodType): Problem[] {
+  return error.issues.flatMap((issue): Problem[] => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...issue.path, key], form))
+    const fix = issue.message.startsWith('expected')
+      ? `write ${issue.message.slice('expected '.length)}`
+      : 'correct the value'
+    return [{ path: issue.path, message: issue.message, fix }]
+  })
+}
+
+function unknownKey(path: PropertyKey[], form: z.ZodType): Problem {
+  const known = keysAt(form, path.slice(0, -1))
+  const near = known.find((key) => distance(key, String(path.at(-1))) <= 2)
+  return {
+    path,
+    message: 'unknown key',
+    fix: near ? `did you mean ${near}?` : known.length > 0 ? `remove it; known here: ${known.join(', ')}` : 'remove it',
+  }
+}
+
+/** One error that lists every problem with file, line, key, value and fix. */
+export function configError(problems: readonly Problem[], origin: Origin): UserError {
+  return new UserError(problems.map((problem) => describe(problem, origin)).join('\n'))
+}
+
+function describe({ path, message, fix }: Problem, origin: Origin): string {
+  const key = path.map(String).join('.')
+  const variable = origin.overridden.get(key)
+  const place = variable ? `environment variable ${variable}` : `${origin.file}:${lineOf(path, origin)}`
+  const value = origin.document.getIn(path as unknown[])
+  const shown = variable || value === undefined || isNode(value) ? '' : ` (${JSON.stringify(value)})`
+  return `${place}: ${key || 'the file'}${shown}: ${message}; fix: ${fix}`
+}
+
+/** The line of the deepest part of the path that is in the file. */
+function lineOf(path: readonly PropertyKey[], { document, lines }: Origin): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const offset = offsetOf(document, path.slice(0, depth))
+    if (offset !== undefined) return lines.linePos(offset).line
+  }
+  return 1
+}
+
+function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1) as unknown[], true)
+  if (isMap(parent)) {
+    const pair = parent.items.find((item) => isPair(item) && String(item.key) === String(path.at(-1)))
+    const key = pair?.key
+    return isNode(key) ? key.range?.[0] : undefined
+  }
+  const node = document.getIn(path as unknown[], true)
+  return isNode(node) ? node.range?.[0] : undefined
+}
+
+/** The keys that an object at this place of the form may have. */
+export function keysAt(form: z.ZodType, path: readonly PropertyKey[]): string[] {
+  const place = path.reduce<z.ZodType | undefined>((at, key) => at && childOf(at, key), form)
+  return place ? Object.keys(shapeOf(place)) : []
+}
+
+function childOf(form: z.ZodType, key: PropertyKey): z.ZodType | undefined {
+  const { def } = unwrap(form)
+  if (def.type === 'record') return def.valueType
+  if (def.type === 'array') return def.element
+  return shapeOf(form)[String(key)]
+}
+
+export function shapeOf(form: z.ZodType): Record<string, z.ZodType> {
+  const { def } = unwrap(form)
+  if (def.type === 'union') return Object.assign({}, ...(def.options ?? []).map(shapeOf)) as Record<string, z.ZodType>
+  return def.type === 'object' ? (def.shape ?? {}) : {}
+}
+
+interface Def {
+  type: string
+  innerType?: z.ZodType
+  valueType?: z.ZodType
+  element?: z.ZodType
+  options?: z.ZodType[]
+  shape?: Record<string, z.ZodType>
+}
+
+/** Below optional, default and prefault. */
+export function unwrap(form: z.ZodType): { def: Def } {
+  const def = form.def as unknown as Def
+  return def.innerType ? unwrap(def.innerType) : { def }
+}
+
+/** Levenshtein's distance, for "did you mean". */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

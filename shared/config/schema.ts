@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import { duration, size } from './units.ts'
+
+/** BigQuery allows 1,024 letters, digits and underscores in a dataset's name, and more in a table's; this is what every tool accepts. */
+const DATASET = /^[A-Za-z0-9_]{1,1024}$/
+const TABLE = /^(?:(?:[a-z][a-z0-9.:-]{4,60}\.)?[A-Za-z0-9_]{1,1024}\.)?[A-Za-z0-9_-]{1,1024}$/
+const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
+const NAME = /^[a-z][a-z0-9-]{0,40}$/
+const ROUTE = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
+/** BigQuery's limit of clustering columns. */
+const CLUSTER_COLUMNS_MAX = 4
+
+const name = z
+  .string()
+  .regex(NAME, { error: 'expected lower-case letters, digits and dashes, a letter first, at most 41' })
+const port = z.int().min(0).max(65_535)
+
+/** A secret is never in the file: this says where it is. */
+const secret = z
+  .strictObject({
+    env: z.string().min(1).optional().describe('name of the environment variable that holds it'),
+    file: z.string().min(1).optional().describe('path of the file that holds it'),
+  })
+  .refine((where) => (where.env === undefined) !== (where.file === undefined), { error: 'give either env or file' })
+
+const sasl = z.strictObject({
+  mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer']),
+  username: z.string().optional(),
+  password: secret.optional().describe('where the password is (for oauthbearer: the token)'),
+})
+
+const tls = z.strictObject({
+  ca_file: z.string().optional().describe('certificate authority in PEM; absent: the public ones'),
+  cert_file: z.string().optional().describe('client certificate in PEM'),
+  key_file: z.string().optional().describe("client certificate's key in PEM"),
+})
+
+const kafka = z.strictObject({
+  brokers: z.array(z.string().regex(/^[^\s:]+:[0-9]{1,5}$/, { error: 'expected host:port' })).min(1),
+  auth: z.enum(['none', 'google', 'sasl', 'mtls']).default('none'),
+  sasl: sasl.optional(),
+  tls: z.union([z.boolean(), tls]).default(false).describe('true, or where the certificates are'),
+})
+
+const consumer = z.strictObject({
+  mode: z.enum(['worker', 'drain']).default('worker'),
+  schedule: z.string().default('* * * * *').describe('cron expression of the drain'),
+  flush_bytes: size().prefault('1MiB').describe('an append is sent when its rows reach this size'),
+  flush_after: duration().prefault('200ms').describe('... or when its first row is this old'),
+  in_flight: z.int().min(1).max(32).default(4).describe('appends under way for one partition'),
+  queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
+  fetch_bytes: size().prefault('1MiB').describe('fetched from one partition at once'),
+  session_timeout: duration().prefault('30s').describe("Kafka's session time-out of a member"),
+  budget: duration().prefault('50s').describe('how long one drain may work'),
+  stop_within: duration().prefault('8s').describe('after SIGTERM; Cloud Run kills after 10 s'),
+  port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),
+})
+
+const partition = z.strictObject({
+  field: z.string().optional().describe('a DATE, DATETIME or TIMESTAMP column; absent: the time of ingestion'),
+  by: z.enum(['none', 'day', 'hour', 'month']).default('day'),
+})
+
+const conversion = z.strictObject({
+  type: z.enum(['string', 'int', 'float', 'timestamp', 'bool']).default('string'),
+  format: z.string().optional().describe('strftime form of a timestamp, such as %d/%b/%Y:%H:%M:%S %z'),
+  zone: z.string().optional().describe('zone of timestamps that name none, such as +01:00; default UTC'),
+  null: z.string().optional().describe('the text that stands for NULL, such as -'),
+})
+
+const route = z.strictObject({
+  topic: z
+    .string()
+    .regex(TOPIC, { error: 'expected a topic name of letters, digits, dot, dash and underscore' })
+    .optional(),
+  prefix: z.string().min(1).optional().describe('foreign objects of the bucket below this prefix'),
+  schema: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('FILE.proto#package.Message, or FILE.json as bq show --schema prints it'),
+  format: z.enum(['json', 'protobuf', 'text', 'raw']).default('json'),
+  framing: z.enum(['lines', 'delimited']).optional().describe('default: delimited for protobuf, else lines'),
+  preset: z.enum(['combined', 'common', 'logfmt']).optional(),
+  pattern: z.string().min(1).optional().describe('regular expression with named groups'),
+  convert: z.record(z.string(), conversion).default({}).describe('how a named group becomes a value'),
+  table: z.string().regex(TABLE, { error: 'expected table, dataset.table or project.dataset.table' }),
+  partition: partition.default({ by: 'none' }),
+  cluster: z.array(z.string()).max(CLUSTER_COLUMNS_MAX).default([]),
+  labels: z.record(z.string(), z.string()).default({}),
+  expire_after: duration()
+    .optional()
+    .describe('partitions (or, without partitions, the table) are deleted after this time'),
+  unknown: z.enum(['keep', 'drop', 'reject']).default('keep').describe('fields that the schema does not have'),
+  metadata: z.string().default('millrace').describe('name of the metadata column'),
+  from: z.enum(['start', 'end']).default('start').describe('where a consumer without a commit begins'),
+  push: z.boolean().default(false).describe('accept events over HTTP by kafka-push'),
+  stop_after: z
+    .int()
+    .min(1)
+    .default(10_000)
+    .describe('dead letters in a row without one row between them that stop the route'),
+})
+
+const log = z.strictObject({
+  path: z.string().min(1).describe('a path or a glob'),
+  route: z.string().min(1),
+  complete: z
+    .boolean()
+    .default(false)
+    .describe('the newest file will not grow for ever: finish it too, after finish_after'),
+})
+
+const agent = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: 'expected letters, digits, dot, dash and underscore' })
+    .optional()
+    .describe('default: the host name'),
+  logs: z.array(log).default([]),
+  from: z.enum(['start', 'end']).default('start').describe('where an agent without positions begins'),
+  poll_interval: duration().prefault('1s').describe('the safety net below the notifications of the file system'),
+  linger: duration().prefault('20ms').describe('how long a batch waits for more events'),
+  batch_bytes: size().prefault('1MiB').describe('records of one partition in one transaction, before compression'),
+  compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
+  max_event_bytes: size().prefault('1MiB').describe('a longer event becomes a dead letter'),
+  transaction_timeout: duration().prefault('15s'),
+  finish_after: duration()
+    .prefault('60s')
+    .describe('a file that is not the newest and unchanged for this long is finished'),
+  handover_after: duration()
+    .prefault('1h')
+    .describe('finished for this long and not carried by Kafka: the chunk carries it'),
+  after_upload: z.enum(['keep', 'delete']).default('keep'),
+  stop_within: duration().prefault('8s'),
+  lock_file: z.string().optional().describe('default: millrace-<id>.lock in the folder for temporary files'),
+  port: port.optional().describe('status, metrics and health on 127.0.0.1; absent: none'),
+})
+
+const endpoints = z.strictObject({
+  bigquery: z.url().optional().describe('http://host:port of a BigQuery REST server'),
+  bigquery_storage: z
+    .string()
+    .regex(/^[^\s:/]+:[0-9]{1,5}$/, { error: 'expected host:port' })
+    .optional()
+    .describe('host:port of a Storage Write server, without TLS'),
+  storage: z.url().optional().describe('http://host:port of a Cloud Storage server'),
+})
+
+const local = z.strictObject({
+  ports: z
+    .strictObject({
+      kafka: port.default(0),
+      bigquery: port.default(0),
+      bigquery_storage: port.default(0),
+      storage: port.default(0),
+      faults: port.default(0),
+      functions: port.default(0),
+      page: port.default(0),
+    })
+    .prefault({})
+    .describe('0: any free port'),
+})
+
+/** The form of `millrace.yaml`. Unknown keys are errors. */
+export const fileSchema = z.strictObject({
+  name: name.default('millrace').describe('prefix of everything that is created'),
+  project: z.string().min(1),
+  region: z.string().min(1).default('US').describe('location of the dataset and the bucket'),
+  dataset: z.string().regex(DATASET, { error: 'expected letters, digits and underscores' }),
+  bucket: z.string().min(3).optional(),
+  kafka: kafka.optional().describe('absent: logs travel by chunks only'),
+  consumer: consumer.prefault({}),
+  routes: z.record(
+    z.string().regex(ROUTE, { error: 'expected letters, digits, dash and underscore, a letter first' }),
+    route,
+  ),
+  agent: agent.prefault({}),
+  endpoints: endpoints.default({}).describe('other servers than the real ones: the embedded cloud'),
+  local: local.prefault({}),
+})
+
+export type FileConfig = z.output<typeof fileSchema>

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+
+const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const BYTES_PER: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+/** A duration such as `250ms`, `60s`, `10m`, `1h` or `7d`, parsed to milliseconds. */
+export function duration(): z.ZodType<number, string> {
+  return quantity(MS_PER, 'a duration such as 250ms, 60s, 10m, 1h or 7d')
+}
+
+/** A size such as `512B`, `64KiB`, `1MiB` or `1GiB`, parsed to bytes. */
+export function size(): z.ZodType<number, string> {
+  return quantity(BYTES_PER, 'a size such as 512B, 64KiB, 1MiB or 1GiB')
+}
+
+function quantity(unitOf: Readonly<Record<string, number>>, expected: string): z.ZodType<number, string> {
+  const form = new RegExp(`^([0-9]{1,12}(?:\\.[0-9]{1,6})?)\\s*(${Object.keys(unitOf).join('|')})$`)
+  return z
+    .string({ error: `expected ${expected}` })
+    .regex(form, { error: `expected ${expected}` })
+    .transform((text) => {
+      const [, amount = '', unit = ''] = form.exec(text) ?? []
+      return Math.round(Number(amount) * (unitOf[unit] ?? Number.NaN))
+    })
+}
