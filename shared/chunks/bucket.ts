@@ -1,0 +1,130 @@
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ApiError, type File, type FileMetadata, Storage, type StorageOptions } from '@google-cloud/storage'
+import type { Config } from '../config/index.ts'
+import { UserError } from '../errors.ts'
+import { userAgent } from '../telemetry/index.ts'
+
+/** An object as one reading of its metadata shows it. */
+export interface ObjectView {
+  readonly name: string
+  readonly generation: string
+  readonly metageneration: string
+  /** Stored bytes. */
+  readonly size: number
+  readonly contentEncoding: string | undefined
+  readonly createdMs: number
+  readonly metadata: Readonly<Record<string, string | undefined>>
+}
+
+export type UploadAnswer = { readonly kind: 'uploaded' | 'exists'; readonly object: ObjectView }
+
+/** `changed`: somebody was faster (412), or the object is gone: read it again. Anything else is thrown, its effect unknown. */
+export type PatchAnswer = { readonly kind: 'patched'; readonly object: ObjectView } | { readonly kind: 'changed' }
+
+/** The bucket, as agent and functions use it. Every method may throw; then its effect is unknown, and the object is to be read again. */
+export interface Bucket {
+  readonly name: string
+  /** Undefined when there is no such object (of that generation). */
+  stat(name: string, generation?: string): Promise<ObjectView | undefined>
+  /** Writes a new object, resumable, CRC32C checked; an object of that name is left as it is. */
+  upload(name: string, content: Readable, metadata: Record<string, string>): Promise<UploadAnswer>
+  /** Sets (or with null removes) metadata keys, only if the object is still the one that was read. */
+  patch(object: ObjectView, metadata: Record<string, string | null>): Promise<PatchAnswer>
+  /** The stored bytes of one generation, CRC32C checked at the end. */
+  read(object: ObjectView): Readable
+  /** In the order of names. `from` is included, `to` is not. */
+  list(prefix: string, window?: { from?: string; to?: string }): AsyncIterable<ObjectView>
+}
+
+/** An upload goes in pieces of this many bytes (a multiple of 256 KiB): this much is held in memory to be sent again. */
+const UPLOAD_PIECE_BYTES = 8 * 1024 * 1024
+const LIST_PAGE_OBJECTS = 1000
+
+/** @throws UserError when the configuration names no bucket */
+export function openBucket(config: Config, entry: string): Bucket {
+  if (!config.bucket) throw new UserError(`${config.file}: bucket is missing`, 'name the bucket that holds the chunks')
+  const bucket = new Storage(storageOptions(config, entry)).bucket(config.bucket)
+  return {
+    name: config.bucket,
+    stat: (name, generation) => stat(bucket.file(name, generation === undefined ? {} : { generation })),
+    upload: (name, content, metadata) => upload(bucket.file(name), content, metadata),
+    patch: (object, metadata) => patch(bucket.file(object.name), object, metadata),
+    read: ({ name, generation }) => bucket.file(name, { generation }).createReadStream({ decompress: false }),
+    async *list(prefix, { from, to } = {}) {
+      const query = {
+        prefix,
+        maxResults: LIST_PAGE_OBJECTS,
+        ...(from ? { startOffset: from } : {}),
+        ...(to ? { endOffset: to } : {}),
+      }
+      for await (const file of bucket.getFilesStream(query)) yield viewOf((file as File).metadata)
+    },
+  }
+}
+
+function storageOptions({ project, endpoints }: Config, entry: string): StorageOptions {
+  const options: StorageOptions = { projectId: project, userAgent: userAgent(entry) }
+  return endpoints.storage ? { ...options, apiEndpoint: endpoints.storage, useAuthWithCustomEndpoint: false } : options
+}
+
+async function stat(file: File): Promise<ObjectView | undefined> {
+  try {
+    const [metadata] = await file.getMetadata()
+    return viewOf(metadata)
+  } catch (error) {
+    if (codeOf(error) === 404) return undefined
+    throw error
+  }
+}
+
+async function upload(file: File, content: Readable, metadata: Record<string, string>): Promise<UploadAnswer> {
+  const target = file.createWriteStream({
+    resumable: true,
+    chunkSize: UPLOAD_PIECE_BYTES,
+    validation: 'crc32c',
+    contentType: 'application/zstd',
+    metadata: { metadata },
+    preconditionOpts: { ifGenerationMatch: 0 },
+  })
+  try {
+    await pipeline(content, target)
+    return { kind: 'uploaded', object: viewOf(file.metadata) }
+  } catch (error) {
+    const existing = codeOf(error) === 412 ? await stat(file) : undefined
+    if (existing) return { kind: 'exists', object: existing }
+    throw error
+  }
+}
+
+async function patch(file: File, object: ObjectView, metadata: Record<string, string | null>): Promise<PatchAnswer> {
+  try {
+    const preconditions = { ifGenerationMatch: object.generation, ifMetagenerationMatch: object.metageneration }
+    const [after] = await file.setMetadata({ metadata }, preconditions)
+    return { kind: 'patched', object: viewOf(after) }
+  } catch (error) {
+    if (codeOf(error) === 412 || codeOf(error) === 404) return { kind: 'changed' }
+    throw error
+  }
+}
+
+function viewOf(metadata: FileMetadata): ObjectView {
+  return {
+    name: metadata.name ?? '',
+    generation: String(metadata.generation),
+    metageneration: String(metadata.metageneration),
+    size: Number(metadata.size),
+    contentEncoding: metadata.contentEncoding,
+    createdMs: Date.parse(metadata.timeCreated ?? ''),
+    metadata: textOnly(metadata.metadata),
+  }
+}
+
+function textOnly(metadata: FileMetadata['metadata']): Record<string, string> {
+  const entries = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)] as const)
+  return Object.fromEntries(entries)
+}
+
+function codeOf(error: unknown): number | undefined {
+  return error instanceof ApiError ? error.code : undefined
+}

@@ -1,0 +1,23 @@
+export { type Bucket, type ObjectView, openBucket, type PatchAnswer, type UploadAnswer } from './bucket.ts'
+export {
+  type ChunkMetadata,
+  decodeMetadata,
+  encodeMetadata,
+  encodeRanges,
+  type Range,
+  RANGES_KEY,
+  type Ranges,
+  STATE_KEY,
+} from './metadata.ts'
+export { type ChunkName, chunkName, parseChunkName } from './names.ts'
+export {
+  type ChunkState,
+  CLAIM_MS,
+  type Committing,
+  decodeState,
+  encodeState,
+  nextStep,
+  type ObjectId,
+  type Step,
+  whenStreamsAreGone,
+} from './state.ts'

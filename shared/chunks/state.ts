@@ -1,0 +1,70 @@
+import type { Ranges } from './metadata.ts'
+
+/** How long a claim holds without renewal: longer than any one step, shorter than a notification's life. */
+export const CLAIM_MS = 10 * 60_000
+/** BigQuery keeps an uncommitted stream for 24 hours; an hour more for clocks that differ. */
+export const STREAM_LIFE_MS = 25 * 3_600_000
+
+/** An object at one generation: `bucket/name#generation`. */
+export type ObjectId = string
+
+/** Where the loading of an object stands: the value of its metadata key `millrace-state`. Times in milliseconds. */
+export type ChunkState =
+  | { readonly state: 'none' }
+  | { readonly state: 'writing'; readonly token: string; readonly until: number }
+  | Committing
+  | { readonly state: 'committed'; readonly rows: number; readonly deadLetters: number }
+  | { readonly state: 'failed'; readonly reason: string }
+
+/** Streams that are finalized and hold what was sent. An empty one is not named. */
+export interface Committing {
+  readonly state: 'committing'
+  readonly token: string
+  readonly since: number
+  readonly rows?: { readonly stream: string; readonly count: number }
+  readonly deadLetters?: { readonly stream: string; readonly count: number }
+}
+
+export function encodeState(object: ObjectId, state: ChunkState): string {
+  return JSON.stringify({ v: 1, object, ...state })
+}
+
+/** A state that names another object came along with a copy: it counts as none. */
+export function decodeState(object: ObjectId, text: string | undefined): ChunkState {
+  if (text === undefined) return { state: 'none' }
+  const { v, object: named, ...state } = JSON.parse(text) as ChunkState & { v: number; object: ObjectId }
+  if (v !== 1) throw new Error(`millrace-state has version ${v}, this version reads 1`)
+  return named === object ? state : { state: 'none' }
+}
+
+/** What whoever handles an object does next. */
+export type Step =
+  | { readonly do: 'claim' }
+  | { readonly do: 'write' }
+  | { readonly do: 'commit'; readonly committing: Committing }
+  | { readonly do: 'note-carried-by-kafka' }
+  | { readonly do: 'later'; readonly reason: string }
+  | { readonly do: 'leave'; readonly reason: string }
+
+/** The next step for the one who holds `token`, from a fresh reading of the object. */
+export function nextStep(state: ChunkState, ranges: Ranges, token: string, nowMs: number): Step {
+  switch (state.state) {
+    case 'committed':
+      return { do: 'leave', reason: 'committed' }
+    case 'failed':
+      return { do: 'leave', reason: `failed: ${state.reason}` }
+    case 'committing':
+      return { do: 'commit', committing: state }
+    case 'writing':
+      if (state.token === token) return { do: 'write' }
+      return nowMs < state.until ? { do: 'later', reason: 'somebody else is writing it' } : { do: 'claim' }
+    case 'none':
+      if (ranges === 'undecided') return { do: 'leave', reason: 'undecided' }
+      return ranges.length === 0 ? { do: 'note-carried-by-kafka' } : { do: 'claim' }
+  }
+}
+
+/** What to do when BigQuery does not know a stream that `committing` names. */
+export function whenStreamsAreGone({ since }: Committing, nowMs: number): 'later' | 'ask-the-table' {
+  return nowMs - since < STREAM_LIFE_MS ? 'later' : 'ask-the-table'
+}
