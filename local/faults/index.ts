@@ -1,0 +1,5 @@
+export { type Clock, type ClockOptions, createClock } from '../clock/index.ts'
+export { type Call, type Fault, type FaultCode, type FaultRule, HTTP_STATUS, type Service, statusOf } from './fault.ts'
+export { createFaults, type Faults, type RuleState } from './faults.ts'
+export { createRecorder, entryOf, type Recorder, type Tally } from './recorder.ts'
+export { type FaultsServer, type FaultsServerOptions, startFaultsServer } from './server.ts'
