@@ -1,0 +1,206 @@
+/** How a RecordBatch's records are compressed. */
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** A position to be stored as a group's commit. `metadata` has at most 4,096 bytes (the broker's `offset.metadata.max.bytes`). */
+export interface PartitionCommit extends TopicPartition {
+  readonly offset: number
+  readonly metadata: string
+}
+
+/** A commit inside a transaction: several groups may be named in one. */
+export interface Commit extends PartitionCommit {
+  readonly group: string
+}
+
+/** What a group has committed for a partition; `offset` -1 and empty metadata: nothing. */
+export interface Committed extends TopicPartition {
+  readonly offset: number
+  readonly metadata: string
+}
+
+/** Offsets of a partition: the log's start, and the end that a read_committed consumer can reach now. */
+export interface PartitionOffsets extends TopicPartition {
+  readonly start: number
+  readonly end: number
+}
+
+export interface RecordHeader {
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+/** Records of one RecordBatch v2, ready to be sent; the header is written when the request is. */
+export interface SealedBatch {
+  readonly records: number
+  /** Bytes on the wire, batch header included: what the topic's `max.message.bytes` (1,048,588 by default) bounds. */
+  readonly bytes: number
+  /** Bytes before compression, without batch header. */
+  readonly rawBytes: number
+  readonly compression: Compression
+  readonly baseTimestampMs: number
+  readonly maxTimestampMs: number
+  /** The records, compressed or not. With `none` a view of the builder's memory: valid until the builder's reset. */
+  readonly body: Buffer
+}
+
+/** A batch and where it goes. */
+export interface PartitionBatch extends TopicPartition {
+  readonly batch: SealedBatch
+}
+
+/** A transactional producer: one life of a transactional id. */
+export interface Producer {
+  /**
+   * One transaction with these records and these positions: all of it, or none of it. One call at a time.
+   * ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same id, read
+   * the positions, go on from there. Rejects with `ProducerFenced` when another life took over: then stop.
+   */
+  transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void>
+  /**
+   * True after 2^30 records in one partition: close the producer between two transactions and open a new one, before
+   * the sequence numbers wrap in a way that the broker refuses.
+   */
+  readonly worn: boolean
+  close(): Promise<void>
+}
+
+/**
+ * One record of a batch: the object is reused, take what you need before the next one. Key and value are ranges of
+ * `buffer`; a start of -1 stands for null.
+ */
+export interface RecordView {
+  readonly buffer: Buffer
+  readonly offset: number
+  readonly timestampMs: number
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly valueStart: number
+  readonly valueEnd: number
+  /** How many headers it has. */
+  readonly headers: number
+  /** The value of the last header of that name (a view), or undefined. */
+  header(name: string): Buffer | undefined
+}
+
+/** Returning false stops the walk before this record: it counts as not taken. */
+export type RecordVisitor = (record: RecordView) => boolean | void
+
+/**
+ * A range of a partition's offsets: the records of one RecordBatch, or none (`records` 0) where control records, aborted
+ * transactions or compaction left only offsets to pass. Ranges of a partition come in order, without overlap.
+ */
+export interface FetchedBatch extends TopicPartition {
+  /** The first offset to visit: a fetch may begin inside a RecordBatch. */
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** Records of the RecordBatch, those before `firstOffset` included; 0: nothing to visit. */
+  readonly records: number
+  /** Memory that the batch holds now, in bytes: compressed, and decompressed once `ready()` has resolved. */
+  readonly bytes: number
+  readonly compression: Compression
+  /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
+  readonly endOffset: number
+  /** Decompresses in the thread pool; resolves at once when there is nothing to do. Rejects with `CorruptBatch`. */
+  ready(): Promise<void>
+  /**
+   * Calls the visitor for each record from `fromOffset` (or `firstOffset`, if that is later) on; decompresses here and
+   * now when `ready()` was not awaited. Returns where the next visit must go on: `lastOffset + 1` when all were
+   * taken. Going on at the offset that the last visit returned costs nothing. Throws `CorruptBatch`.
+   */
+  visit(fromOffset: number, visitor: RecordVisitor): number
+}
+
+/** Why a partition is no longer fetched, until `seek` says where to go on. Nothing was skipped. */
+export type PartitionStop = TopicPartition &
+  (
+    | { readonly kind: 'out-of-range'; readonly offset: number; readonly start: number; readonly end: number }
+    | { readonly kind: 'corrupt'; readonly offset: number; readonly message: string }
+    | { readonly kind: 'refused'; readonly offset: number; readonly message: string }
+  )
+
+/**
+ * What one generation of the group gave to this member. Ends when the member re-joins, leaves, was thrown out, or when a
+ * commit failed or got no answer.
+ */
+export interface Membership {
+  readonly group: string
+  readonly generation: number
+  readonly memberId: string
+  readonly partitions: readonly TopicPartition[]
+  /** Fires when the membership has ended; from then on nothing is fetched and no commit is sent. */
+  readonly ended: AbortSignal
+  /**
+   * Sends one OffsetCommit with this membership's member id and generation, once. Refused locally (`MembershipEnded`,
+   * nothing was sent) when the membership has ended. Any other rejection leaves the outcome unknown and ends the
+   * membership: the member leaves and joins under a new id, so that a late commit is fenced.
+   */
+  commit(entries: readonly PartitionCommit[]): Promise<void>
+  /** The group's commits of all assigned partitions, read after this generation was formed. */
+  readCommits(): Promise<Committed[]>
+  /**
+   * Fetches this partition from `offset` on; batches of an earlier position that are still under way are dropped.
+   * In `assigned` it replaces the default: the commit's offset, or the topic's `from` when there is none.
+   */
+  seek(partition: TopicPartition, offset: number): void
+  /** No further fetch of these partitions is sent; an answer that is under way is still delivered. */
+  pause(partitions: readonly TopicPartition[]): void
+  resume(partitions: readonly TopicPartition[]): void
+}
+
+/** What the owner of a group's membership does. All are called for one membership at a time, in this order. */
+export interface GroupHandlers {
+  /**
+   * After SyncGroup of a generation, before any batch of it. Partitions without a commit are those whose `readCommits()`
+   * entry has offset -1. A rejection ends the membership (re-joined after a pause).
+   */
+  assigned(membership: Membership): Promise<void>
+  /** A range of a partition. Must return at once; bound what is queued by `pause` and `resume`. */
+  batch(membership: Membership, batch: FetchedBatch): void
+  /** The partition is not fetched any more: an alarm, never a skip. */
+  stopped(membership: Membership, stop: PartitionStop): void
+  /**
+   * Before the member re-joins or leaves, while commits still pass: finish, commit `clean`, settle. Nothing is delivered any
+   * more. Bounded by `revokeTimeoutMs`. Not called when commits cannot pass (`ended` has fired then).
+   */
+  revoking(membership: Membership): Promise<void>
+}
+
+export interface GroupOptions {
+  readonly groupId: string
+  readonly topics: readonly GroupTopic[]
+  /** Time without heartbeat after which the broker gives the partitions to others. Default 30,000. */
+  readonly sessionTimeoutMs?: number
+  /** How long the broker waits for members to re-join. Default 60,000. */
+  readonly rebalanceTimeoutMs?: number
+  /** Default 3,000. */
+  readonly heartbeatIntervalMs?: number
+  /** Longest wait for `revoking`. Default 5,000. */
+  readonly revokeTimeoutMs?: number
+  /** A commit without an answer after this time counts as lost. Default 10,000. */
+  readonly commitTimeoutMs?: number
+  /** Fetched from one partition at once, in bytes. Default 1 MiB. */
+  readonly fetchBytes?: number
+  /** Fetched from one broker at once, in bytes. Default 8 MiB. */
+  readonly fetchBytesMax?: number
+  /** Longest time a broker holds a fetch that finds nothing. Default 500. */
+  readonly fetchWaitMs?: number
+}
+
+export interface GroupTopic {
+  readonly topic: string
+  /** Where a partition without a commit begins, unless `seek` says otherwise. */
+  readonly from: 'start' | 'end'
+}
+
+/** A member of a consumer group. */
+export interface Group {
+  /** Resolves when the group was closed, rejects when it cannot go on (authorisation, configuration). */
+  readonly done: Promise<void>
+  /** Leaves: `revoking`, LeaveGroup, connections closed. */
+  close(): Promise<void>
+}
