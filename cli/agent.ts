@@ -1,0 +1,26 @@
+import { loadConfig } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { type Command, EXIT_OK } from './command.ts'
+import { stopSignal } from './stop-signal.ts'
+
+export const command: Command = {
+  usage: '',
+  summary: 'Runs the edge agent: follows the configured logs, publishes their events, uploads finished files.',
+  options: {
+    from: {
+      type: 'string',
+      value: 'start|end',
+      help: 'where to begin when Kafka has forgotten the positions of this agent',
+    },
+  },
+  arguments: [0, 0],
+  async run(call) {
+    const from = call.text('from')
+    if (from !== undefined && from !== 'start' && from !== 'end')
+      throw new UserError(`--from ${from}`, 'use --from start or --from end')
+    const config = loadConfig(call.config)
+    const { runAgent } = await import('../agent/index.ts')
+    await runAgent(config, { signal: stopSignal(), ...(from ? { from } : {}) })
+    return EXIT_OK
+  },
+}

@@ -1,0 +1,79 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { UserError } from '../shared/errors.ts'
+
+/** The command did what it was asked. */
+export const EXIT_OK = 0
+/** It found something: a gap, a difference, a problem. */
+export const EXIT_FOUND = 1
+/** It was used wrongly, or what it was given is broken. */
+export const EXIT_USAGE = 2
+
+type Options = NonNullable<ParseArgsConfig['options']>
+type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
+
+/** One subcommand. */
+export interface Command {
+  /** What stands behind `millrace NAME` in the help: `SQL`, `ROUTE FILE`. */
+  readonly usage: string
+  readonly summary: string
+  /** Its own options; `--config` and `--help` are everybody's. The text is the help. */
+  readonly options: Readonly<Record<string, { type: 'string' | 'boolean'; help: string; value?: string }>>
+  /** Positional arguments: at least and at most. */
+  readonly arguments: readonly [least: number, most: number]
+  run(call: Call): Promise<number>
+}
+
+/** A subcommand as it was called. */
+export interface Call {
+  readonly config: string
+  readonly arguments: readonly string[]
+  text(option: string): string | undefined
+  flag(option: string): boolean
+}
+
+const COMMON: Options = { config: { type: 'string', default: 'millrace.yaml' }, help: { type: 'boolean', short: 'h' } }
+
+/** What was asked of a subcommand; `help` when its help was. Throws UserError when it was used wrongly. */
+export function parseCall(name: string, command: Command, args: readonly string[]): Call | 'help' {
+  const { values, positionals } = parseStrictly(name, command, args)
+  if (values['help']) return 'help'
+  const [least, most] = command.arguments
+  if (positionals.length < least || positionals.length > most) {
+    throw new UserError(`millrace ${name} takes: ${command.usage || 'no arguments'}`, `see millrace ${name} --help`)
+  }
+  return {
+    config: String(values['config']),
+    arguments: positionals,
+    text: (option) => (typeof values[option] === 'string' ? values[option] : undefined),
+    flag: (option) => values[option] === true,
+  }
+}
+
+function parseStrictly(
+  name: string,
+  command: Command,
+  args: readonly string[],
+): { values: Values; positionals: string[] } {
+  const own = Object.entries(command.options).map(([key, { type }]) => [key, { type }] as const)
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { ...COMMON, ...Object.fromEntries(own) },
+      allowPositionals: true,
+      strict: true,
+    })
+  } catch (error) {
+    throw new UserError(`millrace ${name}: ${(error as Error).message.split('. ')[0]}`, `see millrace ${name} --help`)
+  }
+}
+
+export function helpOf(name: string, command: Command): string {
+  const own = Object.entries(command.options).map(([key, { type, help, value }]) => [
+    `--${key}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
+    help,
+  ])
+  const rows = [...own, ['--config FILE', 'the configuration (default millrace.yaml)']] as [string, string][]
+  const width = Math.max(...rows.map(([option]) => option.length))
+  const options = rows.map(([option, help]) => `  ${option.padEnd(width)}  ${help}`)
+  return `millrace ${name} ${command.usage}\n\n${command.summary}\n\n${options.join('\n')}\n`
+}
