@@ -1,0 +1,74 @@
+import { createReadStream } from 'node:fs'
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress, type ZstdDecompress } from 'node:zlib'
+
+export type Encoding = 'plain' | 'gzip' | 'zstd'
+
+/** How many bytes of a file's head `encodingOf` needs. */
+export const MAGIC_BYTES = 4
+
+/** Tells a compressed copy by its first bytes (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1), not by its name. */
+export function encodingOf(head: Uint8Array): Encoding {
+  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
+  if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd'
+  return 'plain'
+}
+
+/**
+ * The plain bytes of a file (by its path) or a stream; concatenated members and frames are read through. The stream
+ * fails when the copy is cut off or corrupt, after the bytes before the damage. Destroy it to close the file.
+ */
+export function openDecompressed(source: string | Readable, encoding: Encoding): Readable {
+  const input = typeof source === 'string' ? createReadStream(source, { highWaterMark: CHUNK_BYTES }) : source
+  if (encoding === 'plain') return input
+  // pipeline() hands an error of either side to the other; whoever reads the output sees it there.
+  if (encoding === 'gzip') return pipeline(input, createGunzip({ chunkSize: CHUNK_BYTES }), () => {})
+  return Readable.from(decodeFrames(input), { objectMode: false, highWaterMark: CHUNK_BYTES })
+}
+
+const CHUNK_BYTES = 256 * 1024
+
+/** Node's zstd decoder ends where a frame ends inside a write, and drops what follows: each such rest needs a new one. */
+async function* decodeFrames(input: Readable): AsyncGenerator<Buffer> {
+  const pieces = input[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>
+  try {
+    for (let piece = (await pieces.next()).value; piece; ) {
+      const decoder = createZstdDecompress({ chunkSize: CHUNK_BYTES })
+      const rest = feed(decoder, piece, pieces)
+      rest.catch((error: Error) => decoder.destroy(error))
+      yield* decoder as AsyncIterable<Buffer>
+      piece = await rest
+    }
+  } finally {
+    input.destroy()
+  }
+}
+
+/** Writes until the decoder takes no more, and returns what it left; undefined: it took everything. */
+async function feed(
+  decoder: ZstdDecompress,
+  first: Buffer,
+  more: AsyncIterator<Buffer, undefined>,
+): Promise<Buffer | undefined> {
+  let handedOver = 0
+  for (let piece: Buffer | undefined = first; piece; piece = (await more.next()).value) {
+    handedOver += piece.length
+    await write(decoder, piece)
+    const left = handedOver - decoder.bytesWritten
+    if (left > 0) return piece.subarray(piece.length - left)
+  }
+  decoder.end()
+  return undefined
+}
+
+/** Resolves too when the decoder was closed meanwhile: then nobody reads its output any more. */
+function write(decoder: ZstdDecompress, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    decoder.once('close', resolve)
+    decoder.write(bytes, (error) => {
+      decoder.off('close', resolve)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
