@@ -1,3 +1,8 @@
+export { BatchBuilder } from './record-batch.ts'
+export { type ClientOptions, connectKafka, KafkaClient } from './client.ts'
+export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
+export { fence, openProducer, type ProducerOptions } from './producer.ts'
+export { createTopics, readCommits, topicOffsets, type TopicSpec } from './topics.ts'
 export type {
   Commit,
   Committed,

@@ -58,7 +58,7 @@ export interface Producer {
   /**
    * One transaction with these records and these positions: all of it, or none of it. One call at a time.
    * ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same id, read
-   * the positions, go on from there. Rejects with `ProducerFenced` when another life took over: then stop.
+   * the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
    */
   transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void>
   /**
@@ -105,12 +105,12 @@ export interface FetchedBatch extends TopicPartition {
   readonly compression: Compression
   /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
   readonly endOffset: number
-  /** Decompresses in the thread pool; resolves at once when there is nothing to do. Rejects with `CorruptBatch`. */
+  /** Decompresses in the thread pool; resolves at once when there is nothing to do. Rejects with a KafkaError `corrupt`. */
   ready(): Promise<void>
   /**
    * Calls the visitor for each record from `fromOffset` (or `firstOffset`, if that is later) on; decompresses here and
    * now when `ready()` was not awaited. Returns where the next visit must go on: `lastOffset + 1` when all were
-   * taken. Going on at the offset that the last visit returned costs nothing. Throws `CorruptBatch`.
+   * taken. Going on at the offset that the last visit returned costs nothing. Throws a KafkaError `corrupt`.
    */
   visit(fromOffset: number, visitor: RecordVisitor): number
 }
@@ -135,7 +135,7 @@ export interface Membership {
   /** Fires when the membership has ended; from then on nothing is fetched and no commit is sent. */
   readonly ended: AbortSignal
   /**
-   * Sends one OffsetCommit with this membership's member id and generation, once. Refused locally (`MembershipEnded`,
+   * Sends one OffsetCommit with this membership's member id and generation, once. Refused locally (KafkaError `ended`,
    * nothing was sent) when the membership has ended. Any other rejection leaves the outcome unknown and ends the
    * membership: the member leaves and joins under a new id, so that a late commit is fenced.
    */

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
+import type { SASLOptions } from 'kafkajs'
+import type { KafkaConfig } from '../config/index.ts'
+import { messageOf, UserError } from '../errors.ts'
+import { googleToken } from './google-token.ts'
+
+type Secret = NonNullable<NonNullable<KafkaConfig['sasl']>['password']>
+
+/** What kafkajs needs to authenticate. Reads the secrets from where the configuration says they are; throws UserError. */
+export function authentication(kafka: KafkaConfig): { ssl?: ConnectionOptions; sasl?: SASLOptions } {
+  const ssl = tlsOptions(kafka)
+  const sasl = saslOptions(kafka)
+  return { ...(ssl && { ssl }), ...(sasl && { sasl }) }
+}
+
+function tlsOptions({ auth, tls }: KafkaConfig): ConnectionOptions | undefined {
+  if (!tls) return auth === 'google' || auth === 'mtls' ? {} : undefined
+  if (tls === true) return {}
+  return {
+    ...(tls.ca_file && { ca: [readPem('kafka.tls.ca_file', tls.ca_file)] }),
+    ...(tls.cert_file && { cert: readPem('kafka.tls.cert_file', tls.cert_file) }),
+    ...(tls.key_file && { key: readPem('kafka.tls.key_file', tls.key_file) }),
+  }
+}
+
+function saslOptions({ auth, sasl }: KafkaConfig): SASLOptions | undefined {
+  if (auth === 'google') return { mechanism: 'oauthbearer', oauthBearerProvider: googleToken() }
+  if (auth !== 'sasl') return undefined
+  if (!sasl) throw new UserError('kafka.auth is sasl, but kafka.sasl is missing', 'Add kafka.sasl with its mechanism.')
+  const password = () => readSecret('kafka.sasl.password', sasl.password)
+  // A token is read again for each connection, because it expires.
+  if (sasl.mechanism === 'oauthbearer') {
+    return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: password() }) }
+  }
+  if (!sasl.username) {
+    throw new UserError(`kafka.sasl.mechanism ${sasl.mechanism} needs kafka.sasl.username`, 'Add it.')
+  }
+  return { mechanism: sasl.mechanism, username: sasl.username, password: password() }
+}
+
+function readPem(key: string, file: string): string {
+  const text = readFile(key, file)
+  if (text.includes('-----BEGIN ')) return text
+  throw new UserError(`${key}: ${file} holds no PEM`, 'Give a file that begins with -----BEGIN.')
+}
+
+function readSecret(key: string, where: Secret | undefined): string {
+  if (where?.file) return readFile(key, where.file).trimEnd()
+  const value = where?.env && process.env[where.env]
+  if (value) return value
+  if (where?.env) throw new UserError(`${key}: the environment variable ${where.env} is not set`, 'Set it.')
+  throw new UserError(`${key} is missing`, 'Say where it is: {env: NAME} or {file: PATH}.')
+}
+
+function readFile(key: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new UserError(`${key}: ${messageOf(cause)}`, 'Name a file that this user may read.', { cause })
+  }
+}

@@ -1,0 +1,154 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type Admin, Kafka, type LogEntry, logLevel, type RetryOptions } from 'kafkajs'
+import type { KafkaConfig } from '../config/index.ts'
+import { createLog } from '../telemetry/index.ts'
+import { authentication } from './auth.ts'
+import type { Cluster } from './cluster.ts'
+import { installSeams } from './seams.ts'
+
+/** The longest wait for a connection. */
+const CONNECT_TIMEOUT_MS = 5000
+/** A request without an answer after this time counts as lost: below the agent's transaction time-out. */
+const REQUEST_TIMEOUT_MS = 10_000
+const KEEP_ALIVE_MS = 60_000
+/**
+ * From 5 ms on, because back-to-back transactions meet CONCURRENT_TRANSACTIONS for a few milliseconds; about 4 s in all, after
+ * which the caller decides. Explicit, because kafkajs's defaults differ with the kind of client.
+ */
+const RETRY: RetryOptions = { initialRetryTime: 5, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 14 }
+
+export interface ClientOptions {
+  /** Default 10,000. */
+  readonly requestTimeoutMs?: number
+}
+
+/** Connections to one Kafka cluster. Opened when they are needed. */
+export class KafkaClient {
+  /** For this room only. */
+  readonly kafka: Kafka
+  readonly clientId: string
+  #admin: Promise<Admin> | undefined
+  #cluster: Promise<Cluster> | undefined
+
+  constructor(kafka: Kafka, clientId: string) {
+    this.kafka = kafka
+    this.clientId = clientId
+  }
+
+  /** One admin connection, shared. A failure to connect is not kept. */
+  admin(): Promise<Admin> {
+    this.#admin ??= this.#connectAdmin()
+    return this.#admin
+  }
+
+  async #connectAdmin(): Promise<Admin> {
+    const admin = this.kafka.admin()
+    try {
+      await admin.connect()
+      return admin
+    } catch (error) {
+      this.#admin = undefined
+      throw error
+    }
+  }
+
+  /** One cluster for reading, shared. It reconnects by itself; a first failure to connect is not kept. */
+  cluster(): Promise<Cluster> {
+    this.#cluster ??= this.#connectCluster()
+    return this.#cluster
+  }
+
+  async #connectCluster(): Promise<Cluster> {
+    const cluster = this.openCluster()
+    try {
+      await cluster.connect()
+      await cluster.refreshMetadata()
+      return cluster
+    } catch (error) {
+      this.#cluster = undefined
+      throw error
+    }
+  }
+
+  /** A cluster of its own: connections, metadata and coordinators, as kafkajs hands them to a partition assigner. */
+  openCluster(): Cluster {
+    let cluster: Cluster | undefined
+    this.kafka.consumer({
+      groupId: 'unused',
+      allowAutoTopicCreation: false,
+      partitionAssigners: [
+        (context) => {
+          cluster = context.cluster as unknown as Cluster
+          return {
+            name: 'unused',
+            version: 1,
+            assign: async () => [],
+            protocol: () => ({ name: 'unused', metadata: Buffer.alloc(0) }),
+          }
+        },
+      ],
+    })
+    if (!cluster) throw new Error('kafkajs did not hand out its cluster')
+    return cluster
+  }
+
+  /** Closes the shared connections. Producers and groups close their own. */
+  async close(): Promise<void> {
+    const [admin, cluster] = [this.#admin, this.#cluster]
+    this.#admin = undefined
+    this.#cluster = undefined
+    await (await admin?.catch(() => undefined))?.disconnect()
+    await (await cluster?.catch(() => undefined))?.disconnect()
+  }
+}
+
+/**
+ * The way to Kafka: verifies kafkajs and installs the seams, reads the secrets. Connects to nothing yet. Throws UserError for
+ * unreadable secrets and certificates.
+ */
+export function connectKafka(kafka: KafkaConfig, clientId: string, options: ClientOptions = {}): KafkaClient {
+  installSeams()
+  const client = new Kafka({
+    brokers: [...kafka.brokers],
+    clientId,
+    ...authentication(kafka),
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    retry: RETRY,
+    socketFactory,
+    logLevel: logLevel.WARN,
+    logCreator,
+  })
+  return new KafkaClient(client, clientId)
+}
+
+/** What kafkajs calls errors it mostly mends itself; whoever called it gets those that it does not. */
+function logCreator(): (entry: LogEntry) => void {
+  const log = createLog('kafkajs')
+  return ({ namespace, log: { message, timestamp: _, logger: __, ...rest } }) =>
+    log.debug({ namespace, ...rest }, message)
+}
+
+interface SocketRequest {
+  host: string
+  port: number
+  ssl: object | undefined
+  onConnect: () => void
+}
+
+/**
+ * As kafkajs's own, and one thing more: kafkajs listens to `end` and `error`, but not to `close`, so a socket that is destroyed
+ * without either would leave its requests waiting for ever.
+ */
+function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
+  const name = isIP(host) ? {} : { servername: host }
+  const socket = ssl ? connectTls({ host, port, ...name, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect)
+  socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  let told = false
+  socket.once('end', () => (told = true)).once('error', () => (told = true))
+  socket.once('close', () => {
+    if (!told && !socket.writableEnded) socket.emit('error', new Error('the connection was closed'))
+  })
+  return socket
+}

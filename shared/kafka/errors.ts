@@ -1,0 +1,85 @@
+import { messageOf } from '../errors.ts'
+
+/**
+ * What went wrong, for whoever must decide what to do next.
+ * - `fenced`: another life of the transactional id took over: stop.
+ * - `expired`: the transaction was open longer than its time-out and was aborted by the broker: open a new producer.
+ * - `too-large`: the broker takes no batch of this size (`max.message.bytes`): split it.
+ * - `unknown-topic`, `unauthorized`: an operator must act; until then every try fails.
+ * - `ended`: the membership was over before anything was sent.
+ * - `corrupt`: bytes that are no RecordBatch, or that fail their checksum.
+ * - `unreachable`: no connection, or no answer in time: the outcome is unknown.
+ * - `refused`: any other answer of the broker; `code` has its name.
+ */
+export type KafkaErrorKind =
+  | 'fenced'
+  | 'expired'
+  | 'too-large'
+  | 'unknown-topic'
+  | 'unauthorized'
+  | 'ended'
+  | 'corrupt'
+  | 'unreachable'
+  | 'refused'
+
+/** Every failure of this room, classified. */
+export class KafkaError extends Error {
+  override readonly name = 'KafkaError'
+  readonly kind: KafkaErrorKind
+  /** Kafka's name of the error, such as `NOT_COORDINATOR`, or kafkajs's. */
+  readonly code: string
+
+  constructor(kind: KafkaErrorKind, code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
+    this.code = code
+  }
+}
+
+const KIND_OF_CODE: Readonly<Record<string, KafkaErrorKind>> = {
+  INVALID_PRODUCER_EPOCH: 'fenced',
+  PRODUCER_FENCED: 'fenced',
+  MESSAGE_TOO_LARGE: 'too-large',
+  RECORD_LIST_TOO_LARGE: 'too-large',
+  UNKNOWN_TOPIC_OR_PARTITION: 'unknown-topic',
+  INVALID_TOPIC_EXCEPTION: 'unknown-topic',
+  TOPIC_AUTHORIZATION_FAILED: 'unauthorized',
+  GROUP_AUTHORIZATION_FAILED: 'unauthorized',
+  CLUSTER_AUTHORIZATION_FAILED: 'unauthorized',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'unauthorized',
+  SASL_AUTHENTICATION_FAILED: 'unauthorized',
+  KafkaJSSASLAuthenticationError: 'unauthorized',
+  KafkaJSConnectionError: 'unreachable',
+  KafkaJSConnectionClosedError: 'unreachable',
+  KafkaJSRequestTimeoutError: 'unreachable',
+  KafkaJSLockTimeout: 'unreachable',
+  KafkaJSBrokerNotFound: 'unreachable',
+  KafkaJSGroupCoordinatorNotFound: 'unreachable',
+  KafkaJSTopicMetadataNotLoaded: 'unknown-topic',
+}
+
+/** Errors that kafkajs 2.2.4 has no name for, by Kafka's number. */
+const UNNAMED_CODES: Readonly<Record<string, string>> = { '90': 'PRODUCER_FENCED' }
+
+/** Classifies anything that kafkajs threw: the innermost cause that has a known name decides. */
+export function kafkaError(thrown: unknown): KafkaError {
+  if (thrown instanceof KafkaError) return thrown
+  const code = codeOf(thrown)
+  return new KafkaError(KIND_OF_CODE[code] ?? 'refused', code, `${code}: ${messageOf(thrown)}`, { cause: thrown })
+}
+
+/** The broker's name of an error, from the depth of kafkajs's wrappers; else the name of kafkajs's own error. */
+export function codeOf(thrown: unknown): string {
+  let code = 'UNKNOWN'
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('type' in error && typeof error.type === 'string') code = named(error.type, error.message)
+    else if (code === 'UNKNOWN' || KIND_OF_CODE[error.name]) code = error.name
+    if (error.cause === error) break
+  }
+  return code
+}
+
+function named(type: string, message: string): string {
+  const number = type === 'KAFKAJS_UNKNOWN_ERROR_CODE' ? /error code (\d+)/.exec(message)?.[1] : undefined
+  return (number && UNNAMED_CODES[number]) ?? type
+}

@@ -1,0 +1,158 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Producer as KafkajsProducer, Message, Transaction } from 'kafkajs'
+import type { KafkaClient } from './client.ts'
+import { byTopic } from './cluster.ts'
+import { codeOf, KafkaError, kafkaError } from './errors.ts'
+import { EncodedTopic } from './produce-request.ts'
+import type { Commit, PartitionBatch, Producer } from './types.ts'
+
+export interface ProducerOptions {
+  readonly transactionalId: string
+  /** The broker aborts a transaction that is open for longer. */
+  readonly timeoutMs: number
+}
+
+/**
+ * kafkajs lets sequence numbers begin at 0 again after 2^31 - 1, where Kafka wants 2^31 - 1 to be followed by 0 modulo 2^31:
+ * the broker would refuse the batch. Long before that the producer says that it is worn.
+ */
+const RECORDS_MAX = 2 ** 30
+/**
+ * Answers that say that nothing was done: the last transaction is still ending (AddOffsetsToTxn), or the group's coordinator is
+ * elsewhere or not there yet (TxnOffsetCommit). kafkajs would try again for the latter, but tests for names that it does
+ * not use. Asking again is safe in any case: the same offsets in the same transaction.
+ */
+const ASK_AGAIN = new Set([
+  'CONCURRENT_TRANSACTIONS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_LOAD_IN_PROGRESS',
+])
+const ASK_AGAIN_AFTER_MS = 5
+/** Longest wait for connections to close: an old life is fenced, so nothing depends on it. */
+const CLOSE_TIMEOUT_MS = 1000
+
+/**
+ * Begins a new life of a transactional id. When this resolves the former life is fenced and its open transaction aborted; only
+ * then may positions be read. Rejects with KafkaError.
+ */
+export async function openProducer(client: KafkaClient, options: ProducerOptions): Promise<Producer> {
+  const producer = client.kafka.producer({
+    transactionalId: options.transactionalId,
+    transactionTimeout: options.timeoutMs,
+    allowAutoTopicCreation: false,
+    createPartitioner: () => () => 0, // never asked: batches name their partition
+  })
+  try {
+    await producer.connect()
+    const first = await producer.transaction() // InitProducerId happens here, not in connect
+    await first.abort()
+  } catch (error) {
+    await closeQuietly(producer)
+    throw kafkaError(error)
+  }
+  return new TransactionalProducer(producer, options.timeoutMs)
+}
+
+/** Ends the present life of a transactional id and aborts its open transaction, without living on in its place. */
+export async function fence(client: KafkaClient, transactionalId: string): Promise<void> {
+  const producer = await openProducer(client, { transactionalId, timeoutMs: 10_000 })
+  await producer.close()
+}
+
+class TransactionalProducer implements Producer {
+  readonly #producer: KafkajsProducer
+  readonly #timeoutMs: number
+  readonly #sent = new Map<string, number>()
+  #state: 'ready' | 'busy' | 'unusable' = 'ready'
+  worn = false
+
+  constructor(producer: KafkajsProducer, timeoutMs: number) {
+    this.#producer = producer
+    this.#timeoutMs = timeoutMs
+  }
+
+  async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
+    if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
+    this.#state = 'busy'
+    const begunAt = performance.now()
+    try {
+      const transaction = await this.#producer.transaction()
+      // Records before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not.
+      for (const round of rounds(batches)) await transaction.sendBatch({ topicMessages: round })
+      await sendCommits(transaction, commits, begunAt + this.#timeoutMs)
+      await transaction.commit()
+    } catch (error) {
+      // kafkajs has rolled its sequence numbers back, the broker may have stored the batch: the next batch of the same
+      // size would count as a repetition and be lost. So whatever the error was, this life is over.
+      this.#state = 'unusable'
+      throw explain(error, performance.now() - begunAt >= this.#timeoutMs)
+    }
+    this.#count(batches)
+    this.#state = 'ready'
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'unusable'
+    await closeQuietly(this.#producer)
+  }
+
+  #count(batches: readonly PartitionBatch[]): void {
+    for (const { topic, partition, batch } of batches) {
+      const key = `${topic}/${partition}`
+      const sent = (this.#sent.get(key) ?? 0) + batch.records
+      this.#sent.set(key, sent)
+      if (sent >= RECORDS_MAX) this.worn = true
+    }
+  }
+}
+
+/** A request takes one batch for each partition, and kafkajs each topic once: the rest goes into further requests, in order. */
+function rounds(batches: readonly PartitionBatch[]): { topic: string; messages: Message[] }[][] {
+  const made: Map<string, EncodedTopic>[] = []
+  for (const { topic, partition, batch } of batches) {
+    for (let round = 0; !topicOf(made, round, topic).add(partition, batch); round++);
+  }
+  return made.map((topics) =>
+    Array.from(topics, ([topic, messages]) => ({ topic, messages: messages as unknown as Message[] })),
+  )
+}
+
+function topicOf(rounds: Map<string, EncodedTopic>[], index: number, topic: string): EncodedTopic {
+  const round = (rounds[index] ??= new Map())
+  const encoded = round.get(topic) ?? new EncodedTopic()
+  round.set(topic, encoded)
+  return encoded
+}
+
+/** One TxnOffsetCommit for each group. */
+async function sendCommits(transaction: Transaction, commits: readonly Commit[], deadline: number): Promise<void> {
+  for (const [group, entries] of Map.groupBy(commits, ({ group }) => group)) {
+    const topics = byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata }))
+    for (;;) {
+      try {
+        await transaction.sendOffsets({ consumerGroupId: group, topics })
+        break
+      } catch (error) {
+        if (!ASK_AGAIN.has(codeOf(error)) || performance.now() > deadline) throw error
+        await delay(ASK_AGAIN_AFTER_MS)
+      }
+    }
+  }
+}
+
+/** The broker answers alike to a life that was replaced and to one that was too slow; only the time tells them apart. */
+function explain(thrown: unknown, late: boolean): KafkaError {
+  const error = kafkaError(thrown)
+  if (error.kind !== 'fenced' || !late) return error
+  return new KafkaError('expired', error.code, 'the transaction was open for longer than its time-out', {
+    cause: error,
+  })
+}
+
+async function closeQuietly(producer: KafkajsProducer): Promise<void> {
+  const timeout = new AbortController()
+  const closing = producer.disconnect().catch(() => undefined)
+  await Promise.race([closing, delay(CLOSE_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => undefined)])
+  timeout.abort()
+}
