@@ -1,0 +1,65 @@
+import type { RecordField, RecordType, RowType } from './record.ts'
+
+/** google.protobuf.DescriptorProto as a plain object, in the spelling of protobufjs. */
+export interface DescriptorProto {
+  readonly name: string
+  readonly field: readonly FieldDescriptorProto[]
+  readonly nestedType?: readonly DescriptorProto[]
+}
+
+export interface FieldDescriptorProto {
+  readonly name: string
+  readonly number: number
+  readonly label: number
+  readonly type: number
+  readonly typeName?: string
+  readonly options?: { readonly packed?: boolean; readonly '.google.cloud.bigquery.storage.v1.columnName'?: string }
+}
+
+// FieldDescriptorProto.Type and .Label of google/protobuf/descriptor.proto.
+const TYPES: Readonly<Record<RowType, number>> = {
+  double: 1,
+  float: 2,
+  int64: 3,
+  uint64: 4,
+  int32: 5,
+  bool: 8,
+  string: 9,
+  message: 11,
+  bytes: 12,
+}
+const LABELS = { NULLABLE: 1, REQUIRED: 2, REPEATED: 3 } as const
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/
+
+/**
+ * The self-contained proto2 descriptor of a row, which AppendRows takes as writer_schema: every nested message inside
+ * the one that uses it, no package, no enums, no oneofs. A column name that is no identifier rides in the
+ * column_name annotation.
+ */
+export function descriptorOf(record: RecordType, name = 'Row'): DescriptorProto {
+  const nested = record.fields.flatMap((field) =>
+    field.record ? [descriptorOf(field.record, messageName(field))] : [],
+  )
+  return { name, field: record.fields.map(fieldOf), ...(nested.length > 0 ? { nestedType: nested } : {}) }
+}
+
+// Numbers are unique in a message, and unlike names they are always identifiers.
+function messageName(field: RecordField): string {
+  return `M${field.number}`
+}
+
+function fieldOf(field: RecordField): FieldDescriptorProto {
+  const plain = IDENTIFIER.test(field.name)
+  const options = {
+    ...(field.packed ? { packed: true } : {}),
+    ...(plain ? {} : { '.google.cloud.bigquery.storage.v1.columnName': field.name }),
+  }
+  return {
+    name: plain ? field.name : `col_${field.number}`,
+    number: field.number,
+    label: LABELS[field.mode],
+    type: TYPES[field.rowType],
+    ...(field.record ? { typeName: messageName(field) } : {}),
+    ...(Object.keys(options).length > 0 ? { options } : {}),
+  }
+}
