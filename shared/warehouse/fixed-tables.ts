@@ -1,0 +1,141 @@
+import { type Config, type Route, type TableName, tableId } from '../config/index.ts'
+import type { TableField, TableSpec, ViewSpec } from './table-spec.ts'
+import { field as delimited, varint } from './wire.ts'
+
+/** A table whose columns Millrace defines itself: scalars only, all nullable. */
+export interface FixedTable extends TableSpec {
+  readonly name: string
+  /** Self-contained descriptor of its rows: field n is column n. */
+  readonly descriptor: object
+}
+
+export type FixedValue = string | number | Uint8Array | null | undefined
+type ColumnType = 'STRING' | 'INT64' | 'BYTES' | 'TIMESTAMP' | 'JSON'
+
+/** DESIGN section 11. */
+export const DEAD_LETTERS: FixedTable = fixedTable(
+  'millrace_dead_letters',
+  'Events that could not become rows. Written at least once: read millrace_dead_letters_open.',
+  'failed_at',
+  {
+    route: 'STRING',
+    reason: 'STRING',
+    field: 'STRING',
+    message: 'STRING',
+    bytes: 'BYTES',
+    source: 'STRING',
+    position: 'INT64',
+    size: 'INT64',
+    kafka_topic: 'STRING',
+    kafka_partition: 'INT64',
+    kafka_offset: 'INT64',
+    object: 'STRING',
+    failed_at: 'TIMESTAMP',
+  },
+)
+
+/** One row for each finished source, or part of one, that chunk-load has met. Written at least once. */
+export const SOURCES: FixedTable = fixedTable(
+  'millrace_sources',
+  'Finished sources and where they end. Written at least once: read millrace_sources_once.',
+  'finished_at',
+  {
+    source: 'STRING',
+    agent: 'STRING',
+    route: 'STRING',
+    path: 'STRING',
+    start: 'INT64',
+    size: 'INT64',
+    events: 'INT64',
+    object: 'STRING',
+    generation: 'INT64',
+    ranges: 'JSON',
+    finished_at: 'TIMESTAMP',
+  },
+)
+
+export const DEAD_LETTERS_VIEW = 'millrace_dead_letters_open'
+export const SOURCES_VIEW = 'millrace_sources_once'
+
+/** The fixed table or view of that name beside a route's table. */
+export const beside = (table: TableName, name: string): TableName => ({ ...table, table: name })
+
+/** One row for each object, however often it was written. */
+export function sourcesView(dataset: TableName): ViewSpec {
+  return {
+    description: 'Finished sources, each once.',
+    sql: `SELECT * FROM \`${tableId(beside(dataset, SOURCES.name))}\`
+WHERE TRUE
+QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at) = 1`,
+  }
+}
+
+/** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
+export function deadLettersView(config: Config, dataset: TableName): ViewSpec {
+  const routes = Object.values(config.routes).filter(({ table }) => inSameDataset(table, dataset))
+  const withoutRow = routes.map((route) => withoutRowIn(route)).join('')
+  return {
+    description: 'Events that have no row, each once.',
+    sql: `SELECT d.* FROM \`${tableId(beside(dataset, DEAD_LETTERS.name))}\` AS d
+WHERE TRUE${withoutRow}
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY d.source, d.position, ${NO_SOURCE('kafka_topic')}, ${NO_SOURCE('kafka_partition')}, ${NO_SOURCE('kafka_offset')}
+  ORDER BY d.failed_at
+) = 1`,
+  }
+}
+
+const NO_SOURCE = (column: string) => `IF(d.source IS NULL, d.${column}, NULL)`
+
+export const inSameDataset = (a: TableName, b: TableName): boolean => a.project === b.project && a.dataset === b.dataset
+
+function withoutRowIn({ table, metadata: m }: Route): string {
+  const rows = `SELECT 1 FROM \`${tableId(table)}\` AS r WHERE`
+  return `
+  AND NOT EXISTS (${rows} r.${m}.source = d.source AND r.${m}.position = d.position)
+  AND (d.source IS NOT NULL OR NOT EXISTS (${rows} r.${m}.kafka_topic = d.kafka_topic
+    AND r.${m}.kafka_partition = d.kafka_partition AND r.${m}.kafka_offset = d.kafka_offset))`
+}
+
+function fixedTable(
+  name: string,
+  description: string,
+  partitionField: string,
+  columns: Record<string, ColumnType>,
+): FixedTable {
+  const fields: TableField[] = Object.entries(columns).map(([column, type]) => ({ name: column, type }))
+  return {
+    name,
+    description,
+    fields,
+    partition: { by: 'day', field: partitionField },
+    descriptor: {
+      name: 'Row',
+      field: fields.map(({ name: column, type }, index) => ({
+        name: column,
+        number: index + 1,
+        label: 'LABEL_OPTIONAL',
+        type: PROTO_TYPE[type as ColumnType],
+      })),
+    },
+  }
+}
+
+const PROTO_TYPE: Readonly<Record<ColumnType, string>> = {
+  STRING: 'TYPE_STRING',
+  JSON: 'TYPE_STRING',
+  BYTES: 'TYPE_BYTES',
+  INT64: 'TYPE_INT64',
+  TIMESTAMP: 'TYPE_INT64',
+}
+
+/** One entry of ProtoRows: field 1, length, row. Numbers are integers from 0 on, timestamps micros; null and undefined become NULL. */
+export function encodeFixedRow(table: FixedTable, row: Readonly<Record<string, FixedValue>>): Buffer {
+  const cells = table.fields.flatMap(({ name }, index) => {
+    const value = row[name]
+    if (value === null || value === undefined) return []
+    if (typeof value === 'number') return [varint((index + 1) * 8), varint(value)]
+    return [delimited(index + 1, typeof value === 'string' ? Buffer.from(value) : value)]
+  })
+  return delimited(1, Buffer.concat(cells))
+}

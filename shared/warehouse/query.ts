@@ -1,0 +1,117 @@
+import type { Rest } from './rest.ts'
+import type { TableField } from './table-spec.ts'
+
+/** INT64 and NUMERIC as strings, TIMESTAMP as RFC 3339 UTC with micros, BYTES as base64; NULL and empty arrays left out. */
+export type Row = Readonly<Record<string, unknown>>
+export type Parameter = string | number | boolean | Date | readonly string[]
+
+const PAGE_ROWS = 10_000
+/** How long one request waits for the query to end. */
+const WAIT_MS = 20_000
+
+interface Page {
+  readonly jobComplete?: boolean
+  readonly jobReference?: { readonly jobId?: string; readonly location?: string }
+  readonly schema?: { readonly fields?: readonly TableField[] }
+  readonly rows?: readonly Cells[]
+  readonly pageToken?: string
+}
+interface Cells {
+  readonly f: readonly { readonly v: unknown }[]
+}
+
+/** Runs one GoogleSQL statement. @throws ApiError */
+export async function* query(
+  rest: Rest,
+  project: string,
+  location: string,
+  sql: string,
+  parameters: Readonly<Record<string, Parameter>> = {},
+): AsyncGenerator<Row> {
+  const formatOptions = { useInt64Timestamp: true }
+  const json = {
+    query: sql,
+    location,
+    useLegacySql: false,
+    timeoutMs: WAIT_MS,
+    maxResults: PAGE_ROWS,
+    formatOptions,
+    parameterMode: 'NAMED',
+    queryParameters: Object.entries(parameters).map(([name, value]) => ({ name, ...parameter(value) })),
+  }
+  let page = (await rest('POST', project, 'queries', { json })) as Page
+  let fields = page.schema?.fields
+  for (;;) {
+    fields = page.schema?.fields ?? fields ?? []
+    for (const { f: cells } of page.rows ?? []) yield recordOf(fields, cells)
+    if (page.jobComplete !== false && !page.pageToken) return
+    const qs = {
+      location: page.jobReference?.location ?? location,
+      timeoutMs: WAIT_MS,
+      maxResults: PAGE_ROWS,
+      'formatOptions.useInt64Timestamp': 'true',
+      ...(page.pageToken ? { pageToken: page.pageToken } : {}),
+    }
+    page = (await rest('GET', project, `queries/${page.jobReference?.jobId}`, { qs })) as Page
+  }
+}
+
+function parameter(value: Parameter): object {
+  if (Array.isArray(value)) {
+    return {
+      parameterType: { type: 'ARRAY', arrayType: { type: 'STRING' } },
+      parameterValue: { arrayValues: value.map((item: string) => ({ value: item })) },
+    }
+  }
+  const text = value instanceof Date ? value.toISOString() : String(value)
+  return { parameterType: { type: typeOfParameter(value) }, parameterValue: { value: text } }
+}
+
+function typeOfParameter(value: Parameter): string {
+  if (value instanceof Date) return 'TIMESTAMP'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'INT64' : 'FLOAT64'
+  return typeof value === 'boolean' ? 'BOOL' : 'STRING'
+}
+
+function recordOf(fields: readonly TableField[], cells: readonly { readonly v: unknown }[]): Row {
+  const record: Record<string, unknown> = {}
+  fields.forEach((field, column) => {
+    const value = valueOf(field, cells[column]?.v)
+    if (value !== undefined) record[field.name] = value
+  })
+  return record
+}
+
+function valueOf(field: TableField, cell: unknown): unknown {
+  if (cell === null || cell === undefined) return undefined
+  if (field.mode !== 'REPEATED') return scalarOf(field, cell)
+  const items = (cell as { v: unknown }[]).map(({ v }) => scalarOf(field, v))
+  return items.length > 0 ? items : undefined
+}
+
+function scalarOf(field: TableField, cell: unknown): unknown {
+  const text = String(cell)
+  switch (field.type) {
+    case 'RECORD':
+    case 'STRUCT':
+      return recordOf(field.fields ?? [], (cell as Cells).f)
+    case 'BOOLEAN':
+    case 'BOOL':
+      return text === 'true'
+    case 'FLOAT':
+    case 'FLOAT64':
+      return Number.isFinite(Number(text)) ? Number(text) : text
+    case 'TIMESTAMP':
+      return timestampOf(text)
+    default:
+      return text
+  }
+}
+
+/** Microseconds since 1970 as `2026-01-02T03:04:05.678901Z`; years beyond 2255 need more than a double. */
+export function timestampOf(micros: string): string {
+  const total = BigInt(micros)
+  const fraction = ((total % 1_000_000n) + 1_000_000n) % 1_000_000n
+  const seconds = new Date(Number((total - fraction) / 1000n)).toISOString().slice(0, -5)
+  return `${seconds}.${String(fraction).padStart(6, '0')}Z`
+}

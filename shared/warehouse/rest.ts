@@ -1,0 +1,44 @@
+import { BigQuery, type BigQueryOptions } from '@google-cloud/bigquery'
+import { OAuth2Client } from 'google-auth-library'
+import type { Config } from '../config/index.ts'
+import { messageOf } from '../errors.ts'
+import { userAgent } from '../telemetry/index.ts'
+
+/** One call of BigQuery's REST interface; `uri` follows `/projects/<project>/`. @throws ApiError */
+export type Rest = (
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  project: string,
+  uri: string,
+  options?: { json?: object; qs?: Record<string, string | number> },
+) => Promise<Record<string, unknown>>
+
+export function openRest(config: Config, entry: string): Rest {
+  const client = new BigQuery(restOptions(config, entry))
+  return (method, projectId, uri, options = {}) =>
+    new Promise((resolve, reject) => {
+      client.request({ method, projectId, uri, ...options }, (error, body) =>
+        error ? reject(error) : resolve((body ?? {}) as Record<string, unknown>),
+      )
+    })
+}
+
+function restOptions(config: Config, entry: string): BigQueryOptions {
+  const options: BigQueryOptions = { projectId: config.project, location: config.region, userAgent: userAgent(entry) }
+  const endpoint = config.endpoints.bigquery
+  if (!endpoint) return options
+  const authClient = new OAuth2Client()
+  authClient.setCredentials({ access_token: 'local', expiry_date: Number.MAX_SAFE_INTEGER })
+  return { ...options, apiEndpoint: endpoint, authClient }
+}
+
+/** The HTTP status of an ApiError. */
+export function codeOf(error: unknown): number | undefined {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'number' ? code : undefined
+}
+
+/** The service's reason, such as `notFound` or `duplicate`, and its message in one line. */
+export function describeApiError(error: unknown): string {
+  const { errors } = error as { errors?: { reason?: string }[] }
+  return [errors?.[0]?.reason, messageOf(error)].filter(Boolean).join(': ')
+}

@@ -1,0 +1,108 @@
+/** A column in BigQuery's REST form. */
+export interface TableField {
+  readonly name: string
+  readonly type: string
+  readonly mode?: string
+  readonly description?: string
+  readonly fields?: readonly TableField[]
+}
+
+/** What a table is to be. Durations in milliseconds. */
+export interface TableSpec {
+  readonly fields: readonly TableField[]
+  readonly description?: string
+  /** `field` absent: partitions by time of ingestion. */
+  readonly partition?: { readonly by: 'none' | 'day' | 'hour' | 'month'; readonly field?: string | undefined }
+  readonly cluster?: readonly string[]
+  readonly labels?: Readonly<Record<string, string>>
+  /** Age at which partitions (without partitions: the table) are deleted. */
+  readonly expireAfterMs?: number | undefined
+  /** The column that only Millrace writes. An existing table without it is the user's own, and is not changed unasked. */
+  readonly ownColumn?: string
+}
+
+export interface ViewSpec {
+  readonly sql: string
+  readonly description?: string
+}
+
+/** What is to be done to an existing table: `fields` is then its whole new schema. */
+export type SchemaChange =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'gain'; readonly fields: readonly TableField[]; readonly gained: readonly string[] }
+  | { readonly kind: 'refused'; readonly problems: readonly string[] }
+
+/**
+ * Compares a table with what it is to be. BigQuery adds columns that are not REQUIRED and relaxes REQUIRED; it does nothing else without a
+ * rewrite. Columns that only the table has stay, unless they are REQUIRED: rows would lack them.
+ */
+export function planChange(existing: readonly TableField[], wanted: readonly TableField[]): SchemaChange {
+  const gained: string[] = []
+  const problems: string[] = []
+  const fields = merge(existing, wanted, '', gained, problems)
+  if (problems.length > 0) return { kind: 'refused', problems }
+  return gained.length > 0 ? { kind: 'gain', fields, gained } : { kind: 'same' }
+}
+
+function merge(
+  existing: readonly TableField[],
+  wanted: readonly TableField[],
+  prefix: string,
+  gained: string[],
+  problems: string[],
+): TableField[] {
+  const wantedByName = new Map(wanted.map((field) => [field.name.toLowerCase(), field]))
+  const known = new Set(existing.map(({ name }) => name.toLowerCase()))
+  const kept = existing.map((field) => {
+    const path = prefix + field.name
+    const target = wantedByName.get(field.name.toLowerCase())
+    if (target) return mergeField(field, target, path, gained, problems)
+    if (modeOf(field) === 'REQUIRED') problems.push(`${path}: REQUIRED in the table, absent from the route's schema`)
+    return field
+  })
+  const added = wanted.filter(({ name }) => !known.has(name.toLowerCase()))
+  for (const field of added) {
+    if (modeOf(field) === 'REQUIRED') problems.push(`${prefix}${field.name}: a REQUIRED column cannot be added`)
+    gained.push(prefix + field.name)
+  }
+  return [...kept, ...added]
+}
+
+function mergeField(
+  field: TableField,
+  target: TableField,
+  path: string,
+  gained: string[],
+  problems: string[],
+): TableField {
+  const type = typeOf(field)
+  if (type !== typeOf(target)) problems.push(`${path}: ${type} in the table, ${typeOf(target)} in the route's schema`)
+  const [mode, wantedMode] = [modeOf(field), modeOf(target)]
+  const relaxed = mode === 'REQUIRED' && wantedMode === 'NULLABLE'
+  if (relaxed) gained.push(`${path} (no longer REQUIRED)`)
+  else if (mode !== wantedMode && !(mode === 'NULLABLE' && wantedMode === 'REQUIRED')) {
+    problems.push(`${path}: ${mode} in the table, ${wantedMode} in the route's schema`)
+  }
+  const fields = merge(field.fields ?? [], target.fields ?? [], `${path}.`, gained, problems)
+  return { ...field, ...(relaxed ? { mode: 'NULLABLE' } : {}), ...(fields.length > 0 ? { fields } : {}) }
+}
+
+/** The standard names of the types that the REST interface also answers with older names. */
+const STANDARD: Readonly<Record<string, string>> = {
+  INTEGER: 'INT64',
+  FLOAT: 'FLOAT64',
+  BOOLEAN: 'BOOL',
+  STRUCT: 'RECORD',
+  DECIMAL: 'NUMERIC',
+  BIGDECIMAL: 'BIGNUMERIC',
+}
+const typeOf = ({ type }: TableField): string => STANDARD[type.toUpperCase()] ?? type.toUpperCase()
+const modeOf = ({ mode }: TableField): string => mode?.toUpperCase() || 'NULLABLE'
+
+/** A schema as indented lines, to be shown beside another one. */
+export function describeFields(fields: readonly TableField[], indent = ''): string[] {
+  return fields.flatMap((field) => [
+    `${indent}${field.name} ${typeOf(field)}${modeOf(field) === 'NULLABLE' ? '' : ` ${modeOf(field)}`}`,
+    ...describeFields(field.fields ?? [], `${indent}  `),
+  ])
+}

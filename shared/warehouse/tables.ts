@@ -1,0 +1,134 @@
+import { type TableName, tableId } from '../config/index.ts'
+import { UserError } from '../errors.ts'
+import { codeOf, describeApiError, type Rest } from './rest.ts'
+import { describeFields, planChange, type TableField, type TableSpec, type ViewSpec } from './table-spec.ts'
+
+/** What `ensureTable` found or did; `gained`: columns that the table did not have. */
+export interface TableState {
+  readonly kind: 'created' | 'patched' | 'unchanged'
+  readonly gained: readonly string[]
+}
+
+interface TableResource {
+  readonly etag?: string
+  readonly schema?: { readonly fields?: readonly TableField[] }
+  readonly view?: { readonly query?: string }
+}
+
+const path = ({ dataset, table }: TableName) => `datasets/${dataset}/tables/${table}`
+
+/** Undefined: there is no such table. */
+export async function getTable(rest: Rest, table: TableName): Promise<TableResource | undefined> {
+  try {
+    return (await rest('GET', table.project, path(table))) as TableResource
+  } catch (error) {
+    if (codeOf(error) === 404) return undefined
+    throw error
+  }
+}
+
+/**
+ * Creates the table, or adds the columns that the specification has gained. `adopt` lets it add Millrace's own column to
+ * a table that the user has made.
+ * @throws UserError when the table cannot become what is wanted, with both schemas; ApiError otherwise
+ */
+export async function ensureTable(
+  rest: Rest,
+  region: string,
+  table: TableName,
+  spec: TableSpec,
+  { adopt = false } = {},
+): Promise<TableState> {
+  const existing = await getTable(rest, table)
+  if (!existing) {
+    const created = await create(rest, region, table, resourceOf(spec))
+    return created ? { kind: 'created', gained: [] } : ensureTable(rest, region, table, spec, { adopt })
+  }
+  const fields = existing.schema?.fields ?? []
+  if (spec.ownColumn && !adopt && !fields.some(({ name }) => name === spec.ownColumn)) {
+    throw new UserError(
+      `table ${tableId(table)} exists and has no column ${spec.ownColumn}: it was not made by Millrace`,
+      'add the column with millrace schema ROUTE --apply, or name another table',
+    )
+  }
+  const change = planChange(fields, spec.fields)
+  if (change.kind === 'refused') throw refused(table, change.problems, fields, spec.fields)
+  if (change.kind === 'same') return { kind: 'unchanged', gained: [] }
+  await rest('PATCH', table.project, path(table), { json: { schema: { fields: change.fields } } })
+  return { kind: 'patched', gained: change.gained }
+}
+
+/** Creates or replaces a view. */
+export async function ensureView(rest: Rest, region: string, name: TableName, spec: ViewSpec): Promise<void> {
+  const view = { query: spec.sql, useLegacySql: false }
+  const existing = await getTable(rest, name)
+  if (existing?.view?.query === spec.sql) return
+  if (existing) await rest('PATCH', name.project, path(name), { json: { view } })
+  else await create(rest, region, name, { view, description: spec.description })
+}
+
+/** False: somebody else created it meanwhile. */
+async function create(rest: Rest, region: string, table: TableName, resource: object): Promise<boolean> {
+  const { project, dataset: datasetId, table: tableName } = table
+  const json = { ...resource, tableReference: { projectId: project, datasetId, tableId: tableName } }
+  for (;;) {
+    try {
+      await rest('POST', project, `datasets/${datasetId}/tables`, { json })
+      return true
+    } catch (error) {
+      if (codeOf(error) === 409) return false
+      if (codeOf(error) !== 404) throw withTable(error, table)
+      await createDataset(rest, region, table)
+    }
+  }
+}
+
+async function createDataset(rest: Rest, region: string, { project, dataset }: TableName): Promise<void> {
+  const json = { datasetReference: { projectId: project, datasetId: dataset }, location: region }
+  try {
+    await rest('POST', project, 'datasets', { json })
+  } catch (error) {
+    if (codeOf(error) !== 409) throw error
+  }
+}
+
+function resourceOf(spec: TableSpec): object {
+  const { fields, description, partition, cluster = [], labels = {}, expireAfterMs } = spec
+  const partitioned = partition && partition.by !== 'none'
+  return {
+    schema: { fields },
+    labels,
+    ...(description ? { description } : {}),
+    ...(cluster.length > 0 ? { clustering: { fields: cluster } } : {}),
+    ...(partitioned
+      ? {
+          timePartitioning: {
+            type: partition.by.toUpperCase(),
+            ...(partition.field ? { field: partition.field } : {}),
+            ...(expireAfterMs ? { expirationMs: String(expireAfterMs) } : {}),
+          },
+        }
+      : {}),
+    ...(expireAfterMs && !partitioned ? { expirationTime: String(Date.now() + expireAfterMs) } : {}),
+  }
+}
+
+function withTable(error: unknown, table: TableName): Error {
+  return new Error(`cannot create table ${tableId(table)}: ${describeApiError(error)}`, { cause: error })
+}
+
+function refused(
+  table: TableName,
+  problems: readonly string[],
+  existing: readonly TableField[],
+  wanted: readonly TableField[],
+): UserError {
+  const left = ['the table', ...describeFields(existing)]
+  const right = ["the route's schema", ...describeFields(wanted)]
+  const width = Math.max(...left.map(({ length }) => length)) + 2
+  const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, row) =>
+    `  ${(left[row] ?? '').padEnd(width)}${right[row] ?? ''}`.trimEnd(),
+  )
+  const text = [`table ${tableId(table)} cannot take this schema:`, ...problems.map((line) => `  ${line}`), '', ...rows]
+  return new UserError(text.join('\n'), 'name another table, or change the schema so that it only gains columns')
+}

@@ -1,0 +1,59 @@
+import type { Config, TableName } from '../config/index.ts'
+import { type Appender, openAppender } from './appender.ts'
+import { openChannel } from './channel.ts'
+import { type Parameter, query, type Row } from './query.ts'
+import { openRest } from './rest.ts'
+import {
+  type CommitAnswer,
+  commitStreams,
+  createPacer,
+  createStream,
+  type FinalizeAnswer,
+  finalizeStream,
+  type StreamName,
+} from './streams.ts'
+import type { TableSpec, ViewSpec } from './table-spec.ts'
+import { ensureTable, ensureView, getTable, type TableState } from './tables.ts'
+import { descriptorProto } from './wire.ts'
+
+/** BigQuery, as functions and commands use it. Calls throw the service's own error when their effect is unknown. */
+export interface Warehouse {
+  /** @throws UserError when the table cannot become what is wanted */
+  ensureTable(table: TableName, spec: TableSpec, options?: { adopt?: boolean }): Promise<TableState>
+  ensureView(name: TableName, spec: ViewSpec): Promise<void>
+  query(sql: string, parameters?: Readonly<Record<string, Parameter>>): AsyncGenerator<Row>
+  /** Paced: at most two a second after a burst of twenty. */
+  createStream(table: TableName, type: 'COMMITTED' | 'PENDING'): Promise<StreamName>
+  finalizeStream(name: StreamName): Promise<FinalizeAnswer>
+  commitStreams(table: TableName, names: readonly StreamName[]): Promise<CommitAnswer>
+  /** @param descriptor the rows' self-contained DescriptorProto as a plain object (RowCodec.descriptor) */
+  openAppender(
+    stream: StreamName,
+    descriptor: object,
+    options?: { answerWithinMs?: number; inFlightBytesMax?: number },
+  ): Appender
+  close(): void
+}
+
+/** @param entry who calls: `kafka-worker`, `chunk-load`, ...: part of the user agent */
+export function openWarehouse(config: Config, entry: string): Warehouse {
+  const rest = openRest(config, entry)
+  const channel = openChannel(config, entry)
+  const streamTurn = createPacer()
+  return {
+    ensureTable: (table, spec, options) => ensureTable(rest, config.region, table, spec, options),
+    ensureView: (name, spec) => ensureView(rest, config.region, name, spec),
+    query: (sql, parameters) => query(rest, config.project, config.region, sql, parameters),
+    createStream: (table, type) => createStream(channel, table, type, streamTurn),
+    finalizeStream: (name) => finalizeStream(channel, name, () => tableExists(name)),
+    commitStreams: (table, names) => commitStreams(channel, table, names),
+    openAppender: (stream, descriptor, options) =>
+      openAppender(channel, stream, descriptorProto.encode(descriptor), options),
+    close: () => channel.close(),
+  }
+
+  async function tableExists(stream: StreamName): Promise<boolean> {
+    const [, project = '', , dataset = '', , table = ''] = stream.split('/')
+    return (await getTable(rest, { project, dataset, table })) !== undefined
+  }
+}

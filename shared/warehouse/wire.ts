@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module'
+import protobuf from 'protobufjs'
+
+/** The service's own message definitions, without the client's run time (57 MB) around them. */
+const definitions = createRequire(import.meta.url)(
+  '@google-cloud/bigquery-storage/build/protos/protos.json',
+) as protobuf.INamespace
+const root = protobuf.Root.fromJSON(definitions)
+const PACKAGE = 'google.cloud.bigquery.storage.v1'
+
+/** Encodes and decodes one kind of message as a plain object: int64 as decimal strings, enums by name. */
+export interface MessageCodec {
+  encode(message: object): Buffer
+  decode(bytes: Uint8Array): Record<string, unknown>
+}
+
+function codecOf(name: string): MessageCodec {
+  const type = root.lookupType(name)
+  return {
+    encode: (message) => Buffer.from(type.encode(type.fromObject(message)).finish()),
+    decode: (bytes) => type.toObject(type.decode(bytes), { longs: String, enums: String, arrays: true }),
+  }
+}
+
+const storage = (name: string) => codecOf(`${PACKAGE}.${name}`)
+
+export const appendRowsResponse = storage('AppendRowsResponse')
+export const descriptorProto = codecOf('google.protobuf.DescriptorProto')
+const status = codecOf('google.rpc.Status')
+const storageError = storage('StorageError')
+
+/** The unary methods of BigQueryWrite that Millrace calls: request and response of each. */
+export const METHODS = {
+  CreateWriteStream: [storage('CreateWriteStreamRequest'), storage('WriteStream')],
+  FinalizeWriteStream: [storage('FinalizeWriteStreamRequest'), storage('FinalizeWriteStreamResponse')],
+  BatchCommitWriteStreams: [storage('BatchCommitWriteStreamsRequest'), storage('BatchCommitWriteStreamsResponse')],
+} as const
+
+export const pathOf = (method: string): string => `/${PACKAGE}.BigQueryWrite/${method}`
+
+/** The StorageError codes among a status's details: in-band ones, or those of the trailer `grpc-status-details-bin`. */
+export function storageErrorsOf(details: unknown): string[] {
+  if (!Array.isArray(details)) return []
+  return (details as { type_url?: string; value?: Uint8Array }[]).flatMap(({ type_url: url, value }) =>
+    url?.endsWith('.StorageError') && value ? [String(storageError.decode(value)['code'] ?? '')] : [],
+  )
+}
+
+export function storageErrorsOfTrailer(trailer: Uint8Array | undefined): string[] {
+  return trailer ? storageErrorsOf(status.decode(trailer)['details']) : []
+}
+
+/** One length-delimited field of a protobuf message. */
+export function field(number: number, bytes: Uint8Array): Buffer {
+  return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes])
+}
+
+export function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  while (rest >= 128) {
+    bytes.push((rest % 128) + 128)
+    rest = Math.floor(rest / 128)
+  }
+  bytes.push(rest)
+  return Buffer.from(bytes)
+}
