@@ -23,6 +23,9 @@ export interface Committing {
   readonly since: number
   readonly rows?: { readonly stream: string; readonly count: number }
   readonly deadLetters?: { readonly stream: string; readonly count: number }
+  /** For the row in `millrace_sources`: how many events the content holds, and the position behind the last. */
+  readonly events: number
+  readonly end: number
 }
 
 export function encodeState(object: ObjectId, state: ChunkState): string {

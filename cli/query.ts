@@ -1,0 +1,32 @@
+import { loadConfig } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { openWarehouse } from '../shared/warehouse/index.ts'
+import { type Command, EXIT_OK } from './command.ts'
+import { describeServiceError } from './service-error.ts'
+import { printRows } from './table.ts'
+
+export const command: Command = {
+  usage: 'SQL',
+  summary:
+    'Asks the warehouse of the configuration, and prints the rows: as a table on a terminal, else as JSON lines.',
+  options: { json: { type: 'boolean', help: 'JSON lines on a terminal too' } },
+  arguments: [1, 1],
+  async run(call) {
+    const warehouse = openWarehouse(loadConfig(call.config), 'query')
+    try {
+      await printRows(
+        warehouse.query(call.arguments[0] ?? ''),
+        process.stdout,
+        !process.stdout.isTTY || call.flag('json'),
+      )
+      return EXIT_OK
+    } catch (error) {
+      throw new UserError(
+        describeServiceError(error),
+        'correct the SQL; see docs/reference for what the embedded cloud understands',
+      )
+    } finally {
+      warehouse.close()
+    }
+  },
+}

@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  type Bucket,
+  type ChunkState,
+  CLAIM_MS,
+  decodeState,
+  encodeState,
+  type ObjectId,
+  type ObjectView,
+  STATE_KEY,
+} from '../../shared/chunks/index.ts'
+
+/** Cloud Storage takes one update of an object's metadata a second. */
+const UPDATE_INTERVAL_MS = 1_000
+const RENEW_EVERY_MS = CLAIM_MS / 3
+
+/** Somebody else changed the object: what we hold is no longer ours, and our streams are never committed. */
+export class ClaimLost extends Error {
+  override readonly name = 'ClaimLost'
+}
+
+/** The state of one object, changed only from the reading that it was decided on. */
+export class ObjectState {
+  /** As of the last reading or change. */
+  object: ObjectView
+  state: ChunkState
+  readonly #bucket: Bucket
+  readonly #id: ObjectId
+  #updatedMs = 0
+  #renewedMs = 0
+
+  constructor(bucket: Bucket, object: ObjectView) {
+    this.#bucket = bucket
+    this.#id = `${bucket.name}/${object.name}#${object.generation}`
+    this.object = object
+    this.state = decodeState(this.#id, object.metadata[STATE_KEY])
+  }
+
+  /** False: the object is gone, or was written anew. */
+  async read(): Promise<boolean> {
+    const { name, generation } = this.object
+    const object = await this.#bucket.stat(name)
+    if (object?.generation !== generation) return false
+    this.object = object
+    this.state = decodeState(this.#id, object.metadata[STATE_KEY])
+    return true
+  }
+
+  /**
+   * Changes the state; false when it was not as last read any more: read again. An unknown answer is thrown: the change
+   * may have been made.
+   */
+  async change(state: ChunkState): Promise<boolean> {
+    await delay(Math.max(0, this.#updatedMs + UPDATE_INTERVAL_MS - Date.now()))
+    const answer = await this.#bucket.patch(this.object, { [STATE_KEY]: encodeState(this.#id, state) })
+    if (answer.kind === 'changed') return false
+    this.#updatedMs = Date.now()
+    this.object = answer.object
+    this.state = state
+    return true
+  }
+
+  claim(token: string): Promise<boolean> {
+    this.#renewedMs = Date.now()
+    return this.change({ state: 'writing', token, until: this.#renewedMs + CLAIM_MS })
+  }
+
+  /** To be called now and then while rows are written. @throws ClaimLost */
+  async renewWhenDue(token: string): Promise<void> {
+    if (Date.now() - this.#renewedMs < RENEW_EVERY_MS) return
+    if (!(await this.claim(token))) throw new ClaimLost('the claim was replaced while rows were written')
+  }
+}

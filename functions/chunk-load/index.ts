@@ -1,0 +1,48 @@
+import type { Request, Response } from '@google-cloud/functions-framework'
+import { openBucket } from '../../shared/chunks/index.ts'
+import { type Config, loadConfig } from '../../shared/config/index.ts'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { openWarehouse } from '../../shared/warehouse/index.ts'
+import { type Environment, loadChunk } from './load-chunk.ts'
+import { readNotification } from './notification.ts'
+import { openTables } from './tables.ts'
+
+export { type Environment, loadChunk, type Outcome } from './load-chunk.ts'
+
+/** The environment of a function that loads chunks: clients are opened once for an instance. */
+export function openEnvironment(config: Config, entry: string): Environment {
+  const warehouse = openWarehouse(config, entry)
+  return {
+    config,
+    bucket: openBucket(config, entry),
+    warehouse,
+    tables: openTables(config, warehouse),
+    log: createLog(entry),
+  }
+}
+
+let environment: Environment | undefined
+
+/**
+ * The function `chunk-load`: takes the notification of a finalized object (Eventarc, or a Pub/Sub push) through the
+ * object's states. 2xx: nothing more to do; 429: somebody else is at it, the notification is to return; 400: no
+ * notification; anything thrown becomes 500, and the notification returns.
+ */
+export async function chunkLoad(request: Request, response: Response): Promise<void> {
+  const named = readNotification(request)
+  if (named === 'ignored') {
+    response.status(204).end()
+    return
+  }
+  if ('invalid' in named) {
+    response.status(400).json({ error: named.invalid })
+    return
+  }
+  environment ??= openEnvironment(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), 'chunk-load')
+  if (named.bucket !== environment.bucket.name) {
+    response.status(200).json({ outcome: 'done', what: `not the bucket of ${environment.config.file}` })
+    return
+  }
+  const { kind, what } = await loadChunk(environment, named.name, named.generation)
+  response.status(kind === 'later' ? 429 : 200).json({ outcome: kind, what })
+}

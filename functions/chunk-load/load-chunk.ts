@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Bucket, type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
+import type { Config } from '../../shared/config/index.ts'
+import { messageOf } from '../../shared/errors.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import type { Warehouse } from '../../shared/warehouse/index.ts'
+import { ClaimLost, ObjectState } from './claim.ts'
+import { type Plan, planOf } from './plan.ts'
+import { BrokenContent } from './read-events.ts'
+import { carriesRow, recordSource } from './settle.ts'
+import type { Tables } from './tables.ts'
+import { writeRows } from './write-rows.ts'
+
+/** What the loading of a chunk needs from outside. */
+export interface Environment {
+  readonly config: Config
+  readonly bucket: Bucket
+  readonly warehouse: Warehouse
+  readonly tables: Tables
+  readonly log: Log
+}
+
+/** `later`: come back; the notification is to return. */
+export type Outcome = { readonly kind: 'done' | 'later'; readonly what: string }
+
+/** Readings of one object's state in one invocation: each is followed by a step that ends it, or by somebody else's change. */
+const READINGS_MAX = 20
+/** Unknown answers, each followed by another reading, before the invocation gives up and leaves it to the next. */
+const UNKNOWN_ANSWERS_MAX = 3
+const AFTER_UNKNOWN_MS = 1_000
+
+/** Takes an object through its states (docs/protocols/chunk-to-bigquery.md) as far as it will go. */
+export async function loadChunk(environment: Environment, name: string, generation?: string): Promise<Outcome> {
+  const object = await environment.bucket.stat(name)
+  if (!object || (generation !== undefined && object.generation !== generation)) return done('gone or written anew')
+  const token = randomUUID()
+  const state = new ObjectState(environment.bucket, object)
+  let unknown = 0
+  for (let readings = 0; readings < READINGS_MAX; readings++) {
+    if (readings > 0 && !(await state.read())) return done('gone or written anew')
+    try {
+      const outcome = await takeStep(environment, state, token)
+      if (outcome) return outcome
+    } catch (error) {
+      if (error instanceof ClaimLost) return later(error.message)
+      if (++unknown > UNKNOWN_ANSWERS_MAX) throw error
+      environment.log.warn({ object: name, error: messageOf(error) }, 'unknown outcome; reading the object again')
+      await delay(AFTER_UNKNOWN_MS)
+    }
+  }
+  return later('its state keeps changing')
+}
+
+/** One step from a fresh reading; undefined: read again and take the next. */
+async function takeStep(environment: Environment, state: ObjectState, token: string): Promise<Outcome | undefined> {
+  const plan = readPlan(environment, state)
+  if ('notOurs' in plan) return done(plan.notOurs)
+  if ('broken' in plan) return fail(environment, state, plan.broken)
+  const step = nextStep(state.state, plan.ranges, token, Date.now())
+  if (step.do !== 'leave' && step.do !== 'later') await environment.tables.ensure(plan.route)
+  switch (step.do) {
+    case 'leave':
+      return done(step.reason)
+    case 'later':
+      return later(step.reason)
+    case 'claim':
+      await state.claim(token)
+      return undefined
+    case 'write':
+      return write(environment, state, plan, token)
+    case 'commit':
+      return commit(environment, state, plan, step.committing)
+    case 'note-carried-by-kafka':
+      await recordSource(environment, plan, state.object, { events: plan.chunk?.events ?? 0, end: plan.size })
+      return (await state.change({ state: 'committed', rows: 0, deadLetters: 0 }))
+        ? done('Kafka carried it')
+        : undefined
+  }
+}
+
+function readPlan({ config }: Environment, { object }: ObjectState): Plan | { notOurs: string } | { broken: string } {
+  try {
+    return planOf(object, config)
+  } catch (error) {
+    return { broken: messageOf(error) }
+  }
+}
+
+/** Nothing that another try would mend: an alarm, and the object stays as it is for whoever looks into it. */
+async function fail(environment: Environment, state: ObjectState, reason: string): Promise<Outcome | undefined> {
+  if (!(await state.change({ state: 'failed', reason }))) return undefined
+  environment.log.error({ object: state.object.name, reason }, 'chunk cannot be loaded')
+  return done(`failed: ${reason}`)
+}
+
+async function write(
+  environment: Environment,
+  state: ObjectState,
+  plan: Plan,
+  token: string,
+): Promise<Outcome | undefined> {
+  try {
+    const keepClaim = () => state.renewWhenDue(token)
+    const { rows, deadLetters, events, end } = await writeRows(environment, plan, state.object, keepClaim)
+    const streams = { ...(rows ? { rows } : {}), ...(deadLetters ? { deadLetters } : {}) }
+    await state.change({ state: 'committing', token, since: Date.now(), ...streams, events, end })
+    return undefined
+  } catch (error) {
+    if (error instanceof BrokenContent) return fail(environment, state, error.message)
+    throw error
+  }
+}
+
+/** Dead letters first, then rows, then the source: whoever sees the last sees the first. */
+async function commit(
+  environment: Environment,
+  state: ObjectState,
+  plan: Plan,
+  committing: Committing,
+): Promise<Outcome | undefined> {
+  const { warehouse, tables } = environment
+  const { rows, deadLetters } = committing
+  const answers = [
+    deadLetters ? await warehouse.commitStreams(tables.deadLettersOf(plan.route), [deadLetters.stream]) : undefined,
+    rows ? await warehouse.commitStreams(plan.route.table, [rows.stream]) : undefined,
+  ]
+  for (const answer of answers) if (answer?.kind === 'unfinished') throw new Error(`commit: ${answer.message}`)
+  if (answers.some((answer) => answer?.kind === 'gone')) {
+    if (whenStreamsAreGone(committing, Date.now()) === 'later') return later('BigQuery does not know its streams')
+    if (!(await carriesRow(environment, plan))) {
+      await state.change({ state: 'none' })
+      return undefined
+    }
+  }
+  await recordSource(environment, plan, state.object, committing)
+  const counts = { rows: rows?.count ?? 0, deadLetters: deadLetters?.count ?? 0 }
+  if (!(await state.change({ state: 'committed', ...counts }))) return undefined
+  return done(`committed ${counts.rows} rows, ${counts.deadLetters} dead letters`)
+}
+
+const done = (what: string): Outcome => ({ kind: 'done', what })
+const later = (what: string): Outcome => ({ kind: 'later', what })

@@ -1,0 +1,50 @@
+/** An object at one generation, as a notification names it. */
+export interface ObjectReference {
+  readonly bucket: string
+  readonly name: string
+  readonly generation: string
+}
+
+/** What an HTTP request carries: header names in lower case, the body parsed where it was JSON. */
+export interface Notification {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: unknown
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * Reads the three forms in which Cloud Storage's notifications come: Eventarc's CloudEvent (binary and structured) with
+ * StorageObjectData, and a Pub/Sub push with the object's resource. `ignored`: of another event than a finalized object.
+ * https://cloud.google.com/storage/docs/pubsub-notifications, https://cloud.google.com/eventarc/docs/cloudevents
+ */
+export function readNotification({ headers, body }: Notification): ObjectReference | 'ignored' | { invalid: string } {
+  const fields = asFields(body)
+  if (!fields) return { invalid: 'the body is not a JSON object' }
+  const message = asFields(fields['message'])
+  if (message) return readPushed(message)
+  const type = headers['ce-type'] ?? fields['type']
+  if (type === undefined) return { invalid: 'neither a CloudEvent nor a Pub/Sub push' }
+  if (type !== 'google.cloud.storage.object.v1.finalized') return 'ignored'
+  return reference(headers['ce-type'] === undefined ? asFields(fields['data']) : fields)
+}
+
+function readPushed(message: Fields): ObjectReference | 'ignored' | { invalid: string } {
+  const attributes = asFields(message['attributes']) ?? {}
+  if (attributes['eventType'] !== 'OBJECT_FINALIZE') return 'ignored'
+  const { bucketId: bucket, objectId: name, objectGeneration: generation } = attributes
+  return reference({ bucket, name, generation })
+}
+
+function reference(data: Fields | undefined): ObjectReference | { invalid: string } {
+  const { bucket, name, generation } = data ?? {}
+  if (typeof bucket !== 'string' || typeof name !== 'string')
+    return { invalid: 'bucket or name of the object is missing' }
+  if (typeof generation !== 'string' && typeof generation !== 'number')
+    return { invalid: 'generation of the object is missing' }
+  return { bucket, name, generation: String(generation) }
+}
+
+function asFields(value: unknown): Fields | undefined {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Fields) : undefined
+}

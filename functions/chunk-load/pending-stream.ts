@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { TableName } from '../../shared/config/index.ts'
+import type { Appender, RefusedRow, Warehouse } from '../../shared/warehouse/index.ts'
+
+/** A finalized stream and how many rows it holds. */
+export interface FinalizedStream {
+  readonly stream: string
+  readonly count: number
+}
+
+/** A quota or a column that has not spread yet: the same request again, after this time, for this long. */
+const LATER_PAUSE_MS = 2_000
+const LATER_FOR_MS = 5 * 60_000
+
+/** Rows on their way to a PENDING stream, which exists from the first row on. Nobody sees them before it is committed. */
+export class PendingStream {
+  #count = 0
+  #appender: Appender | undefined
+  readonly #warehouse: Warehouse
+  readonly #table: TableName
+  readonly #descriptor: object
+
+  constructor(warehouse: Warehouse, table: TableName, descriptor: object) {
+    this.#warehouse = warehouse
+    this.#table = table
+    this.#descriptor = descriptor
+  }
+
+  /**
+   * Appends `count` rows (the body of ProtoRows); gives back those that BigQuery refuses: then none of them was written.
+   * Throws at anything that leaves the stream's content in doubt: then it must not be committed.
+   */
+  async append(rows: Buffer, count: number): Promise<readonly RefusedRow[]> {
+    if (count === 0) return []
+    this.#appender ??= await this.#open()
+    for (const begunMs = Date.now(); ; await delay(LATER_PAUSE_MS)) {
+      const answer = await this.#appender.append(rows, this.#count)
+      if (answer.kind === 'written') {
+        this.#count += count
+        return []
+      }
+      if (answer.kind === 'refused') return answer.rows
+      const mayWait = answer.kind === 'later' && Date.now() - begunMs < LATER_FOR_MS
+      if (!mayWait) throw new Error(`append to ${this.#appender.stream}: ${answer.kind}: ${answer.message}`)
+    }
+  }
+
+  async #open(): Promise<Appender> {
+    const stream = await this.#warehouse.createStream(this.#table, 'PENDING')
+    return this.#warehouse.openAppender(stream, this.#descriptor)
+  }
+
+  /** Finalizes; undefined when there was no row. Throws when the stream holds another number of rows than were sent. */
+  async finish(): Promise<FinalizedStream | undefined> {
+    const appender = this.#appender
+    if (!appender) return undefined
+    appender.close()
+    if (this.#count === 0) return undefined
+    const answer = await this.#warehouse.finalizeStream(appender.stream)
+    const rows = answer.kind === 'finalized' ? answer.rows : 'no'
+    if (rows !== this.#count) throw new Error(`${appender.stream} holds ${rows} rows, ${this.#count} were sent`)
+    return { stream: appender.stream, count: this.#count }
+  }
+
+  close(): void {
+    this.#appender?.close()
+  }
+}

@@ -1,0 +1,41 @@
+import { type ChunkMetadata, decodeMetadata, type ObjectView, type Ranges } from '../../shared/chunks/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+
+/** What is to be loaded from an object. */
+export interface Plan {
+  readonly route: Route
+  readonly source: string
+  /** Position of the object's first byte. */
+  readonly start: number
+  /** Where the last event ends; infinite where only the object's end tells. */
+  readonly size: number
+  readonly ranges: Ranges
+  /** Undefined: a foreign object. */
+  readonly chunk: ChunkMetadata | undefined
+}
+
+/** The plan for an object; a reason when it is none of ours; throws when an agent's metadata are broken. */
+export function planOf(object: ObjectView, config: Config): Plan | { notOurs: string } {
+  const chunk = decodeMetadata(object.metadata)
+  if (!chunk) return planForeign(object, config)
+  const route = Object.hasOwn(config.routes, chunk.route) ? config.routes[chunk.route] : undefined
+  if (!route) return { notOurs: `route ${chunk.route} is not in ${config.file}` }
+  return { route, source: chunk.source, start: chunk.start, size: chunk.size, ranges: chunk.ranges, chunk }
+}
+
+/** An object that no agent wrote belongs to the route with the longest prefix; overwritten, it is a new source. */
+function planForeign(object: ObjectView, config: Config): Plan | { notOurs: string } {
+  const [route] = Object.values(config.routes)
+    .filter(({ prefix }) => prefix !== undefined && object.name.startsWith(prefix))
+    .sort((a, b) => (b.prefix?.length ?? 0) - (a.prefix?.length ?? 0))
+  if (!route || object.name.endsWith('/')) return { notOurs: 'no route has a prefix of its name' }
+  const source = `${object.name}#${object.generation}`
+  return {
+    route,
+    source,
+    start: 0,
+    size: Number.POSITIVE_INFINITY,
+    ranges: [[0, Number.POSITIVE_INFINITY]],
+    chunk: undefined,
+  }
+}

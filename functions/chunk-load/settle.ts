@@ -1,0 +1,56 @@
+import type { ObjectView, Range } from '../../shared/chunks/index.ts'
+import { tableId } from '../../shared/config/index.ts'
+import { defaultStream, encodeFixedRow, SOURCES } from '../../shared/warehouse/index.ts'
+import type { Environment } from './load-chunk.ts'
+import type { Plan } from './plan.ts'
+
+/** Adds the chunk's row to `millrace_sources`: at least once, its view shows one. */
+export async function recordSource(
+  { warehouse, tables, config }: Environment,
+  plan: Plan,
+  object: ObjectView,
+  read: { events: number; end: number },
+): Promise<void> {
+  const { chunk, route } = plan
+  const row = encodeFixedRow(SOURCES, {
+    source: plan.source,
+    agent: chunk?.agent,
+    route: route.name,
+    path: chunk?.path ?? `gs://${config.bucket}/${object.name}`,
+    start: plan.start,
+    size: chunk ? plan.size : read.end,
+    events: chunk?.events ?? read.events,
+    object: object.name,
+    generation: Number(object.generation),
+    ranges: JSON.stringify(chunk ? plan.ranges : [[0, read.end]]),
+    finished_at: object.createdMs * 1000,
+  })
+  const appender = warehouse.openAppender(defaultStream(tables.sourcesOf(route)), SOURCES.descriptor)
+  try {
+    const answer = await appender.append(row, undefined)
+    if (answer.kind !== 'written') throw new Error(`${SOURCES.name}: ${answer.kind}`)
+  } finally {
+    appender.close()
+  }
+}
+
+/**
+ * Whether the table has a row that this chunk carried: of its source, within its ranges and without a Kafka topic, because what
+ * Kafka carried of the same source does not count.
+ */
+export async function carriesRow({ warehouse }: Environment, plan: Plan): Promise<boolean> {
+  const { route, source } = plan
+  const m = route.metadata
+  const sql = `SELECT 1 AS one FROM \`${tableId(route.table)}\` AS t
+WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${m}.position`, plan)}) LIMIT 1`
+  for await (const _row of warehouse.query(sql, { source })) return true
+  return false
+}
+
+function within(position: string, { ranges }: Plan): string {
+  const list: readonly Range[] = ranges === 'undecided' ? [] : ranges
+  const conditions = list.map(([from, to]) =>
+    Number.isFinite(to) ? `${position} >= ${from} AND ${position} < ${to}` : `${position} >= ${from}`,
+  )
+  return conditions.join(' OR ') || 'FALSE'
+}

@@ -1,0 +1,58 @@
+import { compileRoute, type RowCodec } from '../../shared/codec/index.ts'
+import { type Config, type Route, type TableName } from '../../shared/config/index.ts'
+import {
+  beside,
+  DEAD_LETTERS,
+  DEAD_LETTERS_VIEW,
+  deadLettersView,
+  SOURCES,
+  SOURCES_VIEW,
+  sourcesView,
+  type Warehouse,
+} from '../../shared/warehouse/index.ts'
+
+/** The tables that chunks are loaded into. */
+export interface Tables {
+  codecOf(route: Route): RowCodec
+  deadLettersOf(route: Route): TableName
+  sourcesOf(route: Route): TableName
+  /** Makes sure, once for each route, that its table and the fixed ones beside it are there with their views. */
+  ensure(route: Route): Promise<void>
+}
+
+export function openTables(config: Config, warehouse: Warehouse): Tables {
+  const codecs = new Map<string, RowCodec>()
+  const ensured = new Map<string, Promise<void>>()
+  const codecOf = (route: Route): RowCodec => {
+    const codec = codecs.get(route.name) ?? compileRoute(route)
+    codecs.set(route.name, codec)
+    return codec
+  }
+  return {
+    codecOf,
+    deadLettersOf: ({ table }) => beside(table, DEAD_LETTERS.name),
+    sourcesOf: ({ table }) => beside(table, SOURCES.name),
+    ensure(route) {
+      const attempt = ensured.get(route.name) ?? ensureTables(config, warehouse, route, codecOf(route))
+      ensured.set(route.name, attempt)
+      attempt.catch(() => ensured.delete(route.name))
+      return attempt
+    },
+  }
+}
+
+async function ensureTables(config: Config, warehouse: Warehouse, route: Route, codec: RowCodec): Promise<void> {
+  const { table } = route
+  await warehouse.ensureTable(table, {
+    fields: codec.fields,
+    partition: route.partition,
+    cluster: route.cluster,
+    labels: route.labels,
+    expireAfterMs: route.expire_after,
+    ownColumn: route.metadata,
+  })
+  await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
+  await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
+  await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(config, table))
+  await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))
+}

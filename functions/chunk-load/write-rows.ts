@@ -1,0 +1,166 @@
+import type { ObjectView } from '../../shared/chunks/index.ts'
+import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
+import { DEAD_REASONS, type Events } from '../../shared/framing/index.ts'
+import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
+import type { Environment } from './load-chunk.ts'
+import { type FinalizedStream, PendingStream } from './pending-stream.ts'
+import type { Plan } from './plan.ts'
+import { BrokenContent, type EventBatch, readEvents } from './read-events.ts'
+
+/** Rows are appended when this many bytes of them are ready. */
+const APPEND_BYTES = 2 * 1024 * 1024
+/** One event may be larger than an append; BigQuery takes requests below 20 MB. */
+const BUFFER_BYTES = APPEND_BYTES + 1024 * 1024
+
+/** Streams that are finalized and hold what was sent. */
+export interface Written {
+  readonly rows: FinalizedStream | undefined
+  readonly deadLetters: FinalizedStream | undefined
+  readonly events: number
+  /** Position behind the last event. */
+  readonly end: number
+}
+
+/**
+ * Writes an object's events to a PENDING stream and its dead letters to another, and finalizes both.
+ * @throws BrokenContent when no retry would mend it, ClaimLost by `keepClaim`
+ */
+export async function writeRows(
+  environment: Environment,
+  plan: Plan,
+  object: ObjectView,
+  keepClaim: () => Promise<void>,
+): Promise<Written> {
+  const writer = new ChunkWriter(environment, plan, object)
+  try {
+    const framing = { kind: plan.route.framing, maxEventBytes: environment.config.agent.max_event_bytes }
+    const ranges = plan.ranges === 'undecided' ? [] : plan.ranges
+    const batches = readEvents(environment.bucket.read(object), plan.start, ranges, framing)
+    for (;;) {
+      const next = await batches.next()
+      if (next.done) {
+        checkContent(plan, next.value)
+        return await writer.finish(next.value.eventsEnd)
+      }
+      await writer.add(next.value)
+      await keepClaim()
+    }
+  } finally {
+    writer.close()
+  }
+}
+
+function checkContent({ chunk }: Plan, { crc32c, end }: { crc32c: string; end: number }): void {
+  if (!chunk) return
+  if (crc32c !== chunk.crc32c)
+    throw new BrokenContent(`crc32c of the content is ${crc32c}, its metadata say ${chunk.crc32c}`)
+  if (end < chunk.size) throw new BrokenContent(`the content ends at ${end}, its metadata say ${chunk.size}`)
+}
+
+/** Why an event cannot become a row: the codec's word, the framing's, or BigQuery's (`refused`). */
+interface Reason {
+  readonly reason: string
+  readonly field?: string
+  readonly message: string
+}
+
+class ChunkWriter {
+  readonly #codec: RowCodec
+  readonly #plan: Plan
+  readonly #object: string
+  readonly #rows: PendingStream
+  readonly #deadLetters: PendingStream
+  readonly #rowBuffer = new RowBuffer(BUFFER_BYTES)
+  #letters: Buffer[] = []
+  readonly #origin: Origin
+  #events = 0
+  /** Of the rows in the buffer: the index of each one's event. */
+  #buffered: number[] = []
+
+  constructor({ warehouse, tables, config }: Environment, plan: Plan, object: ObjectView) {
+    const { route } = plan
+    this.#plan = plan
+    this.#codec = tables.codecOf(route)
+    this.#object = `${config.bucket}/${object.name}#${object.generation}`
+    this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
+    this.#deadLetters = new PendingStream(warehouse, tables.deadLettersOf(route), DEAD_LETTERS.descriptor)
+    const noKafka = { kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
+    this.#origin = { source: plan.source, position: 0, size: 0, ...noKafka, ingestedAtMicros: Date.now() * 1000 }
+  }
+
+  /** All of the batch is appended when this returns: its buffer is reused. */
+  async add({ buffer, events }: EventBatch): Promise<void> {
+    this.#origin.ingestedAtMicros = Date.now() * 1000
+    for (let index = 0; index < events.count; index++) {
+      const rejection = this.#encode(buffer, events, index)
+      if (rejection) this.#reject(buffer, events, index, rejection)
+      else this.#buffered.push(index)
+      if (this.#rowBuffer.length >= APPEND_BYTES) await this.#append(buffer, events)
+    }
+    await this.#append(buffer, events)
+    this.#events += events.count
+  }
+
+  #encode(buffer: Buffer, events: Events, index: number): Reason | undefined {
+    const dead = events.dead[index] ?? 0
+    if (dead > 0) return { reason: DEAD_REASONS[dead] || 'truncated', message: 'no event could be cut here' }
+    this.#origin.position = events.position[index] ?? 0
+    this.#origin.size = events.size[index] ?? 0
+    return this.#codec.encode(
+      buffer,
+      events.valueStart[index] ?? 0,
+      events.valueEnd[index] ?? 0,
+      this.#origin,
+      this.#rowBuffer,
+    )
+  }
+
+  #reject(buffer: Buffer, events: Events, index: number, rejection: Reason): void {
+    const letter = encodeDeadLetter({
+      route: this.#plan.route.name,
+      ...rejection,
+      bytes: buffer.subarray(events.valueStart[index], events.valueEnd[index]),
+      source: this.#plan.source,
+      position: events.position[index] ?? 0,
+      size: events.size[index] ?? 0,
+      kafka_topic: null,
+      kafka_partition: null,
+      kafka_offset: null,
+      object: this.#object,
+      failed_at: Date.now() * 1000,
+    })
+    this.#letters.push(letter)
+  }
+
+  /** Rows that BigQuery refuses become dead letters, and the others are sent again without them. */
+  async #append(buffer: Buffer, events: Events): Promise<void> {
+    while (this.#rowBuffer.rows > 0) {
+      const refused = await this.#rows.append(this.#rowBuffer.slice(), this.#rowBuffer.rows)
+      const indexes = this.#buffered
+      this.#rowBuffer.clear()
+      this.#buffered = []
+      if (refused.length === 0) break
+      const messages = new Map(refused.map(({ index, message }) => [indexes[index], message]))
+      for (const index of indexes) {
+        const message = messages.get(index)
+        if (message !== undefined) this.#reject(buffer, events, index, { reason: 'refused', message })
+        else if (!this.#encode(buffer, events, index)) this.#buffered.push(index)
+      }
+    }
+    const letters = this.#letters
+    this.#letters = []
+    const [refused] = await this.#deadLetters.append(Buffer.concat(letters), letters.length)
+    if (refused) throw new Error(`BigQuery refuses a dead letter: ${refused.message}`)
+  }
+
+  async finish(end: number): Promise<Written> {
+    const deadLetters = await this.#deadLetters.finish()
+    return { rows: await this.#rows.finish(), deadLetters, events: this.#events, end }
+  }
+
+  close(): void {
+    this.#rows.close()
+    this.#deadLetters.close()
+  }
+}

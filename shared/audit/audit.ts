@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Config, type TableName, tableId } from '../config/index.ts'
+import { beside, DEAD_LETTERS_VIEW, type Row, SOURCES_VIEW, type Warehouse } from '../warehouse/index.ts'
+import { type AuditTables, auditSql } from './sql.ts'
+
+/** A range of a source that no event covers, that two cover, or that lies behind the source's end. */
+export interface Fault {
+  readonly kind: 'gap' | 'overlap' | 'beyond the end'
+  readonly source: string
+  readonly from: number
+  readonly to: number
+}
+
+export interface AuditReport {
+  /** Sources looked at; of these, finished ones, which are vouched for whole. */
+  readonly sources: number
+  readonly finished: number
+  /** Rows and dead letters. */
+  readonly events: number
+  /** All faults; `listed` has the first of them. */
+  readonly faults: number
+  readonly listed: readonly Fault[]
+}
+
+/** A dead letter is readable a moment before the rows in front of it: a fault counts when it is still there after this time. */
+const SETTLE_MS = 2_000
+const LOOKS_MAX = 3
+
+/**
+ * Proves, by SQL alone, that the events of every source tile its file.
+ * @param day `YYYY-MM-DD`: only the sources that took in an event, or were finished, on that day (UTC)
+ */
+export async function runAudit(
+  warehouse: Warehouse,
+  config: Config,
+  { day }: { day?: string } = {},
+): Promise<AuditReport> {
+  const tables = await tablesOf(warehouse, config)
+  let report = await look(warehouse, tables, day)
+  for (let looks = 1; report.faults > 0 && looks < LOOKS_MAX; looks++) {
+    await delay(SETTLE_MS)
+    report = await look(warehouse, tables, day)
+  }
+  return report
+}
+
+async function look(warehouse: Warehouse, tables: AuditTables, day: string | undefined): Promise<AuditReport> {
+  if (tables.routes.length === 0) return { sources: 0, finished: 0, events: 0, faults: 0, listed: [] }
+  const rows: Row[] = []
+  for await (const row of warehouse.query(auditSql(tables, day !== undefined), day === undefined ? {} : { day }))
+    rows.push(row)
+  const total = rows.find(({ kind }) => kind === 'total') ?? {}
+  return {
+    sources: Number(total['sources']),
+    finished: Number(total['finished']),
+    events: Number(total['events']),
+    faults: Number(total['faults']),
+    listed: rows.filter(({ kind }) => kind !== 'total').map(faultOf),
+  }
+}
+
+function faultOf(row: Row): Fault {
+  return {
+    kind: row['kind'] as Fault['kind'],
+    source: String(row['source']),
+    from: Number(row['from_position']),
+    to: Number(row['to_position']),
+  }
+}
+
+/** The tables that are there: what has not carried anything yet does not have to exist. */
+async function tablesOf(warehouse: Warehouse, config: Config): Promise<AuditTables> {
+  const routes = Object.values(config.routes)
+  const datasets = new Map(routes.map(({ table }) => [`${table.project}.${table.dataset}`, table]))
+  const existing = new Set<string>()
+  for (const dataset of datasets.values()) for (const name of await tablesIn(warehouse, dataset)) existing.add(name)
+  const present = (names: TableName[]) => [...new Set(names.map(tableId))].filter((name) => existing.has(name))
+  const metadataOf = new Map(routes.map(({ table, metadata }) => [tableId(table), metadata]))
+  return {
+    routes: present(routes.map(({ table }) => table)).map((table) => ({
+      table,
+      metadata: metadataOf.get(table) ?? 'millrace',
+    })),
+    deadLetters: present([...datasets.values()].map((table) => beside(table, DEAD_LETTERS_VIEW))),
+    sources: present([...datasets.values()].map((table) => beside(table, SOURCES_VIEW))),
+  }
+}
+
+async function tablesIn(warehouse: Warehouse, { project, dataset }: TableName): Promise<string[]> {
+  const sql = `SELECT table_name FROM \`${project}.${dataset}\`.INFORMATION_SCHEMA.TABLES`
+  const names: string[] = []
+  for await (const row of warehouse.query(sql))
+    names.push(tableId({ project, dataset, table: String(row['table_name']) }))
+  return names
+}

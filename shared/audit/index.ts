@@ -1,0 +1,1 @@
+export { type AuditReport, type Fault, runAudit } from './audit.ts'
