@@ -165,7 +165,7 @@ export class Broker {
     supervisor.once('exit', () => resolve())
     const life: Life = { pid: await firstLine(supervisor), supervisor, ended: promise, hasEnded: false, ending: false }
     if (!this.#referenced) unreference(supervisor)
-    promise.then(() => this.#ended(life))
+    void promise.then(() => this.#ended(life))
     return life
   }
 
