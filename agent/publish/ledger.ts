@@ -1,0 +1,94 @@
+import { decodeEntries, ENTRIES_BYTES_MAX, encodeEntries, type Entry, entryBytes } from './positions.ts'
+
+interface Slot {
+  entry: Entry
+  group: number
+  bytes: number
+}
+
+/**
+ * All entries of one partition, as they stand after the last transaction and what is being added to the next. Each lives
+ * in one of several groups, because a commit's metadata is bounded; it stays there while it fits. After a failed
+ * transaction a ledger is thrown away and read again.
+ */
+export class PartitionLedger {
+  readonly #slots = new Map<string, Slot>()
+  readonly #used: number[] = [0]
+  readonly #changed = new Set<number>()
+
+  /** `metadata`: the commits of group 0, 1, ...; an empty one stands for none. Throws when they are not to be read. */
+  static read(metadata: readonly string[]): PartitionLedger {
+    const ledger = new PartitionLedger()
+    metadata.forEach((text, group) => {
+      ledger.#used[group] = 0
+      for (const entry of text ? decodeEntries(text).entries : []) ledger.#place(entry, group, entryBytes(entry))
+    })
+    return ledger
+  }
+
+  get entries(): Entry[] {
+    return Array.from(this.#slots.values(), ({ entry }) => entry)
+  }
+
+  get groups(): number {
+    return this.#used.length
+  }
+
+  get(source: string): Entry | undefined {
+    return this.#slots.get(source)?.entry
+  }
+
+  put(entry: Entry): void {
+    const bytes = entryBytes(entry)
+    const slot = this.#slots.get(entry.source)
+    if (slot) this.remove(entry.source)
+    const before = slot?.group ?? 0
+    const group = this.#hasRoom(before, bytes) ? before : this.#groupWithRoom(bytes)
+    this.#place(entry, group, bytes)
+    this.#changed.add(group)
+  }
+
+  remove(source: string): void {
+    const slot = this.#slots.get(source)
+    if (!slot) return
+    this.#slots.delete(source)
+    this.#used[slot.group]! -= slot.bytes
+    this.#changed.add(slot.group)
+  }
+
+  /** The groups whose commit must be written, with its metadata; asking again gives only what changed since. */
+  takeChanged(): { group: number; metadata: string }[] {
+    const changed = [...this.#changed]
+    this.#changed.clear()
+    return changed.map((group) => ({ group, metadata: this.#encode(group) }))
+  }
+
+  /** Has every commit written anew, so that Kafka does not forget it. */
+  renew(): void {
+    for (let group = 0; group < this.groups; group++) this.#changed.add(group)
+  }
+
+  #place(entry: Entry, group: number, bytes: number): void {
+    this.#slots.set(entry.source, { entry, group, bytes })
+    this.#used[group]! += bytes
+  }
+
+  #hasRoom(group: number, bytes: number): boolean {
+    return this.#used[group]! + bytes <= ENTRIES_BYTES_MAX
+  }
+
+  #groupWithRoom(bytes: number): number {
+    const group = this.#used.findIndex((used) => used + bytes <= ENTRIES_BYTES_MAX)
+    if (group >= 0) return group
+    this.#changed.add(0) // it says how many there are
+    return this.#used.push(0) - 1
+  }
+
+  #encode(group: number): string {
+    const entries = Array.from(this.#slots.values())
+    return encodeEntries({
+      groups: this.groups,
+      entries: entries.filter((slot) => slot.group === group).map(({ entry }) => entry),
+    })
+  }
+}

@@ -1,0 +1,155 @@
+import { decodeBase32, encodeBase32 } from '../follow/base32.ts'
+
+/** What the agent knows about one source; the copy that counts is in Kafka (docs/protocols/agent-positions.md). */
+export interface Entry {
+  /** 26 lower-case base32 characters, and `~<number>` for the second and further sources with the same first event. */
+  readonly source: string
+  /** Everything before it is carried. */
+  readonly position: number
+  /** The first position that counts: more than 0 when the agent was told to begin at the end. */
+  readonly start: number
+  /** The end of a finished source. */
+  readonly size?: number
+  /** The range that the chunk carries instead of Kafka. */
+  readonly handed?: { readonly from: number; readonly to: number }
+  /** CRC-32 of the first bytes, at most HEAD_BYTES and `position`. */
+  readonly head: number
+  /** CRC-32 of the bytes before `position`, at most TAIL_BYTES. */
+  readonly tail: number
+  /** CRC-32 of device and inode. */
+  readonly file: number
+  /** The file is gone and its chunk decided: kept so that the name is not given again. */
+  readonly retired: boolean
+}
+
+export interface DecodedEntries {
+  /** How many groups hold entries of this partition; counts only in the first. */
+  readonly groups: number
+  readonly entries: readonly Entry[]
+}
+
+/** The broker's `offset.metadata.max.bytes`, in characters. */
+export const METADATA_CHARS_MAX = 4096
+const VERSION = 1
+const HASH_BYTES = 16
+/** The version, and a count of groups below 2^14. */
+const HEADER_BYTES = 3
+/** What entries of one group may take, in bytes: base64 makes four characters of three. */
+export const ENTRIES_BYTES_MAX = (METADATA_CHARS_MAX / 4) * 3 - HEADER_BYTES
+
+const HAS_SIZE = 1
+const HAS_HANDED = 2
+const HAS_START = 4
+const IS_RETIRED = 8
+
+/** Base64 of: version, count of groups, then the entries back to back. Throws RangeError when it is too long. */
+export function encodeEntries({ groups, entries }: DecodedEntries): string {
+  const bytes: number[] = [VERSION]
+  pushVarint(bytes, groups)
+  for (const entry of entries) pushEntry(bytes, entry)
+  if (bytes.length > ENTRIES_BYTES_MAX + HEADER_BYTES) throw new RangeError(`${bytes.length} bytes of positions`)
+  return Buffer.from(bytes).toString('base64')
+}
+
+/** Bytes that an entry takes. */
+export function entryBytes(entry: Entry): number {
+  const bytes: number[] = []
+  pushEntry(bytes, entry)
+  return bytes.length
+}
+
+/** Throws when the text is not what `encodeEntries` makes: positions are never guessed. */
+export function decodeEntries(metadata: string): DecodedEntries {
+  const reader = new Reader(Buffer.from(metadata, 'base64'))
+  const version = reader.byte()
+  if (version !== VERSION) throw new Error(`positions of version ${version}; this agent reads version ${VERSION}`)
+  const groups = reader.varint()
+  const entries: Entry[] = []
+  while (!reader.atEnd) entries.push(readEntry(reader))
+  return { groups, entries }
+}
+
+function pushEntry(bytes: number[], entry: Entry): void {
+  const [hash = '', number = '1'] = entry.source.split('~')
+  bytes.push(...decodeBase32(hash, HASH_BYTES))
+  pushVarint(bytes, Number(number))
+  bytes.push(
+    (entry.size === undefined ? 0 : HAS_SIZE) |
+      (entry.handed ? HAS_HANDED : 0) |
+      (entry.start > 0 ? HAS_START : 0) |
+      (entry.retired ? IS_RETIRED : 0),
+  )
+  pushVarint(bytes, entry.position)
+  if (entry.start > 0) pushVarint(bytes, entry.start)
+  if (entry.size !== undefined) pushVarint(bytes, entry.size)
+  if (entry.handed) {
+    pushVarint(bytes, entry.handed.from)
+    pushVarint(bytes, entry.handed.to)
+  }
+  for (const crc of [entry.head, entry.tail, entry.file]) {
+    bytes.push(crc >>> 24, (crc >>> 16) & 0xff, (crc >>> 8) & 0xff, crc & 0xff)
+  }
+}
+
+function readEntry(reader: Reader): Entry {
+  const hash = encodeBase32(reader.take(HASH_BYTES))
+  const number = reader.varint()
+  const flags = reader.byte()
+  const position = reader.varint()
+  const start = flags & HAS_START ? reader.varint() : 0
+  const size = flags & HAS_SIZE ? { size: reader.varint() } : {}
+  const handed = flags & HAS_HANDED ? { handed: { from: reader.varint(), to: reader.varint() } } : {}
+  const [head, tail, file] = [reader.uint32(), reader.uint32(), reader.uint32()]
+  const source = number > 1 ? `${hash}~${number}` : hash
+  return { source, position, start, ...size, ...handed, head, tail, file, retired: (flags & IS_RETIRED) !== 0 }
+}
+
+function pushVarint(bytes: number[], value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no position`)
+  let rest = value
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) | 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes.push(rest)
+}
+
+class Reader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#bytes.length
+  }
+
+  byte(): number {
+    const byte = this.#bytes[this.#at++]
+    if (byte === undefined) throw new Error('positions are cut off')
+    return byte
+  }
+
+  take(length: number): Buffer {
+    const taken = this.#bytes.subarray(this.#at, this.#at + length)
+    if (taken.length < length) throw new Error('positions are cut off')
+    this.#at += length
+    return taken
+  }
+
+  uint32(): number {
+    return this.take(4).readUInt32BE()
+  }
+
+  varint(): number {
+    let value = 0
+    for (let scale = 1; ; scale *= 0x80) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * scale
+      if (!Number.isSafeInteger(value)) throw new Error('positions are corrupt')
+      if (byte < 0x80) return value
+    }
+  }
+}
