@@ -63,7 +63,6 @@ export class KafkaClient {
     const cluster = this.openCluster()
     try {
       await cluster.connect()
-      await cluster.refreshMetadata()
       return cluster
     } catch (error) {
       this.#cluster = undefined

@@ -55,6 +55,8 @@ export interface Cluster {
   refreshMetadata(): Promise<void>
   refreshMetadataIfNecessary(): Promise<void>
   removeBroker(address: { host: string; port: number }): void
+  /** Those whose metadata are kept. */
+  targetTopics: Set<string>
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>

@@ -40,11 +40,35 @@ export async function createTopics(client: KafkaClient, topics: readonly TopicSp
   }
 }
 
+/**
+ * Makes topics known to a cluster, with fresh metadata, and gives back those that do not exist. One that is missing makes Kafka's
+ * client refuse the metadata of all, so then they are asked for one by one.
+ */
+export async function findTopics(cluster: Cluster, topics: readonly string[]): Promise<string[]> {
+  if (await knows(cluster, topics)) return []
+  cluster.targetTopics = new Set() // one of those known before may be the missing one
+  const missing: string[] = []
+  for (const topic of topics) if (!(await knows(cluster, [topic]))) missing.push(topic)
+  return missing
+}
+
+async function knows(cluster: Cluster, topics: readonly string[]): Promise<boolean> {
+  try {
+    await cluster.addMultipleTargetTopics(topics)
+    await cluster.refreshMetadata()
+    return true
+  } catch (error) {
+    if (kafkaError(error).kind === 'unknown-topic') return false
+    throw error
+  }
+}
+
 /** Start and end of every partition of these topics, in order of partition. Rejects with KafkaError (`unknown-topic`). */
 export function topicOffsets(client: KafkaClient, topics: readonly string[]): Promise<PartitionOffsets[]> {
   return reading(client, async (cluster) => {
-    await cluster.addMultipleTargetTopics(topics)
-    await cluster.refreshMetadata()
+    const missing = await findTopics(cluster, topics)
+    if (missing.length > 0)
+      throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
     const partitions = topics.flatMap((topic) => partitionsOf(cluster, topic))
     const [starts, ends] = [
       await listOffsets(cluster, partitions, EARLIEST),
@@ -96,9 +120,10 @@ export function readCommits(
   group: string,
   partitions: readonly TopicPartition[],
 ): Promise<Committed[]> {
-  return reading(client, async (cluster) =>
-    fetchCommits(await cluster.findGroupCoordinator({ groupId: group }), group, partitions),
-  )
+  return reading(client, async (cluster) => {
+    await findTopics(cluster, [...new Set(partitions.map(({ topic }) => topic))])
+    return fetchCommits(await cluster.findGroupCoordinator({ groupId: group }), group, partitions)
+  })
 }
 
 /** The same, asked of the group's coordinator. One answer for each partition, in their order. */

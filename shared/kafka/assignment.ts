@@ -1,0 +1,31 @@
+import type { TopicPartition } from './types.ts'
+
+export interface Subscription {
+  readonly memberId: string
+  readonly topics: readonly string[]
+}
+
+/**
+ * Who reads what: each partition goes to the member with the fewest among those that want its topic, so that members of an older
+ * and a newer configuration can live side by side. The same input gives the same answer, in any order of members.
+ */
+export function assign(
+  members: readonly Subscription[],
+  partitionsOf: ReadonlyMap<string, readonly number[]>,
+): Map<string, TopicPartition[]> {
+  const assigned = new Map(
+    members
+      .map(({ memberId }) => memberId)
+      .sort()
+      .map((memberId) => [memberId, [] as TopicPartition[]]),
+  )
+  for (const topic of [...partitionsOf.keys()].sort()) {
+    const wanting = members.filter(({ topics }) => topics.includes(topic)).map(({ memberId }) => memberId)
+    const shares = [...assigned].filter(([memberId]) => wanting.includes(memberId)).map(([, share]) => share)
+    for (const partition of (partitionsOf.get(topic) ?? []).toSorted((a, b) => a - b)) {
+      const smallest = shares.reduce((least, share) => (share.length < least.length ? share : least), shares[0] ?? [])
+      smallest.push({ topic, partition })
+    }
+  }
+  return assigned
+}

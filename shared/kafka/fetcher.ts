@@ -1,0 +1,241 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/index.js'
+import { type Broker, byTopic, type Cluster } from './cluster.ts'
+import { KafkaError, kafkaError } from './errors.ts'
+import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
+import { listOffsets } from './topics.ts'
+import type { FetchedBatch, PartitionStop, TopicPartition } from './types.ts'
+
+const FETCH_KEY = 1
+const FETCH_VERSION_MIN = 4
+const READ_COMMITTED = 1
+/** After an error of a broker or of a partition whose leader is moving. */
+const RETRY_AFTER_MS = 200
+/** With paused partitions a fetch is not held for longer, so that a resumed one need not wait behind it. */
+const PAUSED_WAIT_MS_MAX = 50
+/** Bytes that fail their checksum are fetched again so often, in case that only the way was bad. */
+const CORRUPT_TRIES_MAX = 3
+
+const OFFSET_OUT_OF_RANGE = 1
+/** The leader has moved or is moving: UNKNOWN_TOPIC_OR_PARTITION, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. */
+const LEADER_MOVED = new Set([3, 5, 6, 9, 13, 56, 74, 75, 78, 100])
+
+export interface FetchOptions {
+  readonly fetchBytes: number
+  readonly fetchBytesMax: number
+  readonly fetchWaitMs: number
+}
+
+export interface FetchSink {
+  batch(batch: FetchedBatch): void
+  stopped(stop: PartitionStop): void
+  /** Something threw that is no affair of a single partition. */
+  failed(error: KafkaError): void
+}
+
+interface Place extends TopicPartition {
+  offset: number
+  /** Grows with each seek: what was fetched for an earlier place is dropped. */
+  epoch: number
+  paused: boolean
+  /** Not fetched: no position yet, or stopped until the next seek. */
+  idle: boolean
+  corrupt: number
+}
+
+/**
+ * Fetches the partitions of one membership, one request at a time from each leader, and sends the next one as soon as the
+ * last was delivered: the work on batches and the next fetch overlap. Nothing is fetched that was not asked for by `seek`.
+ */
+export class Fetcher {
+  readonly #cluster: Cluster
+  readonly #options: FetchOptions
+  readonly #sink: FetchSink
+  readonly #places: Map<string, Place>
+  readonly #busy = new Set<string>()
+  #running = false
+  #stopped = false
+
+  constructor(cluster: Cluster, partitions: readonly TopicPartition[], options: FetchOptions, sink: FetchSink) {
+    this.#cluster = cluster
+    this.#options = options
+    this.#sink = sink
+    const fresh = { offset: -1, epoch: 0, paused: false, idle: true, corrupt: 0 }
+    this.#places = new Map(
+      partitions.map(({ topic, partition }) => [`${topic}/${partition}`, { topic, partition, ...fresh }]),
+    )
+  }
+
+  /** Partitions that nobody gave a position. */
+  unplaced(): TopicPartition[] {
+    return [...this.#places.values()].filter(({ epoch }) => epoch === 0)
+  }
+
+  seek(at: TopicPartition, offset: number): void {
+    const place = this.#place(at)
+    Object.assign(place, { offset, epoch: place.epoch + 1, idle: false, corrupt: 0 })
+    this.#pump()
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const at of partitions) this.#place(at).paused = true
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const at of partitions) this.#place(at).paused = false
+    this.#pump()
+  }
+
+  start(): void {
+    this.#running = true
+    this.#pump()
+  }
+
+  /** Nothing is delivered any more, not even what is under way. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #place({ topic, partition }: TopicPartition): Place {
+    const place = this.#places.get(`${topic}/${partition}`)
+    if (place) return place
+    throw new RangeError(`${topic}/${partition} is not assigned to this membership`)
+  }
+
+  #pump(): void {
+    if (!this.#running || this.#stopped) return
+    const ready = [...this.#places.values()].filter(({ idle, paused }) => !idle && !paused)
+    for (const [leader, places] of Map.groupBy(ready, (place) => this.#leaderOf(place))) {
+      if (this.#busy.has(leader)) continue
+      this.#busy.add(leader)
+      void this.#fetchFrom(leader, places).finally(() => {
+        this.#busy.delete(leader)
+        this.#pump()
+      })
+    }
+  }
+
+  /** The leader's node id; empty while it is unknown. */
+  #leaderOf({ topic, partition }: Place): string {
+    try {
+      return Object.keys(this.#cluster.findLeaderForPartitions(topic, [partition]))[0] ?? ''
+    } catch {
+      return ''
+    }
+  }
+
+  async #fetchFrom(leader: string, places: readonly Place[]): Promise<void> {
+    try {
+      if (leader === '') return await this.#refresh()
+      const broker = await this.#cluster.findBroker({ nodeId: leader })
+      const asked = places.map((place) => ({ place, offset: place.offset, epoch: place.epoch }))
+      const answers = await this.#send(broker, places)
+      for (const answer of answers) {
+        const ask = asked.find(({ place }) => place.topic === answer.topic && place.partition === answer.partition)
+        if (ask && ask.place.epoch === ask.epoch) await this.#take(ask.place, answer)
+      }
+    } catch (thrown) {
+      const error = kafkaError(thrown)
+      if (error.kind === 'unauthorized') this.#sink.failed(error)
+      else await this.#refresh()
+    }
+  }
+
+  async #send(broker: Broker, places: readonly Place[]): Promise<FetchedPartition[]> {
+    const { fetchBytes, fetchBytesMax, fetchWaitMs } = this.#options
+    const paused = [...this.#places.values()].some((place) => place.paused)
+    const create = broker.lookupRequest(FETCH_KEY, protocol.requests.Fetch)
+    const made = create({
+      isolationLevel: READ_COMMITTED,
+      maxWaitTime: paused ? Math.min(fetchWaitMs, PAUSED_WAIT_MS_MAX) : fetchWaitMs,
+      minBytes: 1,
+      maxBytes: fetchBytesMax,
+      // The broker fills the answer in this order: who was served last stands first the next time.
+      topics: byTopic(rotate(places), ({ partition, offset }) => ({
+        partition,
+        fetchOffset: `${offset}`,
+        maxBytes: fetchBytes,
+      })),
+      rackId: '',
+    })
+    return (await broker.connectionPool.send(withOwnDecoder(made))) as FetchedPartition[]
+  }
+
+  async #take(place: Place, answer: FetchedPartition): Promise<void> {
+    if (this.#stopped) return
+    if (answer.errorCode === OFFSET_OUT_OF_RANGE) return this.#outOfRange(place)
+    if (LEADER_MOVED.has(answer.errorCode)) return this.#refresh()
+    if (answer.errorCode !== 0)
+      return this.#stop(place, { kind: 'refused', message: `Kafka's error ${answer.errorCode}` })
+    const { epoch } = place
+    const ranges = this.#read(place, answer)
+    for (const range of ranges) {
+      place.offset = range.lastOffset + 1
+      this.#sink.batch(range)
+      if (this.#stopped || place.epoch !== epoch) return // the handler sought, or ended the membership
+    }
+  }
+
+  #read(place: Place, answer: FetchedPartition): FetchedBatch[] {
+    try {
+      const ranges = readRanges(answer, place.offset)
+      place.corrupt = 0
+      return ranges
+    } catch (thrown) {
+      const error = kafkaError(thrown)
+      if (++place.corrupt >= CORRUPT_TRIES_MAX) this.#stop(place, { kind: 'corrupt', message: error.message })
+      return []
+    }
+  }
+
+  async #outOfRange(place: Place): Promise<void> {
+    const { epoch, offset } = place
+    const key = `${place.topic}/${place.partition}`
+    const [starts, ends] = [
+      await listOffsets(this.#cluster, [place], -2),
+      await listOffsets(this.#cluster, [place], -1),
+    ]
+    const [start = -1, end = -1] = [starts.get(key), ends.get(key)]
+    if (this.#stopped || place.epoch !== epoch) return
+    if (start <= offset && offset <= end) return this.#refresh() // a leader that had not caught up
+    this.#stop(place, { kind: 'out-of-range', start, end })
+  }
+
+  #stop(place: Place, why: StopReason): void {
+    place.idle = true
+    const { topic, partition, offset } = place
+    this.#sink.stopped({ topic, partition, offset, ...why })
+  }
+
+  async #refresh(): Promise<void> {
+    await delay(RETRY_AFTER_MS)
+    if (!this.#stopped) await this.#cluster.refreshMetadata().catch(() => undefined)
+  }
+}
+
+type StopReason =
+  | { readonly kind: 'out-of-range'; readonly start: number; readonly end: number }
+  | { readonly kind: 'corrupt' | 'refused'; readonly message: string }
+
+let turn = 0
+
+function rotate<T>(items: readonly T[]): T[] {
+  const first = turn++ % items.length
+  return [...items.slice(first), ...items.slice(0, first)]
+}
+
+/**
+ * The fetch seam: kafkajs's own request, read by our decoder. kafkajs's connection takes a request together with what reads its
+ * answer, so nothing has to be replaced: kafkajs still makes the request, sends it, and matches the answer to it.
+ */
+function withOwnDecoder({ request, requestTimeout }: ProtocolRequest): ProtocolRequest {
+  const version = request.apiVersion
+  if (version < FETCH_VERSION_MIN)
+    throw new KafkaError('refused', 'UNSUPPORTED_VERSION', 'Kafka 0.11 or later is needed')
+  const decode = async (payload: Buffer) => {
+    const { throttleMs, partitions } = decodeFetch(payload, version)
+    return { clientSideThrottleTime: throttleMs, partitions }
+  }
+  const parse = async (decoded: unknown) => (decoded as { partitions: FetchedPartition[] }).partitions
+  return { request, response: { decode, parse }, ...(requestTimeout !== undefined && { requestTimeout }) }
+}

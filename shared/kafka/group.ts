@@ -1,0 +1,307 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { AssignerProtocol } from 'kafkajs'
+import { createLog } from '../telemetry/index.ts'
+import { assign } from './assignment.ts'
+import type { KafkaClient } from './client.ts'
+import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
+import { codeOf, KafkaError, kafkaError } from './errors.ts'
+import { type Ending, GroupMembership, type Joined, withTimeout } from './membership.ts'
+import { fetchCommits, findTopics, listOffsets } from './topics.ts'
+import type { Group, GroupHandlers, GroupOptions, TopicPartition } from './types.ts'
+
+const DEFAULTS = {
+  sessionTimeoutMs: 30_000,
+  rebalanceTimeoutMs: 60_000,
+  heartbeatIntervalMs: 3000,
+  revokeTimeoutMs: 5000,
+  commitTimeoutMs: 10_000,
+  fetchBytes: 1024 * 1024,
+  fetchBytesMax: 8 * 1024 * 1024,
+  fetchWaitMs: 500,
+}
+type Options = Required<GroupOptions>
+
+/** The name of our assignment strategy: all members of a group must have it. */
+const PROTOCOL = { name: 'millrace', version: 1 }
+/** Between two tries to join after an error. */
+const REJOIN_AFTER_MS = 500
+/** LeaveGroup is a courtesy: without it the session time-out does the same. */
+const LEAVE_TIMEOUT_MS = 2000
+/** How often the leader looks for new partitions and for topics that were missing. */
+const WATCH_EVERY_MS = 30_000
+
+const log = createLog('kafka')
+
+/**
+ * Joins a consumer group. Resolves when the cluster was reached; from then on the member joins, re-joins and survives every
+ * error but a lack of rights, which `done` reports. Rejects with KafkaError when the cluster cannot be reached.
+ */
+export async function joinGroup(client: KafkaClient, options: GroupOptions, handlers: GroupHandlers): Promise<Group> {
+  const cluster = client.openCluster()
+  try {
+    await cluster.connect()
+  } catch (error) {
+    await cluster.disconnect().catch(() => undefined)
+    throw kafkaError(error)
+  }
+  return new Member(cluster, { ...DEFAULTS, ...options }, handlers)
+}
+
+/** One member of a group: the loop of joining and being a member. docs/protocols/kafka-seams.md walks through it. */
+class Member implements Group {
+  readonly done: Promise<void>
+  readonly #cluster: Cluster
+  readonly #options: Options
+  readonly #handlers: GroupHandlers
+  readonly #closing = new AbortController()
+  readonly #missing = new Set<string>()
+  #membership: GroupMembership | undefined
+  #coordinator: Broker | undefined
+  #memberId = ''
+
+  constructor(cluster: Cluster, options: Options, handlers: GroupHandlers) {
+    this.#cluster = cluster
+    this.#options = options
+    this.#handlers = handlers
+    this.done = this.#run()
+    this.done.catch(() => undefined) // whoever waits for it hears of it
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#membership?.finish('leaving')
+    const longest = this.#options.revokeTimeoutMs + 2 * LEAVE_TIMEOUT_MS
+    await withTimeout(this.done, longest).catch(() => this.#membership?.lose())
+    await withTimeout(this.#cluster.disconnect(), LEAVE_TIMEOUT_MS).catch(() => undefined)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      try {
+        const joined = await this.#join()
+        const ending = this.#closing.signal.aborted ? 'leaving' : await this.#serve(joined)
+        if (ending !== 'rebalance') await this.#leave()
+      } catch (thrown) {
+        const error = kafkaError(thrown)
+        if (error.kind === 'unauthorized') throw error
+        if (error.code === 'REBALANCE_IN_PROGRESS') continue // while joining: join again, under the same id
+        log.debug({ group: this.#options.groupId, code: error.code }, error.message)
+        await this.#leave()
+        await pause(REJOIN_AFTER_MS, this.#closing.signal)
+      }
+    }
+  }
+
+  async #join(): Promise<Joined> {
+    const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    const topics = this.#options.topics.map(({ topic }) => topic)
+    this.#warn(await findTopics(this.#cluster, topics))
+    const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
+    this.#coordinator = coordinator
+    const metadata = AssignerProtocol.MemberMetadata.encode({
+      version: PROTOCOL.version,
+      topics,
+      userData: Buffer.alloc(0),
+    })
+    const answer = await coordinator.joinGroup({
+      groupId,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: rebalanceTimeoutMs,
+      memberId: this.#memberId,
+      groupProtocols: [{ name: PROTOCOL.name, metadata }],
+    })
+    this.#refuseSameGeneration(answer)
+    this.#memberId = answer.memberId
+    const leader = answer.leaderId === answer.memberId
+    const { memberAssignment } = await coordinator.syncGroup({
+      groupId,
+      generationId: answer.generationId,
+      memberId: answer.memberId,
+      groupAssignment: leader ? await this.#assignAll(answer) : [],
+    })
+    const partitions = decodeAssignment(memberAssignment)
+    return {
+      group: groupId,
+      generation: answer.generationId,
+      memberId: answer.memberId,
+      leader,
+      coordinator,
+      partitions,
+    }
+  }
+
+  /** A new generation is what fences late commits of the last one; without it the member id must go. */
+  #refuseSameGeneration({ memberId, generationId }: JoinAnswer): void {
+    const last = this.#membership
+    if (last?.memberId !== memberId || last.generation !== generationId) return
+    throw new KafkaError('refused', 'SAME_GENERATION', `joined generation ${generationId} a second time`)
+  }
+
+  #warn(missing: readonly string[]): void {
+    for (const topic of missing) {
+      if (this.#missing.has(topic)) continue
+      this.#missing.add(topic)
+      log.warn({ topic, group: this.#options.groupId }, 'the topic does not exist: waiting for it')
+    }
+  }
+
+  async #assignAll({ members }: JoinAnswer): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
+    const subscriptions = members.map(({ memberId, memberMetadata }) => ({
+      memberId,
+      topics: AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? [],
+    }))
+    await findTopics(this.#cluster, [...new Set(subscriptions.flatMap(({ topics }) => topics))])
+    const assigned = assign(subscriptions, this.#partitionsByTopic())
+    return Array.from(assigned, ([memberId, partitions]) => ({
+      memberId,
+      memberAssignment: encodeAssignment(partitions),
+    }))
+  }
+
+  #partitionsByTopic(): Map<string, number[]> {
+    const known = [...this.#cluster.targetTopics].map((topic): [string, number[]] => {
+      return [topic, this.#cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)]
+    })
+    return new Map(known)
+  }
+
+  /** From the assignment to the end of the membership, whatever ends it. */
+  async #serve(joined: Joined): Promise<Ending> {
+    const membership: GroupMembership = new GroupMembership(joined, this.#cluster, this.#options, {
+      batch: (batch) => this.#guard(membership, () => this.#handlers.batch(membership, batch)),
+      stopped: (stop) => this.#guard(membership, () => this.#handlers.stopped(membership, stop)),
+      failed: (error) => this.#fail(membership, error),
+    })
+    this.#membership = membership
+    const beating = this.#beat(membership, joined.leader)
+    try {
+      const started = this.#begin(membership).catch((error: unknown) => this.#fail(membership, error))
+      const ending = await membership.over
+      membership.fetcher.stop()
+      await withTimeout(this.#revoke(membership, started), this.#options.revokeTimeoutMs).catch(() => undefined)
+      return membership.lost ? 'lost' : ending
+    } finally {
+      membership.end()
+      await beating
+    }
+  }
+
+  async #begin(membership: GroupMembership): Promise<void> {
+    await this.#handlers.assigned(membership)
+    if (membership.ended.aborted) return
+    await this.#placeRest(membership)
+    membership.fetcher.start()
+  }
+
+  /** Partitions that `assigned` did not seek begin at their commit, or where their topic says. */
+  async #placeRest({ fetcher, coordinator, group }: GroupMembership): Promise<void> {
+    for (const { topic, partition, offset } of await fetchCommits(coordinator, group, fetcher.unplaced())) {
+      const from = this.#options.topics.find((known) => known.topic === topic)?.from
+      const fresh = async () => {
+        const ends = await listOffsets(this.#cluster, [{ topic, partition }], from === 'end' ? -1 : -2)
+        return ends.get(`${topic}/${partition}`) ?? 0
+      }
+      fetcher.seek({ topic, partition }, offset < 0 ? await fresh() : offset)
+    }
+  }
+
+  async #revoke(membership: GroupMembership, started: Promise<void>): Promise<void> {
+    await started
+    if (membership.ended.aborted) return
+    await this.#handlers.revoking(membership)
+  }
+
+  /** A handler that throws must not take the fetch loop with it. */
+  #guard(membership: GroupMembership, call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#fail(membership, error)
+    }
+  }
+
+  #fail(membership: GroupMembership, thrown: unknown): void {
+    const level = membership.ended.aborted ? 'debug' : 'error'
+    log[level](
+      { group: membership.group, generation: membership.generation, err: thrown },
+      'the membership ends by an error',
+    )
+    membership.lose()
+  }
+
+  /** Heartbeats on a clock of their own, so that neither a slow handler nor a long fetch costs the membership. */
+  async #beat(membership: GroupMembership, leader: boolean): Promise<void> {
+    const { heartbeatIntervalMs, sessionTimeoutMs } = this.#options
+    const known = this.#layout()
+    let heardAt = performance.now()
+    let watchedAt = heardAt
+    let failed = false
+    while (await pause(heartbeatIntervalMs, membership.ended)) {
+      try {
+        await this.#sendHeartbeat(membership, failed)
+        failed = false
+        heardAt = performance.now()
+        if (leader && heardAt - watchedAt > WATCH_EVERY_MS) {
+          watchedAt = heardAt
+          await findTopics(this.#cluster, [...this.#cluster.targetTopics, ...this.#missing])
+          if (this.#layout() !== known) membership.finish('rebalance') // a leader that joins again makes a new generation
+        }
+      } catch (error) {
+        failed = true
+        const verdict = judgeHeartbeat(error)
+        if (verdict === 'rebalance') membership.finish('rebalance')
+        else if (verdict === 'lost' || performance.now() - heardAt > sessionTimeoutMs) membership.lose()
+      }
+    }
+  }
+
+  async #sendHeartbeat(membership: GroupMembership, findAgain: boolean): Promise<void> {
+    const { group: groupId, generation: groupGenerationId, memberId } = membership
+    if (findAgain) membership.coordinator = await this.#cluster.findGroupCoordinator({ groupId })
+    await membership.coordinator.heartbeat({ groupId, groupGenerationId, memberId })
+  }
+
+  /** All known topics with the number of their partitions. */
+  #layout(): string {
+    return JSON.stringify(
+      Array.from(this.#partitionsByTopic(), ([topic, partitions]) => [topic, partitions.length]).sort(),
+    )
+  }
+
+  /** Gives the member id up, so that nothing that was sent under it can take effect later. */
+  async #leave(): Promise<void> {
+    const memberId = this.#memberId
+    const coordinator = this.#membership?.memberId === memberId ? this.#membership.coordinator : this.#coordinator
+    this.#memberId = ''
+    if (memberId === '' || !coordinator) return
+    const leaving = coordinator.leaveGroup({ groupId: this.#options.groupId, memberId })
+    await withTimeout(leaving, LEAVE_TIMEOUT_MS).catch(() => undefined)
+  }
+}
+
+/** What a failed heartbeat means. A coordinator that moved or cannot be reached is asked again until the session is over. */
+function judgeHeartbeat(error: unknown): 'rebalance' | 'lost' | 'again' {
+  const code = codeOf(error)
+  if (code === 'REBALANCE_IN_PROGRESS') return 'rebalance'
+  if (code === 'UNKNOWN_MEMBER_ID' || code === 'ILLEGAL_GENERATION' || code === 'FENCED_INSTANCE_ID') return 'lost'
+  return kafkaError(error).kind === 'unauthorized' ? 'lost' : 'again'
+}
+
+/** False when the signal came first. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  await delay(ms, undefined, { signal }).catch(() => undefined)
+  return !signal.aborted
+}
+
+function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
+  const assignment: Record<string, number[]> = {}
+  for (const { topic, partition } of partitions) (assignment[topic] ??= []).push(partition)
+  return AssignerProtocol.MemberAssignment.encode({ version: PROTOCOL.version, assignment, userData: Buffer.alloc(0) })
+}
+
+function decodeAssignment(bytes: Buffer): TopicPartition[] {
+  const assignment = AssignerProtocol.MemberAssignment.decode(bytes)?.assignment ?? {}
+  return Object.entries(assignment).flatMap(([topic, partitions]) =>
+    partitions.map((partition) => ({ topic, partition })),
+  )
+}

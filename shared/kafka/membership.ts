@@ -1,0 +1,132 @@
+import type { Broker, Cluster } from './cluster.ts'
+import { byTopic } from './cluster.ts'
+import { KafkaError, kafkaError } from './errors.ts'
+import { Fetcher, type FetchOptions, type FetchSink } from './fetcher.ts'
+import { fetchCommits } from './topics.ts'
+import type { Committed, Membership, PartitionCommit, TopicPartition } from './types.ts'
+
+/** What a member got from one JoinGroup and SyncGroup. */
+export interface Joined {
+  readonly group: string
+  readonly generation: number
+  readonly memberId: string
+  readonly leader: boolean
+  readonly coordinator: Broker
+  readonly partitions: readonly TopicPartition[]
+}
+
+/**
+ * Why a membership is over.
+ * - `rebalance`: the group forms a new generation; commits of this one still pass until the member joins it.
+ * - `leaving`: this member wants to go; commits still pass.
+ * - `lost`: thrown out, or a commit without a good answer: whatever is still under way must be fenced by a new member id.
+ */
+export type Ending = 'rebalance' | 'leaving' | 'lost'
+
+export class GroupMembership implements Membership {
+  readonly group: string
+  readonly generation: number
+  readonly memberId: string
+  readonly partitions: readonly TopicPartition[]
+  /** Resolves with the first reason to end it; `lost` may still follow another. */
+  readonly over: Promise<Ending>
+  readonly fetcher: Fetcher
+  /** Where heartbeats and commits go; replaced when the coordinator moves. */
+  coordinator: Broker
+  readonly #controller = new AbortController()
+  readonly #commitTimeoutMs: number
+  readonly #settle: (ending: Ending) => void
+  #lost = false
+
+  constructor(joined: Joined, cluster: Cluster, options: FetchOptions & { commitTimeoutMs: number }, sink: FetchSink) {
+    this.group = joined.group
+    this.generation = joined.generation
+    this.memberId = joined.memberId
+    this.partitions = joined.partitions
+    this.coordinator = joined.coordinator
+    this.#commitTimeoutMs = options.commitTimeoutMs
+    const { promise, resolve } = Promise.withResolvers<Ending>()
+    this.over = promise
+    this.#settle = resolve
+    this.fetcher = new Fetcher(cluster, joined.partitions, options, sink)
+  }
+
+  get ended(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Whether what was sent may still be under way somewhere. */
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  async commit(entries: readonly PartitionCommit[]): Promise<void> {
+    if (this.ended.aborted) throw new KafkaError('ended', 'ENDED', 'the membership has ended, the commit was not sent')
+    try {
+      await withTimeout(this.#sendCommit(entries), this.#commitTimeoutMs)
+    } catch (error) {
+      this.lose()
+      throw kafkaError(error)
+    }
+  }
+
+  /** kafkajs's broker sends a request once: the retries of commits that it is known for are in its consumer. */
+  #sendCommit(entries: readonly PartitionCommit[]): Promise<unknown> {
+    return this.coordinator.offsetCommit({
+      groupId: this.group,
+      groupGenerationId: this.generation,
+      memberId: this.memberId,
+      topics: byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata })),
+    })
+  }
+
+  async readCommits(): Promise<Committed[]> {
+    try {
+      return await fetchCommits(this.coordinator, this.group, this.partitions)
+    } catch (error) {
+      throw kafkaError(error)
+    }
+  }
+
+  seek(at: TopicPartition, offset: number): void {
+    this.fetcher.seek(at, offset)
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.fetcher.pause(partitions)
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.fetcher.resume(partitions)
+  }
+
+  /** Asks for the end while commits still pass. */
+  finish(ending: 'rebalance' | 'leaving'): void {
+    this.#settle(ending)
+  }
+
+  /** Ends it here and now. */
+  lose(): void {
+    this.#lost = true
+    this.#settle('lost')
+    this.end()
+  }
+
+  /** From now on nothing of this membership is sent. */
+  end(): void {
+    this.fetcher.stop()
+    this.#controller.abort()
+  }
+}
+
+/** Rejects when nothing came in time; what comes later is nobody's. */
+export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const late = () => reject(new KafkaError('unreachable', 'TIMEOUT', `no answer within ${timeoutMs} ms`))
+  const timer = setTimeout(late, timeoutMs)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
