@@ -1,13 +1,15 @@
 import { randomInt } from 'node:crypto'
 import type { Faults, Recorder } from '../../faults/index.ts'
+import { attempt, post } from '../../push/index.ts'
 import type { Change, Delivery, StoredObject } from '../model.ts'
 import type { Store } from '../store.ts'
-import { attempt } from './attempt.ts'
 import { pushOf } from './event.ts'
-import { post } from './post.ts'
 import { backoffMs, DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget, targetName } from './target.ts'
 
 export { DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget } from './target.ts'
+
+/** Statuses that a Pub/Sub push takes as an acknowledgement: https://cloud.google.com/pubsub/docs/push#receive_push */
+const ACKNOWLEDGED = new Set([102, 200, 201, 202, 204])
 
 /** The durable queue of finalized objects, and what carries it to functions, at least once and in no order. */
 export interface Deliveries {
@@ -98,7 +100,12 @@ export function createDeliveries({ store, faults, recorder, targets, options, en
     recorder.record(call)
     const push = pushOf(target, delivery, endpoint())
     const send = () => post(target.url, { ...push, timeoutMs: limits.timeoutMs, signal: stop.signal })
-    return attempt(send, faults.next(call), store.clock)
+    return attempt({
+      send,
+      isTaken: (status) => ACKNOWLEDGED.has(status),
+      fault: faults.next(call),
+      clock: store.clock,
+    })
   }
 
   async function failed(delivery: Delivery, lastError: string): Promise<void> {

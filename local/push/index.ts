@@ -1,0 +1,2 @@
+export { attempt } from './attempt.ts'
+export { type Posted, type PostOptions, post } from './post.ts'
