@@ -3,7 +3,6 @@ import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { UserError } from '../../shared/errors.ts'
 
 /** After SIGTERM; Cloud Run allows 10 s. */
@@ -15,7 +14,8 @@ const RESTART_AFTER_MS_MAX = 5_000
 const WELL_AFTER_MS = 10_000
 const READY_WITHIN_MS = 60_000
 
-const KEEPER = fileURLToPath(new URL('./keeper.sh', import.meta.url))
+/** Ends a process when the other end of its pipe is gone: this process died, by kill -9 too. */
+const WITH_PARENT = new URL('../setup/with-parent.js', import.meta.url).href
 
 /** A process that runs for as long as this one does. */
 export interface Service {
@@ -43,7 +43,6 @@ interface Running {
  */
 export class Supervisor {
   readonly #folder: string
-  readonly #keeper: ChildProcess
   readonly #running = new Map<string, Running>()
   /** Told when a service ends that nobody asked to. */
   onUnexpectedEnd: (name: string, how: string) => void = () => undefined
@@ -51,9 +50,6 @@ export class Supervisor {
   constructor(folder: string) {
     this.#folder = folder
     mkdirSync(folder, { recursive: true })
-    this.#keeper = spawn('/bin/sh', [KEEPER], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-    this.#keeper.stdin?.on('error', () => undefined)
-    this.#keeper.unref()
   }
 
   logOf(name: string): string {
@@ -78,14 +74,13 @@ export class Supervisor {
   #spawn({ name, args, env, announces }: Service): ChildProcess {
     const log = openSync(this.logOf(name), 'a')
     // A Ctrl-C of the terminal reaches this process alone: it stops the others in their order.
-    const child = spawn(process.execPath, args, {
-      stdio: ['ignore', announces ? 'pipe' : log, log],
-      env: { ...process.env, ...env },
+    const child = spawn(process.execPath, ['--import', WITH_PARENT, ...args], {
+      stdio: ['ignore', announces ? 'pipe' : log, log, 'pipe'],
+      env: { ...process.env, ...env, MILLRACE_PARENT_FD: '3' },
       detached: true,
     })
     closeSync(log)
     if (child.pid !== undefined) {
-      this.#keeper.stdin?.write(`+ ${child.pid}\n`)
       writeFileSync(join(this.#folder, `${name}.pid`), String(child.pid))
     }
     return child
@@ -94,7 +89,6 @@ export class Supervisor {
   #watch(running: Running): void {
     const { child, service } = running
     child.once('exit', (code, signal) => {
-      this.#keeper.stdin?.write(`- ${child.pid}\n`)
       if (running.stopping) return
       this.onUnexpectedEnd(service.name, signal ?? `exit code ${code}`)
       if (service.restart) void this.#restart(running)
@@ -148,6 +142,5 @@ export class Supervisor {
   /** Stops everything, the last started first. */
   async close(): Promise<void> {
     for (const name of [...this.#running.keys()].reverse()) await this.stop(name)
-    this.#keeper.stdin?.end()
   }
 }

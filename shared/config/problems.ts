@@ -23,6 +23,8 @@ export interface Origin {
 export function problemsOf(error: z.ZodError, form: z.ZodType): Problem[] {
   return error.issues.flatMap((issue): Problem[] => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...issue.path, key], form))
+    if (issue.message.endsWith('received undefined'))
+      return [{ path: issue.path, message: 'is missing', fix: 'add it' }]
     const fix = issue.message.startsWith('expected')
       ? `write ${issue.message.slice('expected '.length)}`
       : 'correct the value'

@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import type { Config } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { type Local, startLocal } from './cloud.ts'
+import { freePort } from './free-port.ts'
+import { commandService, functionService } from './services.ts'
+import { Supervisor } from './start/supervisor.ts'
+
+export interface RunLocalOptions {
+  readonly config: Config | undefined
+  readonly dataDir: string
+  /** Also runs the worker and the functions of the configuration. */
+  readonly functions: boolean
+  readonly store: string | undefined
+  readonly json: boolean
+  readonly signal: AbortSignal
+}
+
+/** `millrace local`: the embedded cloud, until the signal. */
+export async function runLocal(options: RunLocalOptions): Promise<void> {
+  const { config, dataDir, store, signal } = options
+  if (store !== undefined && store !== 'count')
+    throw new UserError(`--store ${store}: unknown`, 'use --store count, or leave it out')
+  const ownFunctions = options.functions && config !== undefined
+  const functionsPort = config?.local.ports.functions || (ownFunctions ? await freePort() : 0)
+  const local = await startLocal({ config, dataDir, functionsPort, count: store === 'count' })
+  const services = ownFunctions ? await startServices(config, local, functionsPort) : undefined
+  try {
+    process.stdout.write(options.json ? `${JSON.stringify(announcement(local, config))}\n` : describe(local))
+    if (!signal.aborted) await once(signal, 'abort')
+  } finally {
+    await services?.close()
+    await local.stop()
+  }
+}
+
+async function startServices(config: Config, local: Local, port: number): Promise<Supervisor> {
+  const supervisor = new Supervisor(local.folder('run'))
+  Object.assign(process.env, local.env)
+  await supervisor.start(functionService('chunk-load', port, config.file))
+  if (config.kafka) await supervisor.start(commandService('worker', config.file))
+  return supervisor
+}
+
+function announcement(local: Local, config: Config | undefined): object {
+  const { kafka, bigquery, bigqueryStorage, storage, faults } = local.endpoints
+  return { project: config?.project ?? 'local', kafka, bigquery, bigqueryStorage, storage, faults, env: local.env }
+}
+
+function describe({ endpoints, env }: Local): string {
+  const rows = Object.entries(endpoints).map(([name, address]) => `  ${name.padEnd(16)} ${address}`)
+  const exports = Object.entries(env).map(([name, value]) => `  export ${name}=${value}`)
+  return `The embedded cloud is ready:\n${rows.join('\n')}\nFor other processes:\n${exports.join('\n')}\n`
+}

@@ -1,0 +1,103 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { type Document, isMap, parseDocument } from 'yaml'
+import { messageOf, UserError } from '../../shared/errors.ts'
+
+/** On a broker that is not ours only topics of this prefix are touched. */
+const DEMO_PREFIX = 'millrace-demo-'
+
+/** A log of the user's own, fed instead of the sample's. */
+export interface OwnLog {
+  readonly file: string
+  readonly route: string
+}
+
+/** The folder that a run keeps its data in, and the configuration that all its processes read. */
+export class Workspace {
+  readonly dataDir: string
+  readonly configFile: string
+  readonly logs: string
+  readonly run: string
+  readonly #document: Document
+  readonly #folder: string
+
+  constructor(dataDir: string, sourceConfig: string) {
+    this.dataDir = resolve(dataDir)
+    this.configFile = join(this.dataDir, 'millrace.yaml')
+    this.logs = join(this.dataDir, 'logs', 'shop')
+    this.run = join(this.dataDir, 'run')
+    for (const folder of [this.logs, this.run]) makeFolder(folder)
+    this.#document = readDocument(sourceConfig)
+    this.#folder = dirname(resolve(sourceConfig))
+  }
+
+  /** Writes the configuration: paths absolute, names of topics as the broker allows them. */
+  prepare(options: { ownLog?: OwnLog | undefined; prefixTopics: boolean; agentPort: number }): void {
+    const routes = this.#document.get('routes')
+    for (const { key } of isMap(routes) ? routes.items : []) this.#prepareRoute(String(key), options.prefixTopics)
+    this.#set(['agent', 'lock_file'], join(this.run, 'agent.lock'))
+    this.#set(['agent', 'port'], options.agentPort)
+    if (options.ownLog) this.#feed(options.ownLog)
+    else this.#sampleLogs()
+    this.save()
+  }
+
+  #prepareRoute(route: string, prefixTopics: boolean): void {
+    const schema = this.#document.getIn(['routes', route, 'schema'])
+    if (typeof schema === 'string' && !isAbsolute(schema))
+      this.#set(['routes', route, 'schema'], resolve(this.#folder, schema))
+    const topic = this.#document.getIn(['routes', route, 'topic'])
+    const foreign = prefixTopics && typeof topic === 'string' && !topic.startsWith(DEMO_PREFIX)
+    if (foreign) this.#set(['routes', route, 'topic'], DEMO_PREFIX + topic)
+  }
+
+  #sampleLogs(): void {
+    const logs = this.#document.toJS() as { agent: { logs: { path: string }[] } }
+    logs.agent.logs.forEach(({ path }, index) => {
+      this.#set(['agent', 'logs', index, 'path'], join(this.logs, path.replace(/^.*\//, '')))
+    })
+  }
+
+  #feed({ file, route }: OwnLog): void {
+    this.#set(['agent', 'logs'], [{ path: resolve(file), route, complete: true }])
+    this.#set(['agent', 'finish_after'], '2s')
+  }
+
+  /** Where the embedded cloud is, as it announced itself. */
+  connect(endpoints: { kafka: string; bigquery: string; bigqueryStorage: string; storage: string }): void {
+    if (this.#document.has('kafka')) this.#set(['kafka', 'brokers'], endpoints.kafka.split(','))
+    const { bigquery, bigqueryStorage, storage } = endpoints
+    this.#set(['endpoints'], { bigquery, bigquery_storage: bigqueryStorage, storage })
+    this.save()
+  }
+
+  #set(path: readonly (string | number)[], value: unknown): void {
+    this.#document.setIn(path, this.#document.createNode(value))
+  }
+
+  save(): void {
+    writeFileSync(this.configFile, this.#document.toString())
+  }
+}
+
+function readDocument(file: string): Document {
+  try {
+    return parseDocument(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UserError(
+      `cannot read the configuration ${file}: ${messageOf(error)}`,
+      'name the file with --config FILE',
+    )
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    throw new UserError(
+      `cannot make the folder ${folder}: ${messageOf(error)}`,
+      'make room or give rights, or choose another with --data DIR',
+    )
+  }
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { suite, test } from 'node:test'
+import { parse } from 'yaml'
+import type { z } from 'zod'
+import { UserError } from '../errors.ts'
+import { jsonSchema, loadConfig, parseConfig, tableId } from './index.ts'
+import { shapeOf, unwrap } from './problems.ts'
+import { fileSchema } from './schema.ts'
+
+const MINIMAL = `
+project: my-project
+dataset: logs
+kafka: { brokers: [k1:9092] }
+routes:
+  visits: { topic: visits, schema: visits.json, table: visits }
+agent:
+  logs: [{ path: /var/log/visits.log, route: visits }]
+`
+const file = (name: string) => fileURLToPath(new URL(`../../examples/config/${name}`, import.meta.url))
+
+function problemsIn(text: string, environment: Record<string, string> = {}): string {
+  try {
+    parseConfig(text, '/etc/millrace.yaml', environment)
+  } catch (error) {
+    assert(error instanceof UserError)
+    return `${error.message}\n${error.fix ?? ''}`
+  }
+  return assert.fail('no error')
+}
+
+void suite('configuration', () => {
+  void test('the minimal file gives this configuration', () => {
+    const { file: path, agent, routes, ...rest } = loadConfig(file('minimal.yaml'), {})
+    assert.equal(path, file('minimal.yaml'))
+    const { id, lock_file: lock, ...own } = agent
+    assert.match(lock, new RegExp(`millrace-${id}\\.lock$`))
+    assert.deepEqual(own, {
+      logs: [{ path: '/var/log/api/visits*.log', route: 'visits', complete: false }],
+      from: 'start',
+      poll_interval: 1000,
+      linger: 20,
+      batch_bytes: 1048576,
+      compression: 'zstd',
+      max_event_bytes: 1048576,
+      transaction_timeout: 15000,
+      finish_after: 60000,
+      handover_after: 3600000,
+      after_upload: 'keep',
+      stop_within: 8000,
+    })
+    assert.deepEqual(routes, {
+      visits: {
+        name: 'visits',
+        topic: 'visits',
+        schema: file('schemas/visits.json'),
+        format: 'json',
+        framing: 'lines',
+        table: { project: 'my-project', dataset: 'logs', table: 'visits' },
+        convert: {},
+        partition: { by: 'none' },
+        cluster: [],
+        labels: {},
+        unknown: 'keep',
+        metadata: 'millrace',
+        from: 'start',
+        push: false,
+        stop_after: 10000,
+      },
+    })
+    assert.deepEqual(rest, {
+      name: 'millrace',
+      project: 'my-project',
+      region: 'US',
+      dataset: 'logs',
+      kafka: { brokers: ['kafka-1:9092'], auth: 'none', tls: false },
+      consumer: {
+        mode: 'worker',
+        schedule: '* * * * *',
+        flush_bytes: 1048576,
+        flush_after: 200,
+        in_flight: 4,
+        queue_bytes: 33554432,
+        fetch_bytes: 1048576,
+        session_timeout: 30000,
+        budget: 50000,
+        stop_within: 8000,
+      },
+      endpoints: {},
+      local: { ports: { kafka: 0, bigquery: 0, bigquery_storage: 0, storage: 0, faults: 0, functions: 0, page: 0 } },
+    })
+  })
+
+  void test('the reference file is valid and has every key that there is', () => {
+    const config = loadConfig(file('reference.yaml'), {})
+    assert.equal(config.routes['visits']?.expire_after, 90 * 86_400_000)
+    assert.equal(config.routes['clicks']?.framing, 'delimited')
+    const raw = parse(readFileSync(file('reference.yaml'), 'utf8')) as unknown
+    assert.deepEqual(missingKeys(fileSchema, [raw], ''), [])
+  })
+
+  void test('a table may name its dataset and its project', () => {
+    const names = ['t', 'd.t', 'my-other.d.t'].map((table) => {
+      const config = parseConfig(MINIMAL.replace('table: visits }', `table: ${table} }`), '/c.yaml')
+      return tableId(config.routes['visits']!.table)
+    })
+    assert.deepEqual(names, ['my-project.logs.t', 'my-project.d.t', 'my-other.d.t'])
+  })
+
+  void test('environment variables override scalars and lists of scalars', () => {
+    const environment = {
+      MILLRACE_KAFKA_BROKERS: 'a:1, b:2',
+      MILLRACE_AGENT_LINGER: '1s',
+      MILLRACE_CONSUMER_IN_FLIGHT: '2',
+      MILLRACE_ENDPOINTS_BIGQUERY_STORAGE: '127.0.0.1:9',
+      MILLRACE_BUCKET: '',
+    }
+    const config = parseConfig(MINIMAL, '/c.yaml', environment)
+    assert.deepEqual(config.kafka?.brokers, ['a:1', 'b:2'])
+    assert.equal(config.agent.linger, 1000)
+    assert.equal(config.consumer.in_flight, 2)
+    assert.equal(config.endpoints.bigquery_storage, '127.0.0.1:9')
+    assert.equal(config.bucket, undefined)
+  })
+
+  void test('an error names file, line, key, value and fix', () => {
+    const text = MINIMAL.replace('dataset: logs', 'dataset: my logs')
+    assert.equal(
+      problemsIn(text),
+      '/etc/millrace.yaml:3: dataset ("my logs"): expected letters, digits and underscores; fix: write letters, digits and underscores\n',
+    )
+  })
+
+  void test('every problem is told, unknown keys with the key that was meant', () => {
+    const text = MINIMAL.replace('brokers', 'broker').replace('route: visits', 'rout: visits')
+    const lines = problemsIn(text).trim().split('\n')
+    assert.deepEqual(lines.sort(), [
+      '/etc/millrace.yaml:4: kafka.broker: unknown key; fix: did you mean brokers?',
+      '/etc/millrace.yaml:4: kafka.brokers: is missing; fix: add it',
+      '/etc/millrace.yaml:8: agent.logs.0.rout ("visits"): unknown key; fix: did you mean route?',
+      '/etc/millrace.yaml:8: agent.logs.0.route: is missing; fix: add it',
+    ])
+  })
+
+  void test('a wrong override is told with its variable', () => {
+    const error = problemsIn(MINIMAL, { MILLRACE_AGENT_LINGER: 'soon' })
+    assert.match(error, /^environment variable MILLRACE_AGENT_LINGER: agent\.linger: expected a duration/)
+    assert.match(problemsIn(MINIMAL, { MILLRACE_KAFKA_BROKER: 'x:1' }), /MILLRACE_KAFKA_BROKER: names no key/)
+  })
+
+  void test('what no single key can tell is checked too', () => {
+    const cases: [from: string, to: string, problem: RegExp][] = [
+      ['kafka: { brokers: [k1:9092] }', '', /:\d+: routes\.visits\.topic \("visits"\): a topic needs Kafka/],
+      ['topic: visits, ', '', /neither topic nor bucket/],
+      ['schema: visits.json, ', '', /format json needs a schema/],
+      ['table: visits }', 'table: visits, format: text }', /needs a preset or a pattern/],
+      ['route: visits', 'route: visit', /agent\.logs\.0\.route \("visit"\): no such route; fix: use one of: visits/],
+      ['[k1:9092] }', '[k1:9092], auth: sasl }', /kafka\.sasl.*auth sasl needs it/],
+      ['[k1:9092] }', '[k1:9092], auth: mtls }', /auth mtls needs cert_file and key_file/],
+    ]
+    for (const [from, to, problem] of cases) assert.match(problemsIn(MINIMAL.replace(from, to)), problem)
+  })
+
+  void test('broken YAML and a doubled key are told with their line', () => {
+    assert.match(problemsIn('a: [1\nb: 2\n'), /^\/etc\/millrace\.yaml:\d+: /)
+    assert.match(problemsIn(`${MINIMAL}\nproject: twice\n`), /^\/etc\/millrace\.yaml:10: Map keys must be unique/)
+  })
+
+  void test('a file that is not there is a mistake of the user', () => {
+    assert.throws(
+      () => loadConfig('/nowhere/millrace.yaml', {}),
+      /cannot read the configuration \/nowhere\/millrace\.yaml/,
+    )
+  })
+
+  void test('the JSON Schema in docs is the one of the code', () => {
+    const path = new URL('../../docs/reference/millrace.schema.json', import.meta.url)
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), JSON.parse(JSON.stringify(jsonSchema())))
+  })
+})
+
+/** Keys of the form that none of these values has. */
+function missingKeys(form: z.ZodType, values: unknown[], path: string): string[] {
+  const { def } = unwrap(form)
+  if (def.type === 'record' && def.valueType) {
+    return missingKeys(
+      def.valueType,
+      values.flatMap((value) => Object.values(value as object) as unknown[]),
+      `${path}.*`,
+    )
+  }
+  if (def.type === 'array' && def.element) return missingKeys(def.element, values.flat(), `${path}[]`)
+  return Object.entries(shapeOf(form)).flatMap(([key, child]) => {
+    const inner = values.flatMap((value) => {
+      const found = value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[key] : undefined
+      return found === undefined ? [] : [found]
+    })
+    // Either env or file: the reference shows one and names the other in its comment.
+    if (inner.length === 0) return key === 'env' ? [] : [`${path}.${key}`]
+    return missingKeys(child, inner, `${path}.${key}`)
+  })
+}
