@@ -17,6 +17,8 @@ export interface RangeHead {
   readonly endOffset: number
 }
 
+/** Attributes and five varints of one byte. */
+const RECORD_BYTES_MIN = 6
 const DECOMPRESSED: Compression = 'none'
 
 /** A range of offsets with the records of one RecordBatch; without any, `body` is empty. */
@@ -123,7 +125,7 @@ class View implements RecordView {
     cursor = start
     const length = readVarint(buffer)
     const end = cursor + length
-    if (length < 7 || end > buffer.length) throw corrupt(`a record of ${length} bytes at ${start}`)
+    if (length < RECORD_BYTES_MIN || end > buffer.length) throw corrupt(`a record of ${length} bytes at ${start}`)
     cursor++ // attributes
     this.timestampMs = baseTimestampMs + readVarint(buffer)
     this.offset = baseOffset + readVarint(buffer)
@@ -137,7 +139,7 @@ class View implements RecordView {
     this.valueEnd = valueBytes < 0 ? -1 : cursor
     this.headers = readVarint(buffer)
     this.#headersAt = cursor
-    if (cursor > end || (this.headers === 0 && cursor !== end))
+    if (cursor > end || this.headers < 0 || (this.headers === 0 && cursor !== end))
       throw corrupt(`a record at ${start} overruns its length`)
     return end
   }
