@@ -1,0 +1,116 @@
+import { jsonNumberEnd } from './numbers.ts'
+import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
+import { isUtf8, seen, stringEnd, unescape } from './strings.ts'
+import { NESTING_MAX } from './walker.ts'
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+const OPEN = 0x7b
+const CLOSE = 0x7d
+
+const LITERALS: readonly Buffer[] = ['true', 'false', 'null'].map((word) => Buffer.from(word))
+
+/** Reads JSON's tokens from bytes[.., end). Every position that it answers is at most `end`; negative ones are reasons. */
+export class JsonScanner {
+  protected bytes: Buffer = Buffer.alloc(0)
+  protected end = 0
+  /** Where the content of the last string is, without escapes: source[from, to). */
+  protected source: Buffer = this.bytes
+  protected from = 0
+  protected to = 0
+  private scratch = Buffer.allocUnsafeSlow(256)
+
+  /** Skips white space. */
+  protected blank(start: number): number {
+    const { bytes, end } = this
+    let p = start
+    while (p < end) {
+      const c = bytes[p] as number
+      if (c > 0x20 || (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09)) return p
+      p++
+    }
+    return p
+  }
+
+  /** true, false or null at p; answers the position behind it. */
+  protected literal(p: number): number {
+    const { bytes, end } = this
+    for (const word of LITERALS) {
+      if (bytes[p] !== word[0]) continue
+      if (p + word.length > end) return TRUNCATED
+      for (let i = 1; i < word.length; i++) if (bytes[p + i] !== word[i]) return JSON_SYNTAX
+      return p + word.length
+    }
+    return JSON_SYNTAX
+  }
+
+  /** The content of the string that begins behind a quote, checked; answers the position behind the closing one. */
+  protected text(start: number): number {
+    const { bytes } = this
+    const q = stringEnd(bytes, start, this.end)
+    if (q < 0) return q
+    if (seen.wide && !isUtf8(bytes, start, q)) return UTF8
+    this.source = bytes
+    this.from = start
+    this.to = q
+    if (!seen.escapes) return q + 1
+    if (this.scratch.length < q - start) this.scratch = Buffer.allocUnsafeSlow((q - start) * 2)
+    this.source = this.scratch
+    this.from = 0
+    this.to = unescape(bytes, start, q, this.scratch, 0)
+    return this.to < 0 ? this.to : q + 1
+  }
+
+  /** The end of any JSON value at p, checked in all its depth. */
+  protected valueEnd(p: number, depth: number): number {
+    if (p >= this.end) return TRUNCATED
+    if (depth > NESTING_MAX) return TOO_DEEP
+    const c = this.bytes[p]
+    if (c === QUOTE) return this.text(p + 1)
+    if (c === OPEN) return this.objectEnd(p + 1, depth + 1)
+    if (c === OPEN_ARRAY) return this.arrayEnd(p + 1, depth + 1)
+    if (c === 0x74 || c === 0x66 || c === 0x6e) return this.literal(p)
+    const q = jsonNumberEnd(this.bytes, p, this.end)
+    return q < 0 ? JSON_SYNTAX : q
+  }
+
+  private objectEnd(start: number, depth: number): number {
+    const { bytes, end } = this
+    let p = this.blank(start)
+    if (p < end && bytes[p] === CLOSE) return p + 1
+    while (p < end) {
+      if (bytes[p] !== QUOTE) return JSON_SYNTAX
+      p = this.text(p + 1)
+      if (p < 0) return p
+      p = this.blank(p)
+      if (p >= end) return TRUNCATED
+      if (bytes[p] !== COLON) return JSON_SYNTAX
+      p = this.valueEnd(this.blank(p + 1), depth)
+      if (p < 0) return p
+      p = this.blank(p)
+      if (p >= end) return TRUNCATED
+      if (bytes[p] === CLOSE) return p + 1
+      if (bytes[p] !== COMMA) return JSON_SYNTAX
+      p = this.blank(p + 1)
+    }
+    return TRUNCATED
+  }
+
+  private arrayEnd(start: number, depth: number): number {
+    const { bytes, end } = this
+    let p = this.blank(start)
+    if (p < end && bytes[p] === CLOSE_ARRAY) return p + 1
+    for (;;) {
+      p = this.valueEnd(p, depth)
+      if (p < 0) return p
+      p = this.blank(p)
+      if (p >= end) return TRUNCATED
+      if (bytes[p] === CLOSE_ARRAY) return p + 1
+      if (bytes[p] !== COMMA) return JSON_SYNTAX
+      p = this.blank(p + 1)
+    }
+  }
+}

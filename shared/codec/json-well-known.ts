@@ -1,0 +1,83 @@
+import { INVALID, RANGE } from './reasons.ts'
+import { textOf } from './numbers.ts'
+import type { RowBuffer } from './row-buffer.ts'
+import { daysOf } from './time.ts'
+
+/** google/protobuf/duration.proto: plus or minus 10,000 years. */
+const DURATION_SECONDS_MAX = 315_576_000_000
+const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/
+
+/** "1.5s" as an INTERVAL. Answers 0 or a reason, as all of these. */
+export function writeDuration(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+  const [matched, sign = '', seconds = '', fraction = ''] = DURATION.exec(textOf(bytes, start, end)) ?? []
+  if (matched === undefined) return INVALID
+  const nanos = Number(fraction.padEnd(9, '0'))
+  return writeInterval(sign === '-', Number(seconds), nanos, out)
+}
+
+/** Seconds and nanoseconds as BigQuery's canonical INTERVAL text, in microseconds. */
+export function writeInterval(negative: boolean, seconds: number, nanos: number, out: RowBuffer): number {
+  if (seconds > DURATION_SECONDS_MAX || (seconds === DURATION_SECONDS_MAX && nanos > 0)) return RANGE
+  const micros = Math.floor(nanos / 1000)
+  const sign = negative && (seconds > 0 || micros > 0) ? '-' : ''
+  const time = `${Math.floor(seconds / 3600)}:${Math.floor(seconds / 60) % 60}:${seconds % 60}`
+  return writeText(`0-0 0 ${sign}${time}${fractionOf(micros)}`, out)
+}
+
+function fractionOf(micros: number): string {
+  return micros === 0 ? '' : `.${String(micros).padStart(6, '0').replace(/0+$/, '')}`
+}
+
+const MASK = /^[A-Za-z0-9.,]*$/
+
+/** "fooBar,baz.qux": lowerCamelCase paths. */
+export function writeFieldMask(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+  const text = textOf(bytes, start, end)
+  return MASK.test(text) ? writeText(text, out) : INVALID
+}
+
+/** google.type.Date: {"year": ..., "month": ..., "day": ...}, or its text YYYY-MM-DD. */
+export function writeDateMembers(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+  const value: unknown = JSON.parse(textOf(bytes, start, end))
+  if (typeof value === 'string') {
+    const [matched, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(value) ?? []
+    return matched === undefined ? INVALID : writeDate(Number(year), Number(month), Number(day), out)
+  }
+  const numbers = membersOf(value, ['year', 'month', 'day'])
+  return numbers ? writeDate(numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, out) : INVALID
+}
+
+/** Days since 1970 of a whole date; BigQuery has none without day or month. */
+export function writeDate(year: number, month: number, day: number, out: RowBuffer): number {
+  const days = daysOf(year, month, day)
+  if (days !== days) return RANGE
+  out.reserve(10)
+  out.int32(days)
+  return 0
+}
+
+/** google.type.TimeOfDay: {"hours": ..., "minutes": ..., "seconds": ..., "nanos": ...}. */
+export function writeTimeMembers(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+  const numbers = membersOf(JSON.parse(textOf(bytes, start, end)), ['hours', 'minutes', 'seconds', 'nanos'])
+  return numbers ? writeTime(numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, numbers[3] ?? 0, out) : INVALID
+}
+
+export function writeTime(hours: number, minutes: number, seconds: number, nanos: number, out: RowBuffer): number {
+  const within = (value: number, limit: number) => value >= 0 && value < limit
+  if (!within(hours, 24) || !within(minutes, 60) || !within(seconds, 60) || !within(nanos, 1e9)) return RANGE
+  const whole = [hours, minutes, seconds].map((part) => String(part).padStart(2, '0')).join(':')
+  return writeText(whole + fractionOf(Math.floor(nanos / 1000)), out)
+}
+
+function membersOf(value: unknown, names: readonly string[]): number[] | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const numbers = names.map((name) => Number(Reflect.get(value, name) ?? 0))
+  const known = Object.keys(value).every((key) => names.includes(key))
+  return known && numbers.every((number) => Number.isInteger(number)) ? numbers : undefined
+}
+
+function writeText(text: string, out: RowBuffer): number {
+  const bytes = Buffer.from(text)
+  out.lengthAndCopy(bytes, 0, bytes.length)
+  return 0
+}

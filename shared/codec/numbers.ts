@@ -1,0 +1,152 @@
+import { INVALID, RANGE } from './reasons.ts'
+
+const MINUS = 0x2d
+const POINT = 0x2e
+
+/**
+ * A 64-bit integer in two int32 halves: the result of the functions below, which answer 0 or a reason. One for the
+ * process: whoever calls takes the halves at once.
+ */
+export const int64 = { low: 0, high: 0 }
+
+/** Sets int64 to a * m + b, exactly. @param a 0 to 2^38 @param m up to 2^30 @param b up to 2^30 */
+export function setProduct(a: number, m: number, b: number): void {
+  const aHigh = Math.floor(a / 524288)
+  const x = aHigh * m
+  const y = (a - aHigh * 524288) * m + b
+  const xHigh = Math.floor(x / 8192)
+  const low = (x - xHigh * 8192) * 524288 + y
+  int64.low = low | 0
+  int64.high = (xHigh + Math.floor(low / 4294967296)) | 0
+}
+
+/** Sets int64 to a safe integer. */
+export function setSafe(value: number): void {
+  int64.low = value | 0
+  int64.high = Math.floor(value / 4294967296) | 0
+}
+
+export function negate(): void {
+  int64.low = -int64.low | 0
+  int64.high = (~int64.high + (int64.low === 0 ? 1 : 0)) | 0
+}
+
+/**
+ * Where a number in JSON's grammar ends, or -1: no leading zeros, no sign but minus, digits on both sides of the point.
+ */
+export function jsonNumberEnd(bytes: Uint8Array, start: number, end: number): number {
+  let p = start
+  if (p < end && bytes[p] === MINUS) p++
+  const first = p
+  p = digitsEnd(bytes, p, end)
+  if (p === first || (p - first > 1 && bytes[first] === 0x30)) return -1
+  if (p < end && bytes[p] === POINT) {
+    const fraction = ++p
+    p = digitsEnd(bytes, p, end)
+    if (p === fraction) return -1
+  }
+  if (p < end && ((bytes[p] as number) | 0x20) === 0x65) {
+    p++
+    if (p < end && (bytes[p] === 0x2b || bytes[p] === MINUS)) p++
+    const exponent = p
+    p = digitsEnd(bytes, p, end)
+    if (p === exponent) return -1
+  }
+  return p
+}
+
+function digitsEnd(bytes: Uint8Array, start: number, end: number): number {
+  let p = start
+  while (p < end && ((bytes[p] as number) - 0x30) >>> 0 < 10) p++
+  return p
+}
+
+/**
+ * The integer that the digits of bytes[start, end) say, in JSON's grammar, also as 1e3 or 5.0, into int64.
+ * @param unsigned up to 2^64-1 instead of the signed range
+ */
+export function parseInteger(bytes: Uint8Array, start: number, end: number, unsigned: boolean): number {
+  const negative = start < end && bytes[start] === MINUS
+  const first = negative ? start + 1 : start
+  const last = digitsEnd(bytes, first, end)
+  if (last === first) return INVALID
+  if (last !== end) return parseScaled(bytes, start, end, unsigned)
+  if (end - first > 1 && bytes[first] === 0x30) return INVALID
+  return setDigits(bytes, first, end, negative, unsigned)
+}
+
+function setDigits(bytes: Uint8Array, first: number, end: number, negative: boolean, unsigned: boolean): number {
+  const count = end - first
+  if (count <= 15) {
+    let value = 0
+    for (let i = first; i < end; i++) value = value * 10 + (bytes[i] as number) - 0x30
+    if (negative && unsigned && value !== 0) return RANGE
+    setSafe(negative ? -value : value)
+    return 0
+  }
+  if (count > 20) return RANGE
+  let head = 0
+  for (let i = first; i < end - 9; i++) head = head * 10 + (bytes[i] as number) - 0x30
+  let tail = 0
+  for (let i = end - 9; i < end; i++) tail = tail * 10 + (bytes[i] as number) - 0x30
+  // 18446744073 * 10^9 is the last multiple below 2^64; 9223372036 below 2^63.
+  if (head > 18446744073 || (head === 18446744073 && tail > 709551615)) return RANGE
+  setProduct(head, 1e9, tail)
+  if (unsigned) return negative ? RANGE : 0
+  if (int64.high < 0 && !(negative && int64.low === 0 && int64.high === -2147483648)) return RANGE
+  if (negative) negate()
+  return 0
+}
+
+// The rare forms: through text.
+const SCALED = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+
+function parseScaled(bytes: Uint8Array, start: number, end: number, unsigned: boolean): number {
+  const match = SCALED.exec(textOf(bytes, start, end))
+  if (!match) return INVALID
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = match
+  const digits = (whole + fraction).replace(/^0+/, '')
+  if (digits === '') return parseInteger(ZERO, 0, 1, unsigned)
+  const scale = Number(exponent) - fraction.length
+  const significant = digits.replace(/0+$/, '')
+  const zeros = scale + digits.length - significant.length
+  if (zeros < 0) return INVALID
+  if (zeros + significant.length > 20) return RANGE
+  const plain = Buffer.from(sign + significant + '0'.repeat(zeros), 'latin1')
+  return parseInteger(plain, 0, plain.length, unsigned)
+}
+
+const ZERO = Buffer.from('0')
+
+// Powers of ten that a double holds exactly.
+const POWERS = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`))
+
+/**
+ * The double nearest to the number of bytes[start, end), which must be in JSON's grammar. Up to 15 digits and a power
+ * of ten up to 22 one division or product is correctly rounded; the rest goes through text.
+ */
+export function parseDouble(bytes: Uint8Array, start: number, end: number): number {
+  const negative = bytes[start] === MINUS
+  let mantissa = 0
+  let digits = 0
+  let scale = 0
+  let p = negative ? start + 1 : start
+  for (; p < end; p++) {
+    const c = (bytes[p] as number) - 0x30
+    if (c >>> 0 < 10) {
+      mantissa = mantissa * 10 + c
+      if (mantissa > 0) digits++
+      if (scale < 0) scale--
+    } else if (c === POINT - 0x30) {
+      scale = -1
+    } else return Number(textOf(bytes, start, end))
+  }
+  if (digits > 15 || scale < -23) return Number(textOf(bytes, start, end))
+  const value = scale < -1 ? mantissa / (POWERS[-1 - scale] as number) : mantissa
+  return negative ? -value : value
+}
+
+/** The bytes as text, one character each; allocates: for rare values only. */
+export function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+}

@@ -1,0 +1,100 @@
+import type { Route } from '../config/index.ts'
+import {
+  type DescriptorProto,
+  descriptorOf,
+  type RecordType,
+  type TableField,
+  tableFields,
+  withMetadata,
+} from '../schema/index.ts'
+import { JsonWalker } from './json.ts'
+import { MetadataWriter, type Origin } from './metadata.ts'
+import { Plan } from './plan.ts'
+import { RAW_RECORD, RawWalker } from './raw.ts'
+import { type Rejection, rejectionOf, TOO_LARGE } from './reasons.ts'
+import { RowBuffer } from './row-buffer.ts'
+import { UnknownFields } from './unknown.ts'
+import type { Walker } from './walker.ts'
+import { UserError } from '../errors.ts'
+
+/** An append is less than 10 MB with everything around the rows (Storage Write API: requests). */
+export const ROW_BYTES_MAX = 9 * 1024 * 1024
+
+/** What of a route the codec looks at. */
+export type CodecRoute = Pick<Route, 'name' | 'format' | 'unknown' | 'metadata' | 'preset' | 'pattern' | 'convert'>
+
+/** Makes rows of a route's events, and knows their table's columns. */
+export interface RowCodec {
+  /** The table's columns in their REST form, those that Millrace adds included. */
+  readonly fields: readonly TableField[]
+  /** Self-contained proto2, for AppendRows' writer_schema. */
+  readonly descriptor: DescriptorProto
+  /** Appends the row of input[start, end) to `out`, or leaves `out` as it was and says why. */
+  encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined
+}
+
+/**
+ * Compiles a route.
+ * @param record the route's schema; a preset and `raw` bring their own
+ * @throws UserError when schema, format and pattern do not fit each other
+ */
+export function compileRoute(route: CodecRoute, record?: RecordType): RowCodec {
+  return new RouteCodec(route, recordOf(route, record))
+}
+
+class RouteCodec implements RowCodec {
+  readonly fields: readonly TableField[]
+  readonly descriptor: DescriptorProto
+  private readonly walker: Walker
+  private readonly unknown: UnknownFields
+  private readonly metadata: MetadataWriter
+
+  constructor(route: CodecRoute, record: RecordType) {
+    const keep = route.unknown === 'keep' && hasUnknown(route)
+    const row = withMetadata(record, route.metadata, keep)
+    this.fields = tableFields(row)
+    this.descriptor = descriptorOf(row)
+    this.unknown = new UnknownFields(row, route.unknown)
+    this.metadata = new MetadataWriter(row.fields[record.fields.length]?.number ?? 0)
+    this.walker = walkerOf(route, new Plan(record), this.unknown)
+  }
+
+  encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined {
+    const mark = out.beginRow()
+    this.unknown.clear()
+    const result = this.walker.walk(input, start, end, out)
+    if (result < 0) {
+      out.rollback(mark)
+      return rejectionOf(result, this.walker.path)
+    }
+    this.unknown.write(out)
+    this.metadata.write(origin, out)
+    if (out.length - mark > ROW_BYTES_MAX) {
+      out.rollback(mark)
+      return rejectionOf(TOO_LARGE, '')
+    }
+    out.commitRow(mark)
+    return undefined
+  }
+}
+
+function recordOf(route: CodecRoute, record: RecordType | undefined): RecordType {
+  if (route.format === 'raw') return RAW_RECORD
+  if (!record)
+    throw new UserError(
+      `route ${route.name}: format ${route.format} needs a schema`,
+      'add schema: FILE.proto#package.Message or FILE.json',
+    )
+  return record
+}
+
+/** Whether events of the route can have fields that the schema does not have. */
+function hasUnknown(route: CodecRoute): boolean {
+  return route.format === 'json' || route.format === 'protobuf' || route.preset === 'logfmt'
+}
+
+function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker {
+  if (route.format === 'raw') return new RawWalker()
+  if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
+  throw new UserError(`route ${route.name}: format ${route.format} is not built yet`)
+}

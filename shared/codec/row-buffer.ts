@@ -1,0 +1,173 @@
+/** Room that a row's own length takes at first; most rows are longer than 127 bytes and shorter than 16 KiB. */
+const ROW_LENGTH_WIDTH = 2
+const ENTRY_TAG = 0x0a
+/** Below this a loop copies faster than a call into the runtime. */
+const LOOP_COPY_MAX = 48
+
+/**
+ * Rows back to back as `serialized_rows` entries (tag 0x0a, length, row): the body of AppendRows' ProtoRows. One is
+ * filled, sent and cleared again and again; it grows for an outlier and keeps the size.
+ */
+export class RowBuffer {
+  bytes: Buffer
+  view: DataView
+  /** Bytes used; while a row is written, where its next byte goes. */
+  length = 0
+  rows = 0
+  private ends = new Int32Array(1024)
+  private rowLengthWidth = ROW_LENGTH_WIDTH
+
+  /** @param capacity bytes to begin with */
+  constructor(capacity: number) {
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 64))
+    this.view = new DataView(this.bytes.buffer)
+  }
+
+  clear(): void {
+    this.length = 0
+    this.rows = 0
+  }
+
+  /** Where the entry of a row begins, its tag included. */
+  rowStart(index: number): number {
+    return index === 0 ? 0 : (this.ends[index - 1] ?? this.length)
+  }
+
+  rowEnd(index: number): number {
+    return this.ends[index] ?? this.length
+  }
+
+  /** The entries of the rows [from, to), without copying. */
+  slice(from = 0, to: number = this.rows): Buffer {
+    return this.bytes.subarray(this.rowStart(from), to === 0 ? 0 : this.rowEnd(to - 1))
+  }
+
+  /** Leaves room for a row's tag and length. Answers the mark for commitRow and rollback. */
+  beginRow(): number {
+    this.reserve(16)
+    const mark = this.length
+    this.bytes[mark] = ENTRY_TAG
+    this.length = mark + 1 + this.rowLengthWidth
+    return mark
+  }
+
+  commitRow(mark: number): void {
+    this.rowLengthWidth = this.patchLength(mark + 1, this.rowLengthWidth)
+    if (this.rows === this.ends.length) this.growEnds()
+    this.ends[this.rows++] = this.length
+  }
+
+  /** Forgets everything since the mark. */
+  rollback(mark: number): void {
+    this.length = mark
+  }
+
+  /** Makes sure that so many bytes can follow. */
+  reserve(count: number): void {
+    if (this.length + count > this.bytes.length) this.grow(count)
+  }
+
+  /** An unsigned number below 2^32; needs 5 bytes. */
+  varint(value: number): void {
+    const { bytes } = this
+    let at = this.length
+    let rest = value
+    while (rest > 127) {
+      bytes[at++] = (rest & 127) | 128
+      rest >>>= 7
+    }
+    bytes[at++] = rest
+    this.length = at
+  }
+
+  /** 64 bits in two halves; needs 10 bytes. */
+  varint64(low: number, high: number): void {
+    const { bytes } = this
+    let at = this.length
+    let lo = low
+    let hi = high
+    while (hi !== 0) {
+      bytes[at++] = (lo & 127) | 128
+      lo = (lo >>> 7) | (hi << 25)
+      hi >>>= 7
+    }
+    while (lo >>> 0 > 127) {
+      bytes[at++] = (lo & 127) | 128
+      lo >>>= 7
+    }
+    bytes[at++] = lo
+    this.length = at
+  }
+
+  /** An int32 as protobuf has it: negative ones take ten bytes. */
+  int32(value: number): void {
+    if (value >= 0) this.varint(value)
+    else this.varint64(value, -1)
+  }
+
+  /** A safe integer as int64. */
+  integer(value: number): void {
+    if (value >= 0 && value < 0x80000000) this.varint(value)
+    else this.varint64(value | 0, Math.floor(value / 4294967296) | 0)
+  }
+
+  double(value: number): void {
+    this.view.setFloat64(this.length, value, true)
+    this.length += 8
+  }
+
+  float(value: number): void {
+    this.view.setFloat32(this.length, value, true)
+    this.length += 4
+  }
+
+  /** Copies source[start, end); the room must be there. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    const { bytes } = this
+    let at = this.length
+    if (end - start > LOOP_COPY_MAX && Buffer.isBuffer(source)) {
+      this.length = at + source.copy(bytes, at, start, end)
+      return
+    }
+    for (let i = start; i < end; i++) bytes[at++] = source[i] as number
+    this.length = at
+  }
+
+  /** A length and source[start, end), with the room that they need. */
+  lengthAndCopy(source: Uint8Array, start: number, end: number): void {
+    this.reserve(end - start + 5)
+    this.varint(end - start)
+    this.copy(source, start, end)
+  }
+
+  /**
+   * Writes the length of what follows the `width` bytes reserved at `at`, and moves it when the length needs another
+   * width. Answers the width, the best guess for the next time.
+   */
+  patchLength(at: number, width: number): number {
+    const size = this.length - at - width
+    const needed = size < 0x80 ? 1 : size < 0x4000 ? 2 : size < 0x200000 ? 3 : size < 0x10000000 ? 4 : 5
+    if (needed !== width) {
+      this.reserve(needed)
+      this.bytes.copyWithin(at + needed, at + width, this.length)
+    }
+    const end = at + needed + size
+    this.length = at
+    this.varint(size)
+    this.length = end
+    return needed
+  }
+
+  private grow(count: number): void {
+    const bytes = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + count))
+    this.bytes.copy(bytes, 0, 0, this.length)
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer)
+  }
+
+  private growEnds(): void {
+    const ends = new Int32Array(this.ends.length * 2)
+    ends.set(this.ends)
+    this.ends = ends
+  }
+}

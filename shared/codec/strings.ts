@@ -1,0 +1,165 @@
+import { INVALID, JSON_SYNTAX, TRUNCATED, UTF8 } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** 1 for bytes that a JSON string shows as they are: ASCII without controls, quote and backslash. */
+export const PLAIN = Uint8Array.from({ length: 256 }, (_, c) =>
+  c >= 0x20 && c < 0x80 && c !== QUOTE && c !== BACKSLASH ? 1 : 0,
+)
+
+/** Whether bytes[start, end) is UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
+export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  let p = start
+  while (p < end) {
+    if ((bytes[p] as number) < 0x80) {
+      p++
+      continue
+    }
+    const length = sequenceLength(bytes, p, end)
+    if (length === 0) return false
+    p += length
+  }
+  return true
+}
+
+/** Bytes of the multi-byte sequence at p, or 0 when it is none. */
+function sequenceLength(bytes: Uint8Array, p: number, end: number): number {
+  const lead = bytes[p] as number
+  const length = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0
+  if (length === 0 || p + length > end) return 0
+  const second = bytes[p + 1] as number
+  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+  if (second < low || second > high) return 0
+  for (let i = p + 2; i < p + length; i++) if (((bytes[i] as number) & 0xc0) !== 0x80) return 0
+  return length
+}
+
+/** What stringEnd saw on the way. */
+export const seen = { escapes: false, wide: false }
+
+/** The closing quote of the JSON string whose content begins at p, or a reason; whether it has escapes or bytes above 0x7f in `seen`. */
+export function stringEnd(bytes: Uint8Array, start: number, end: number): number {
+  seen.escapes = false
+  seen.wide = false
+  for (let p = start; p < end; p++) {
+    const c = bytes[p] as number
+    if (PLAIN[c] === 1) continue
+    if (c === QUOTE) return p
+    if (c === BACKSLASH) {
+      seen.escapes = true
+      p++
+    } else if (c < 0x20) return JSON_SYNTAX
+    else seen.wide = true
+  }
+  return TRUNCATED
+}
+
+// The letter behind a backslash to what it stands for; 0: none such, u is apart.
+const ESCAPES = new Uint8Array(256)
+for (const [letter, meaning] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
+  ESCAPES[letter?.charCodeAt(0) ?? 0] = meaning?.charCodeAt(0) ?? 0
+
+/**
+ * The content of a JSON string without its escapes to `into` at `at`, never more bytes than it had. Answers the end in
+ * `into`, or a reason: an escape that does not exist, or a surrogate without its other half.
+ */
+export function unescape(bytes: Uint8Array, start: number, end: number, into: Uint8Array, at: number): number {
+  let o = at
+  let p = start
+  while (p < end) {
+    const c = bytes[p++] as number
+    if (c !== BACKSLASH) {
+      into[o++] = c
+      continue
+    }
+    const letter = p < end ? (bytes[p++] as number) : 0
+    if (letter !== 0x75) {
+      const meaning = ESCAPES[letter] as number
+      if (meaning === 0) return JSON_SYNTAX
+      into[o++] = meaning
+      continue
+    }
+    let code = hex4(bytes, p, end)
+    p += 4
+    if (code >= 0xd800 && code < 0xe000) {
+      const low = bytes[p] === BACKSLASH && bytes[p + 1] === 0x75 ? hex4(bytes, p + 2, end) : -1
+      if (code >= 0xdc00 || low < 0xdc00 || low > 0xdfff) return UTF8
+      code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00
+      p += 6
+    }
+    if (code < 0) return JSON_SYNTAX
+    o = putCodePoint(code, into, o)
+  }
+  return o
+}
+
+function hex4(bytes: Uint8Array, p: number, end: number): number {
+  if (p + 4 > end) return -1
+  let code = 0
+  for (let i = p; i < p + 4; i++) {
+    const digit = hexDigit(bytes[i] as number)
+    if (digit < 0) return -1
+    code = code * 16 + digit
+  }
+  return code
+}
+
+export function hexDigit(c: number): number {
+  if ((c - 0x30) >>> 0 < 10) return c - 0x30
+  const letter = c | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+}
+
+function putCodePoint(code: number, into: Uint8Array, at: number): number {
+  let o = at
+  if (code < 0x80) into[o++] = code
+  else if (code < 0x800) {
+    into[o++] = 0xc0 | (code >> 6)
+    into[o++] = 0x80 | (code & 63)
+  } else {
+    if (code < 0x10000) into[o++] = 0xe0 | (code >> 12)
+    else {
+      into[o++] = 0xf0 | (code >> 18)
+      into[o++] = 0x80 | ((code >> 12) & 63)
+    }
+    into[o++] = 0x80 | ((code >> 6) & 63)
+    into[o++] = 0x80 | (code & 63)
+  }
+  return o
+}
+
+// Both alphabets of base64; 255: not a digit.
+const BASE64 = new Uint8Array(256).fill(255)
+for (const alphabet of ['+/', '-_']) {
+  const all = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${alphabet}`
+  for (let i = 0; i < 64; i++) BASE64[all.charCodeAt(i)] = i
+}
+
+/** base64 in either alphabet, with or without padding, as a length and bytes. Answers 0 or INVALID. */
+export function writeBase64(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+  let last = end
+  while (last > start && end - last < 2 && bytes[last - 1] === 0x3d) last--
+  const digits = last - start
+  if (digits % 4 === 1 || (last !== end && (end - start) % 4 !== 0)) return INVALID
+  const size = Math.floor((digits * 3) / 4)
+  out.reserve(size + 8)
+  out.varint(size)
+  const into = out.bytes
+  let o = out.length
+  let bits = 0
+  let held = 0
+  for (let p = start; p < last; p++) {
+    const digit = BASE64[bytes[p] as number] as number
+    if (digit === 255) return INVALID
+    bits = (bits << 6) | digit
+    held += 6
+    if (held < 8) continue
+    held -= 8
+    into[o++] = (bits >> held) & 255
+  }
+  out.length = o
+  return 0
+}

@@ -1,0 +1,171 @@
+import { int64, negate, setProduct, setSafe } from './numbers.ts'
+import { INVALID, RANGE } from './reasons.ts'
+
+/** 0001-01-01 and 9999-12-31 23:59:59 in seconds since 1970: the limits of TIMESTAMP, DATETIME and DATE. */
+export const SECONDS_MIN = -62_135_596_800
+export const SECONDS_MAX = 253_402_300_799
+/** Seconds whose microseconds are safe integers: up to the year 2255. */
+const SAFE_SECONDS = 9_007_199_254
+
+const DASH = 0x2d
+const COLON = 0x3a
+
+/** What the functions below found; one for the process, read at once. */
+export const moment = { seconds: 0, micros: 0, end: 0 }
+
+// The last day that was looked up: log lines rarely change it.
+let lastYear = 0
+let lastMonth = 0
+let lastDay = 0
+let lastDays = 0
+
+/** Days since 1970-01-01 of a date of the Gregorian calendar, or NaN when there is no such date. */
+export function daysOf(year: number, month: number, day: number): number {
+  if (day === lastDay && month === lastMonth && year === lastYear) return lastDays
+  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return Number.NaN
+  // Howard Hinnant, "chrono-compatible low-level date algorithms": days_from_civil.
+  const y = month <= 2 ? year - 1 : year
+  const era = Math.floor(y / 400)
+  const yearOfEra = y - era * 400
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
+  lastYear = year
+  lastMonth = month
+  lastDay = day
+  lastDays = era * 146_097 + dayOfEra - 719_468
+  return lastDays
+}
+
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0 ? 29 : 28
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+}
+
+/** Sets int64 to the microseconds of a moment, exactly: doubles end in the year 2255. Answers 0 or RANGE. */
+export function setMicros(seconds: number, micros: number): number {
+  if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) return RANGE
+  if (seconds > -SAFE_SECONDS && seconds < SAFE_SECONDS) setSafe(seconds * 1e6 + micros)
+  else if (seconds >= 0) setProduct(seconds, 1e6, micros)
+  else {
+    setProduct(-seconds - 1, 1e6, 1e6 - micros)
+    negate()
+  }
+  return 0
+}
+
+/** Two digits at p, or -1 (also behind the end). */
+export function twoDigits(bytes: Uint8Array, p: number, end: number): number {
+  if (p + 2 > end) return -1
+  const tens = (bytes[p] as number) - 0x30
+  const ones = (bytes[p + 1] as number) - 0x30
+  return tens >>> 0 < 10 && ones >>> 0 < 10 ? tens * 10 + ones : -1
+}
+
+/** A date written YYYY-MM-DD at p as days since 1970, or NaN. */
+export function parseDate(bytes: Uint8Array, p: number, end: number): number {
+  const century = twoDigits(bytes, p, end)
+  const years = twoDigits(bytes, p + 2, end)
+  const month = twoDigits(bytes, p + 5, end)
+  const day = twoDigits(bytes, p + 8, end)
+  if (century < 0 || years < 0 || bytes[p + 4] !== DASH || bytes[p + 7] !== DASH) return Number.NaN
+  return daysOf(century * 100 + years, month, day)
+}
+
+/** A time of day HH:MM:SS[.fraction] at p into moment; seconds since midnight. Answers 0 or INVALID. */
+export function parseTimeOfDay(bytes: Uint8Array, p: number, end: number, fractionDigitsMax: number): number {
+  const hours = twoDigits(bytes, p, end)
+  const minutes = twoDigits(bytes, p + 3, end)
+  const seconds = twoDigits(bytes, p + 6, end)
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59) return INVALID
+  if (bytes[p + 2] !== COLON || bytes[p + 5] !== COLON) return INVALID
+  moment.seconds = hours * 3600 + minutes * 60 + seconds
+  moment.micros = 0
+  moment.end = p + 8
+  return p + 8 < end && bytes[p + 8] === 0x2e ? parseFraction(bytes, p + 9, end, fractionDigitsMax) : 0
+}
+
+/** Digits of a second into moment.micros; those behind the sixth are cut off. */
+function parseFraction(bytes: Uint8Array, start: number, end: number, digitsMax: number): number {
+  let micros = 0
+  let p = start
+  for (; p < end && ((bytes[p] as number) - 0x30) >>> 0 < 10; p++) {
+    if (p - start < 6) micros = micros * 10 + (bytes[p] as number) - 0x30
+  }
+  const digits = p - start
+  if (digits === 0 || digits > digitsMax) return INVALID
+  for (let i = digits; i < 6; i++) micros *= 10
+  moment.micros = micros
+  moment.end = p
+  return 0
+}
+
+/** RFC 3339 as proto3 JSON has it (upper-case T and Z, a zone, up to nine digits): micros into int64; 0 or a reason. */
+export function parseRfc3339(bytes: Uint8Array, start: number, end: number): number {
+  const days = parseDate(bytes, start, end)
+  if (end - start < 20 || bytes[start + 10] !== 0x54 || days !== days) return INVALID
+  const failed = parseTimeOfDay(bytes, start + 11, end, 9)
+  if (failed < 0) return failed
+  const { seconds, micros } = moment
+  const offset = parseOffset(bytes, moment.end, end)
+  if (offset !== offset) return INVALID
+  return setMicros(days * 86_400 + seconds - offset, micros)
+}
+
+/** `Z` or +HH:MM, up to the end, as seconds; NaN when it is neither. */
+function parseOffset(bytes: Uint8Array, p: number, end: number): number {
+  if (p + 1 === end && bytes[p] === 0x5a) return 0
+  const sign = bytes[p] === 0x2b ? 1 : bytes[p] === DASH ? -1 : 0
+  const hours = twoDigits(bytes, p + 1, end)
+  const minutes = twoDigits(bytes, p + 4, end)
+  if (sign === 0 || p + 6 !== end || bytes[p + 3] !== COLON || hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+    return Number.NaN
+  return sign * (hours * 3600 + minutes * 60)
+}
+
+// The text forms of BigQuery's own loading: one digit is enough, T or space, seconds may be left out, UTC or an offset.
+const TIMESTAMP =
+  /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?)? ?(?:([Zz]|UTC|GMT)|([+-])(\d{1,2})(?::?(\d{2}))?)?$/
+const EPOCH = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
+
+/** A timestamp in any form that BigQuery loads, micros into int64. For the common form parseRfc3339 is tried first. */
+export function parseTimestampText(text: string): number {
+  const match = TIMESTAMP.exec(text)
+  if (!match) return EPOCH.test(text) ? setEpoch(text) : INVALID
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour = '0',
+    minute = '0',
+    second = '0',
+    fraction = '',
+    ,
+    sign,
+    offsetHours = '0',
+    offsetMinutes = '0',
+  ] = match
+  const days = daysOf(Number(year), Number(month), Number(day))
+  if (days !== days || +hour > 23 || +minute > 59 || +second > 59 || +offsetHours > 23 || +offsetMinutes > 59)
+    return INVALID
+  const offset = (sign === '-' ? -1 : 1) * (+offsetHours * 3600 + +offsetMinutes * 60)
+  return setMicros(
+    days * 86_400 + +hour * 3600 + +minute * 60 + +second - offset,
+    Number(fraction.slice(0, 6).padEnd(6, '0')),
+  )
+}
+
+/**
+ * A number since 1970: seconds up to the year 9999; a larger one can only be milliseconds, a yet larger one
+ * microseconds.
+ */
+function setEpoch(text: string): number {
+  const value = Number(text)
+  const size = Math.abs(value)
+  const unit = size <= SECONDS_MAX ? 1 : size <= SECONDS_MAX * 1e3 ? 1e3 : 1e6
+  const seconds = Math.floor(value / unit)
+  const micros = Math.round((value - seconds * unit) * (1e6 / unit))
+  return micros >= 1e6 ? setMicros(seconds + 1, 0) : setMicros(seconds, micros)
+}
+
+export { int64 }
