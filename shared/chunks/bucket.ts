@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { ApiError, type File, type FileMetadata, Storage, type StorageOptions } from '@google-cloud/storage'
+import { type File, type FileMetadata, Storage, type StorageOptions } from '@google-cloud/storage'
 import type { Config } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { userAgent } from '../telemetry/index.ts'
@@ -125,6 +125,8 @@ function textOnly(metadata: FileMetadata['metadata']): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
+/** The HTTP status behind an error: the client's ApiError has it as `code`, an upload's GaxiosError as `status`. */
 function codeOf(error: unknown): number | undefined {
-  return error instanceof ApiError ? error.code : undefined
+  const { code, status } = error as { code?: unknown; status?: unknown }
+  return [code, status].find((value) => typeof value === 'number')
 }
