@@ -1,5 +1,5 @@
 import { stringify } from 'yaml'
-import { compileRoute } from '../shared/codec/index.ts'
+import { openCodec } from '../shared/codec/index.ts'
 import { type Config, loadConfig } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
 import { type Command, EXIT_OK } from './command.ts'
@@ -35,7 +35,7 @@ export const command: Command = {
 function compileAll(config: Config): void {
   const problems = Object.values(config.routes).flatMap((route) => {
     try {
-      compileRoute(route)
+      openCodec(route)
       return []
     } catch (error) {
       const fix = error instanceof UserError && error.fix ? `; fix: ${error.fix}` : ''

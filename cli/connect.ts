@@ -31,7 +31,7 @@ async function askKafka(config: Config): Promise<void> {
   if (!config.kafka || topics.length === 0) return
   const client = await connectKafka(config.kafka, 'millrace-check')
   try {
-    for (const topic of topics) await topicOffsets(client, topic)
+    await topicOffsets(client, topics)
   } finally {
     await client.close()
   }

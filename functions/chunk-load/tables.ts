@@ -1,4 +1,4 @@
-import { compileRoute, type RowCodec } from '../../shared/codec/index.ts'
+import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
 import { type Config, type Route, type TableName } from '../../shared/config/index.ts'
 import {
   beside,
@@ -24,7 +24,7 @@ export function openTables(config: Config, warehouse: Warehouse): Tables {
   const codecs = new Map<string, RowCodec>()
   const ensured = new Map<string, Promise<void>>()
   const codecOf = (route: Route): RowCodec => {
-    const codec = codecs.get(route.name) ?? compileRoute(route)
+    const codec = codecs.get(route.name) ?? openCodec(route)
     codecs.set(route.name, codec)
     return codec
   }
