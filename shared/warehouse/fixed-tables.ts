@@ -12,6 +12,14 @@ export interface FixedTable extends TableSpec {
 export type FixedValue = string | number | Uint8Array | null | undefined
 type ColumnType = 'STRING' | 'INT64' | 'BYTES' | 'TIMESTAMP' | 'JSON'
 
+const PROTO_TYPE: Readonly<Record<ColumnType, string>> = {
+  STRING: 'TYPE_STRING',
+  JSON: 'TYPE_STRING',
+  BYTES: 'TYPE_BYTES',
+  INT64: 'TYPE_INT64',
+  TIMESTAMP: 'TYPE_INT64',
+}
+
 /** DESIGN section 11. */
 export const DEAD_LETTERS: FixedTable = fixedTable(
   'millrace_dead_letters',
@@ -119,14 +127,6 @@ function fixedTable(
       })),
     },
   }
-}
-
-const PROTO_TYPE: Readonly<Record<ColumnType, string>> = {
-  STRING: 'TYPE_STRING',
-  JSON: 'TYPE_STRING',
-  BYTES: 'TYPE_BYTES',
-  INT64: 'TYPE_INT64',
-  TIMESTAMP: 'TYPE_INT64',
 }
 
 /** One entry of ProtoRows: field 1, length, row. Numbers are integers from 0 on, timestamps micros; null and undefined become NULL. */
