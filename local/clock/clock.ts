@@ -28,52 +28,51 @@ interface Timer {
 const WAIT_MS_MAX = 2_147_483_647
 
 /** A clock for one embedded cloud. Its timers keep no process alive. */
-export function createClock({ frozen = false, startMs = Date.now() }: ClockOptions = {}): Clock {
-  const origin = performance.now()
-  const timers = new Set<Timer>()
-  const listeners = new Set<() => void>()
-  let aheadMs = 0
-  let wake: NodeJS.Timeout | undefined
+export function createClock(options: ClockOptions = {}): Clock {
+  return new MovableClock(options)
+}
 
-  const now = () => Math.floor(startMs + aheadMs + (frozen ? 0 : performance.now() - origin))
+class MovableClock implements Clock {
+  readonly #frozen: boolean
+  readonly #startMs: number
+  readonly #origin = performance.now()
+  readonly #timers = new Set<Timer>()
+  readonly #listeners = new Set<() => void>()
+  #aheadMs = 0
+  #wake: NodeJS.Timeout | undefined
 
-  function fireDue(): void {
-    const due = [...timers].filter((timer) => timer.dueMs <= now()).sort((a, b) => a.dueMs - b.dueMs)
-    for (const timer of due) if (timers.delete(timer)) timer.action()
-    arm()
+  constructor({ frozen = false, startMs = Date.now() }: ClockOptions) {
+    this.#frozen = frozen
+    this.#startMs = startMs
   }
 
-  function arm(): void {
-    clearTimeout(wake)
-    if (frozen || timers.size === 0) return
-    const next = Math.min(...[...timers].map((timer) => timer.dueMs))
-    // One millisecond more, because `now` rounds down and a timer must not be looked at too early.
-    wake = setTimeout(fireDue, Math.min(Math.max(next - now(), 0) + 1, WAIT_MS_MAX))
-    wake.unref()
+  now(): number {
+    const passedMs = this.#frozen ? 0 : performance.now() - this.#origin
+    return Math.floor(this.#startMs + this.#aheadMs + passedMs)
   }
 
-  function after(ms: number, action: () => void): () => void {
-    const timer = { dueMs: now() + ms, action }
-    timers.add(timer)
-    arm()
-    return () => void timers.delete(timer)
-  }
-
-  function advance(ms: number): void {
+  advance(ms: number): void {
     if (!(ms >= 0) || !Number.isFinite(ms)) throw new RangeError(`the clock moves forward only: advance(${ms})`)
-    aheadMs += ms
-    fireDue()
-    for (const listener of [...listeners]) listener()
+    this.#aheadMs += ms
+    this.#fireDue()
+    for (const listener of this.#listeners) listener()
   }
 
-  function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  after(ms: number, action: () => void): () => void {
+    const timer = { dueMs: this.now() + ms, action }
+    this.#timers.add(timer)
+    this.#arm()
+    return () => void this.#timers.delete(timer)
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
       const onAbort = () => {
         cancel()
         reject(signal?.reason)
       }
-      const cancel = after(ms, () => {
+      const cancel = this.after(ms, () => {
         signal?.removeEventListener('abort', onAbort)
         resolve()
       })
@@ -81,14 +80,24 @@ export function createClock({ frozen = false, startMs = Date.now() }: ClockOptio
     })
   }
 
-  return {
-    now,
-    advance,
-    after,
-    sleep,
-    onAdvance(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  #fireDue(): void {
+    const due = [...this.#timers].filter(({ dueMs }) => dueMs <= this.now()).sort((a, b) => a.dueMs - b.dueMs)
+    for (const timer of due) if (this.#timers.delete(timer)) timer.action()
+    this.#arm()
+  }
+
+  #arm(): void {
+    clearTimeout(this.#wake)
+    if (this.#frozen || this.#timers.size === 0) return
+    const next = [...this.#timers].reduce((least, { dueMs }) => Math.min(least, dueMs), Number.POSITIVE_INFINITY)
+    // One millisecond more, because `now` rounds down and a timer must not be looked at too early.
+    const waitMs = Math.min(Math.max(next - this.now(), 0) + 1, WAIT_MS_MAX)
+    this.#wake = setTimeout(() => this.#fireDue(), waitMs)
+    this.#wake.unref()
   }
 }

@@ -33,49 +33,69 @@ export interface SchedulerOptions {
   recorder?: Recorder
 }
 
-export interface RunningScheduler {
-  /** Runs a job at once, after the execution that is outstanding, if there is one. Throws when there is no such job. */
-  runNow(name: string): Promise<Execution>
-  /** The last execution of each job, in the order of the jobs. */
-  last(): readonly Execution[]
-  /** Ends what is outstanding. */
-  stop(): Promise<void>
-}
-
 interface JobState {
   readonly job: SchedulerJob
   readonly cron: Cron
+  /** Calls off the next slot. */
+  timer: () => void
   /** The execution that is outstanding, or what came last. */
-  running: Promise<unknown> | undefined
+  running: Promise<Execution> | undefined
   last: Execution | undefined
 }
 
 /**
  * Posts to its targets when the clock says so. A job never has two executions outstanding: a slot that comes while one
- * is under way is left out. Throws UserError for a schedule that is none.
+ * is under way is left out.
  */
-export function startScheduler(options: SchedulerOptions): RunningScheduler {
-  const { clock = createClock(), faults = createFaults(), recorder = createRecorder() } = options
-  const stop = new AbortController()
-  const states = options.jobs.map((job): JobState => ({ job, cron: cronOf(job), running: undefined, last: undefined }))
-  const cancels = new Map<JobState, () => void>()
+export class Scheduler {
+  readonly #states: readonly JobState[]
+  readonly #clock: Clock
+  readonly #faults: Faults
+  readonly #recorder: Recorder
+  readonly #stop = new AbortController()
 
-  function arm(state: JobState): void {
-    const at = state.cron.next(clock.now())
-    if (at === undefined || stop.signal.aborted) return
-    cancels.set(
-      state,
-      clock.after(at - clock.now(), () => due(state, at)),
-    )
+  /** Throws UserError for a schedule that is none. */
+  constructor({ jobs, clock = createClock(), faults = createFaults(), recorder = createRecorder() }: SchedulerOptions) {
+    this.#clock = clock
+    this.#faults = faults
+    this.#recorder = recorder
+    this.#states = jobs.map((job) => ({ job, cron: cronOf(job), timer: () => {}, running: undefined, last: undefined }))
+    for (const state of this.#states) this.#arm(state)
   }
 
-  function due(state: JobState, scheduledMs: number): void {
-    arm(state)
-    if (state.running === undefined) void start(state, scheduledMs)
+  /** Runs a job at once, or after the execution that is outstanding. Throws UserError when there is no such job. */
+  async runNow(name: string): Promise<Execution> {
+    const state = this.#states.find(({ job }) => job.name === name)
+    if (!state) {
+      throw new UserError(`There is no job ${name}.`, `Jobs: ${this.#states.map(({ job }) => job.name).join(', ')}`)
+    }
+    while (state.running) await state.running
+    return this.#start(state, this.#clock.now())
   }
 
-  function start(state: JobState, scheduledMs: number): Promise<Execution> {
-    const execution = execute(state.job, scheduledMs).then((done) => {
+  /** The last execution of each job that has run, in the order of the jobs. */
+  last(): readonly Execution[] {
+    return this.#states.flatMap(({ last }) => last ?? [])
+  }
+
+  /** Ends what is outstanding. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    for (const { timer } of this.#states) timer()
+    await Promise.all(this.#states.flatMap(({ running }) => running ?? []))
+  }
+
+  #arm(state: JobState): void {
+    const at = state.cron.next(this.#clock.now())
+    if (at === undefined || this.#stop.signal.aborted) return
+    state.timer = this.#clock.after(at - this.#clock.now(), () => {
+      this.#arm(state)
+      if (!state.running) void this.#start(state, at)
+    })
+  }
+
+  #start(state: JobState, scheduledMs: number): Promise<Execution> {
+    const execution = this.#execute(state.job, scheduledMs).then((done) => {
       state.running = undefined
       state.last = done
       return done
@@ -84,15 +104,16 @@ export function startScheduler(options: SchedulerOptions): RunningScheduler {
     return execution
   }
 
-  async function execute(job: SchedulerJob, scheduledMs: number): Promise<Execution> {
+  async #execute(job: SchedulerJob, scheduledMs: number): Promise<Execution> {
     const call = { service: 'scheduler', method: 'push', resource: job.name, entry: job.name } as const
-    recorder.record(call)
+    this.#recorder.record(call)
+    const send = () => this.#push(job, scheduledMs)
     const isTaken = (status: number) => status >= 200 && status < 300
-    const failure = await attempt({ send: () => push(job, scheduledMs), isTaken, fault: faults.next(call), clock })
+    const failure = await attempt({ send, isTaken, fault: this.#faults.next(call), clock: this.#clock })
     return { job: job.name, scheduledMs, ...(failure === undefined ? {} : { failure }) }
   }
 
-  function push(job: SchedulerJob, scheduledMs: number): Promise<Posted> {
+  #push(job: SchedulerJob, scheduledMs: number): Promise<Posted> {
     const headers = {
       'user-agent': 'Google-Cloud-Scheduler',
       'x-cloudscheduler': 'true',
@@ -102,26 +123,13 @@ export function startScheduler(options: SchedulerOptions): RunningScheduler {
     }
     const body = job.body === undefined ? '' : JSON.stringify(job.body)
     const timeoutMs = job.attemptDeadlineMs ?? ATTEMPT_DEADLINE_MS
-    return post(job.url, { headers, body, timeoutMs, signal: stop.signal })
+    return post(job.url, { headers, body, timeoutMs, signal: this.#stop.signal })
   }
+}
 
-  async function runNow(name: string): Promise<Execution> {
-    const state = states.find(({ job }) => job.name === name)
-    if (!state) throw new UserError(`There is no job ${name}.`, `Jobs: ${states.map(({ job }) => job.name).join(', ')}`)
-    while (state.running) await state.running
-    return start(state, clock.now())
-  }
-
-  for (const state of states) arm(state)
-  return {
-    runNow,
-    last: () => states.flatMap(({ last }) => last ?? []),
-    async stop() {
-      stop.abort()
-      for (const cancel of cancels.values()) cancel()
-      await Promise.all(states.map(({ running }) => running))
-    },
-  }
+/** A scheduler at work. Throws UserError for a schedule that is none. */
+export function startScheduler(options: SchedulerOptions): Scheduler {
+  return new Scheduler(options)
 }
 
 function cronOf({ name, schedule }: SchedulerJob): Cron {

@@ -17,12 +17,14 @@ async function startTarget(t: TestContext) {
   const got: Got[] = []
   const open: (() => void)[] = []
   let hold = false
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     let body = ''
-    for await (const part of request) body += String(part)
-    got.push({ headers: request.headers, body })
-    if (hold) open.push(() => response.end())
-    else response.end()
+    request.on('data', (part) => (body += String(part)))
+    request.on('end', () => {
+      got.push({ headers: request.headers, body })
+      if (hold) open.push(() => response.end())
+      else response.end()
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {

@@ -33,7 +33,7 @@ const NOT_BUILT = [
 export async function insertBucket(service: Service, request: Request): Promise<Answer> {
   const body = await readJson(request)
   const name = body['name']
-  if (typeof name !== 'string' || !isBucketName(name)) throw invalid(`Invalid bucket name: '${String(name ?? '')}'`)
+  if (typeof name !== 'string' || !isBucketName(name)) throw invalid(`Invalid bucket name: ${JSON.stringify(name)}`)
   if (service.store.state.buckets.has(name)) {
     const message = 'Your previous request to create the named bucket succeeded and you already own it.'
     throw new ServiceError(409, 'conflict', message)

@@ -95,7 +95,8 @@ function findSources(service: Service, bucket: string, list: unknown): StoredObj
   }
   return list.map((entry: unknown) => {
     if (!isRecord(entry) || typeof entry['name'] !== 'string') throw invalid('Every source object needs a name.')
-    const generation = entry['generation'] === undefined ? null : String(entry['generation'])
+    const wantedGeneration = entry['generation']
+    const generation = wantedGeneration === undefined ? null : `${wantedGeneration as string | number}`
     const source = requireObject(service, bucket, entry['name'], generation)
     const conditions = entry['objectPreconditions']
     const wanted = isRecord(conditions) ? conditions['ifGenerationMatch'] : undefined

@@ -1,8 +1,8 @@
 import { createLog } from '../../shared/telemetry/index.ts'
 import { type Clock, createClock, createFaults, createRecorder, type Faults, type Recorder } from '../faults/index.ts'
 import { createBucket } from './buckets.ts'
-import { createDeliveries, type Deliveries, type DeliveryOptions, type DeliveryTarget } from './delivery/index.ts'
-import { createResumable } from './resumable.ts'
+import { Deliveries, type DeliveryOptions, type DeliveryTarget } from './delivery/index.ts'
+import { Resumable } from './resumable.ts'
 import { createRouter } from './routes.ts'
 import { createStorageServer, listen } from './server.ts'
 import type { Service } from './service.ts'
@@ -44,7 +44,7 @@ export async function startStorage(options: StorageOptions): Promise<RunningStor
   const { dataDir, port = 0, limitUpdates = true, deliveryOptions } = options
   const { clock = createClock(), faults = createFaults(), recorder = createRecorder() } = options
   const store = await openStore(dataDir, clock)
-  const deliveries = createDeliveries({
+  const deliveries = new Deliveries({
     store,
     faults,
     recorder,
@@ -53,7 +53,7 @@ export async function startStorage(options: StorageOptions): Promise<RunningStor
     endpoint: () => service.endpoint,
   })
   const service: Service = { store, deliveries, limit: createUpdateLimit(clock, limitUpdates), endpoint: '' }
-  const resumable = createResumable(service)
+  const resumable = new Resumable(service)
   const server = createStorageServer({
     route: createRouter(service, resumable),
     store,

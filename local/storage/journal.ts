@@ -7,17 +7,6 @@ import { messageOf, UserError } from '../../shared/errors.ts'
 const REWRITE_BYTES_MIN = 16 * 1024 * 1024
 const GROWTH = 4
 
-export interface Journal<T> {
-  /**
-   * Appends one line; resolves when it is on the disk. Lines that are appended while the disk is busy share one sync.
-   * Rejects, and with it every line after it, when the disk takes no more; the file is cut back to what it held.
-   */
-  append(entry: T): Promise<void>
-  /** Resolves when everything appended so far is on the disk, or was refused. */
-  settled(): Promise<void>
-  close(): Promise<void>
-}
-
 export interface JournalOptions<T> {
   file: string
   /** Called for each entry of the file, oldest first. */
@@ -38,28 +27,83 @@ interface Waiting {
  * An append-only file of checksummed JSON lines. A line without its end is a write that a crash cut short, and was
  * never acknowledged: it is dropped. Any other line that does not check is damage: UserError.
  */
-export async function openJournal<T>(options: JournalOptions<T>): Promise<Journal<T>> {
-  const { file } = options
-  let handle = await open(file, 'a+')
-  let length = await replayFile(options, handle)
-  let rewrittenLength = length
-  let waiting: Waiting[] = []
-  let writing: Promise<void> | undefined
+export class Journal<T> {
+  readonly #options: JournalOptions<T>
+  #handle: FileHandle
+  /** Bytes of the file that are good. */
+  #length: number
+  #rewrittenLength: number
+  #waiting: Waiting[] = []
+  #writing: Promise<void> | undefined
+  /** Settles, never rejects, when the newest line is written or refused; lines keep their order. */
+  #newest: Promise<unknown> = Promise.resolve()
   /** Why no line can be taken any more: not even going back worked. */
-  let broken: unknown
+  #broken: unknown
+
+  private constructor(options: JournalOptions<T>, handle: FileHandle, length: number) {
+    this.#options = options
+    this.#handle = handle
+    this.#length = length
+    this.#rewrittenLength = length
+  }
+
+  static async open<T>(options: JournalOptions<T>): Promise<Journal<T>> {
+    const handle = await open(options.file, 'a+')
+    try {
+      const length = replayBytes(options, await readFile(options.file))
+      await handle.truncate(length)
+      const journal = new Journal(options, handle, length)
+      if (length > REWRITE_BYTES_MIN) await journal.#rewrite()
+      return journal
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /**
+   * Appends one line; resolves when it is on the disk. Lines that are appended while the disk is busy share one sync.
+   * Rejects, and with it every line that waits, when the disk takes no more: then the file, and by a replay the memory,
+   * are again what they were.
+   */
+  append(entry: T): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ line: encodeLine(entry), resolve, reject })
+    this.#newest = promise.catch(() => undefined)
+    this.#writing ??= this.#writeAll()
+    return promise
+  }
+
+  /** Resolves when everything appended so far is on the disk, or was refused. */
+  async settled(): Promise<void> {
+    await this.#newest
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#handle.close()
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#flush()
+      if (this.#length > REWRITE_BYTES_MIN && this.#length > GROWTH * this.#rewrittenLength) await this.#rewrite()
+    }
+    this.#writing = undefined
+  }
 
   /** One round: everything that waits goes out with one write and one sync. */
-  async function flush(): Promise<void> {
-    const batch = waiting
-    waiting = []
+  async #flush(): Promise<void> {
+    const batch = this.#takeWaiting()
     try {
       const bytes = Buffer.concat(batch.map(({ line }) => line))
-      await writeFully(handle, bytes)
-      await handle.datasync()
-      length += bytes.length
+      await writeFully(this.#handle, bytes)
+      await this.#handle.datasync()
+      this.#length += bytes.length
       for (const { resolve } of batch) resolve()
     } catch (error) {
-      const refused = [...batch, ...(await restore(error))]
+      const refused = [...batch, ...(await this.#restore(error))]
       for (const { reject } of refused) reject(error)
     }
   }
@@ -68,69 +112,47 @@ export async function openJournal<T>(options: JournalOptions<T>): Promise<Journa
    * After a failed write nothing may stay in memory that is not on the disk: back to what the file says. What was
    * appended meanwhile rests on the lost lines, so it is refused too; returns it.
    */
-  async function restore(cause: unknown): Promise<Waiting[]> {
+  async #restore(cause: unknown): Promise<Waiting[]> {
     try {
-      await handle.truncate(length)
-      length = await replayFile(options, handle)
+      await this.#handle.truncate(this.#length)
+      const bytes = await readFile(this.#options.file)
+      replayBytes(this.#options, bytes)
     } catch {
-      broken = cause
+      this.#broken = cause
     }
-    const refused = waiting
-    waiting = []
-    return refused
+    return this.#takeWaiting() // no await since the replay: nobody has built on what was taken back
   }
 
-  async function writeLoop(): Promise<void> {
-    while (waiting.length > 0) {
-      await flush()
-      if (length > REWRITE_BYTES_MIN && length > GROWTH * rewrittenLength) await rewrite()
-    }
-    writing = undefined
+  #takeWaiting(): Waiting[] {
+    const waiting = this.#waiting
+    this.#waiting = []
+    return waiting
   }
 
   /**
    * Replaces the file by a snapshot: written aside, synced, renamed. A crash before the rename leaves the old journal,
-   * one after it the new; both say the same. The snapshot holds lines that still wait too: to apply one twice is harmless,
-   * because every change states a result, never a difference.
+   * one after it the new; both say the same. The snapshot holds lines that still wait too: to apply one twice is
+   * harmless, because every change states a result, never a difference.
    */
-  async function rewrite(): Promise<void> {
-    const temporary = `${file}.new`
+  async #rewrite(): Promise<void> {
+    const { file, snapshot } = this.#options
+    const bytes = Buffer.concat([...snapshot()].map(encodeLine))
+    const next = await open(`${file}.new`, 'w').catch(() => undefined)
     try {
-      const next = await open(temporary, 'w')
-      try {
-        const lines = [...options.snapshot()].map(encodeLine)
-        await writeFully(next, Buffer.concat(lines))
-        await next.sync()
-      } finally {
-        await next.close()
-      }
-      await rename(temporary, file)
-      await syncFolder(dirname(file))
+      if (!next) throw new Error('no new file')
+      await writeFully(next, bytes)
+      await next.sync()
+      await rename(`${file}.new`, file)
     } catch {
-      rewrittenLength = length // the old journal is good; try again when it has grown as much once more
-      return
+      // The old journal is good; it is tried again when it has grown as much once more.
+      this.#rewrittenLength = this.#length
+      return next?.close()
     }
-    await handle.close()
-    handle = await open(file, 'a+')
-    length = (await handle.stat()).size
-    rewrittenLength = length
-  }
-
-  return {
-    append(entry) {
-      return new Promise<void>((resolve, reject) => {
-        if (broken !== undefined) return reject(broken)
-        waiting.push({ line: encodeLine(entry), resolve, reject })
-        writing ??= writeLoop()
-      })
-    },
-    async settled() {
-      while (writing) await writing
-    },
-    async close() {
-      while (writing) await writing
-      await handle.close()
-    },
+    await this.#handle.close()
+    this.#handle = next
+    this.#length = bytes.length
+    this.#rewrittenLength = bytes.length
+    await syncFolder(dirname(file)).catch((error) => (this.#broken = error))
   }
 }
 
@@ -145,19 +167,16 @@ async function writeFully(handle: FileHandle, bytes: Buffer): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten
 }
 
-/** Replays the file from a clean slate, cuts off a last line without end, and returns the length of what is good. */
-async function replayFile<T>({ file, replay, reset }: JournalOptions<T>, handle: FileHandle): Promise<number> {
-  const bytes = await readFile(file)
-  reset() // and no await until the last line is back, so that nobody sees half of it
+/** Replays a file's bytes from a clean slate and returns the length of what is good: all but a last line without end. */
+function replayBytes<T>({ file, replay, reset }: JournalOptions<T>, bytes: Buffer): number {
+  reset()
   let at = 0
   for (let line = 1; ; line++) {
     const end = bytes.indexOf(0x0a, at)
-    if (end < 0) break
+    if (end < 0) return at
     replay(decodeLine<T>(file, line, bytes.toString('utf8', at, end)))
     at = end + 1
   }
-  if (at < bytes.length) await handle.truncate(at)
-  return at
 }
 
 function decodeLine<T>(file: string, line: number, text: string): T {

@@ -4,12 +4,12 @@ import { invalid, ServiceError } from './errors.ts'
 import { type Answer, nameOf, type Request, readJson } from './exchange.ts'
 import { expectedHashes, finalize, requireHashes, requireObjectName } from './finalize.ts'
 import { withEncoding } from './insert.ts'
-import type { UploadSession } from './model.ts'
+import type { Change, UploadSession } from './model.ts'
 import { newFields } from './object-fields.ts'
 import { parsePreconditions } from './preconditions.ts'
 import { objectResource } from './resource.ts'
 import { requireBucket, requireConditions, type Service } from './service.ts'
-import { createTurns } from './turns.ts'
+import { Turns } from './turns.ts'
 
 /** https://cloud.google.com/storage/docs/resumable-uploads#session-uris: a session lives a week. */
 const SESSION_MS = 7 * 86_400_000
@@ -18,109 +18,110 @@ const EXPIRED_MS = SESSION_MS
 /** Sessions whose file and checksums are kept at hand; others are read again when they go on. */
 const WRITERS_MAX = 64
 
-/** Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads */
-export interface Resumable {
-  start(request: Request): Promise<Answer>
-  /** A part, or a status query. */
-  put(request: Request): Promise<Answer>
-  cancel(request: Request): Promise<Answer>
-  close(): Promise<void>
-}
-
 type BytesPart = Extract<UploadPart, { kind: 'bytes' }>
 
-export function createResumable(service: Service): Resumable {
-  const { store } = service
-  const writers = new Map<string, ContentWriter>()
-  const turns = createTurns()
+/** Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads */
+export class Resumable {
+  readonly #service: Service
+  readonly #writers = new Map<string, ContentWriter>()
+  readonly #turns = new Turns()
 
-  async function start(request: Request): Promise<Answer> {
-    const metadata = await readJson(request)
-    const bucket = nameOf(request, 'bucket')
-    const name = requireObjectName(request.query.get('name') ?? metadata['name'])
-    const preconditions = parsePreconditions(request.query)
-    requireConditions(preconditions, requireBucket(service, bucket).objects.get(name))
-    const contentType = request.headers['x-upload-content-type']
-    const fields = newFields(typeof contentType === 'string' ? { contentType, ...metadata } : metadata)
-    const size = Number(request.headers['x-upload-content-length'] ?? Number.NaN)
-    const expected = { ...expectedHashes(undefined, metadata), ...(Number.isSafeInteger(size) ? { size } : {}) }
-    const session: UploadSession = {
-      id: store.newId(),
-      bucket,
-      name,
-      content: store.newId(),
-      fields: withEncoding(request, fields),
-      preconditions,
-      expected,
-      createdMs: store.clock.now(),
-    }
-    writers.set(session.id, await store.content.create(session.content))
-    await store.commit({ op: 'session', session }, ...forgetOld())
-    await closeIdleWriters()
-    const query = new URLSearchParams({ uploadType: 'resumable', name, upload_id: session.id })
-    const location = `${service.endpoint}/upload/storage/v1/b/${bucket}/o?${query}`
-    return { status: 200, headers: { location, 'x-guploader-uploadid': session.id } }
+  constructor(service: Service) {
+    this.#service = service
   }
 
-  const forgetOld = () =>
-    [...store.state.sessions.values()]
-      .filter(({ createdMs }) => store.clock.now() - createdMs > SESSION_MS + EXPIRED_MS)
-      .map(({ id }) => ({ op: 'session-gone', id }) as const)
+  async start(request: Request): Promise<Answer> {
+    const { store, endpoint } = this.#service
+    const metadata = await readJson(request)
+    const session = newSession(this.#service, request, metadata)
+    const { id, bucket, name, content, preconditions } = session
+    requireConditions(preconditions, requireBucket(this.#service, bucket).objects.get(name))
+    this.#writers.set(id, await store.content.create(content))
+    await store.commit({ op: 'session', session }, ...this.#forgetOld())
+    await this.#closeIdleWriters()
+    const query = new URLSearchParams({ uploadType: 'resumable', name, upload_id: id })
+    const location = `${endpoint}/upload/storage/v1/b/${bucket}/o?${query}`
+    return { status: 200, headers: { location, 'x-guploader-uploadid': id } }
+  }
+
+  /** A part, or a status query. */
+  async put(request: Request): Promise<Answer> {
+    const leave = await this.#turns.enter(this.#find(request).id, () => request.cancel())
+    try {
+      const session = this.#find(request)
+      if (session.result) return { status: 200, json: objectResource(session.result, this.#service.endpoint) }
+      const part = parseUploadRange(request.headers['content-range'])
+      if (!part) throw invalid(`Failed to parse Content-Range header: ${request.headers['content-range']}`)
+      requireTotal(session, part.total)
+      return part.kind === 'status' ? await this.#status(session, part.total) : await this.#take(session, part, request)
+    } finally {
+      leave()
+    }
+  }
+
+  async cancel(request: Request): Promise<Answer> {
+    const leave = await this.#turns.enter(this.#find(request).id, () => request.cancel())
+    try {
+      const session = this.#find(request)
+      if (!session.result) await this.#end(session)
+      return { status: 499, headers: { 'content-length': '0' } }
+    } finally {
+      leave()
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const id of this.#writers.keys()) await this.#dropWriter(id)
+  }
 
   /** The session of the request: 404 when there is none, 410 when it is over. */
-  function findSession(request: Request): UploadSession {
+  #find(request: Request): UploadSession {
+    const { store } = this.#service
     const session = store.state.sessions.get(request.query.get('upload_id') ?? '')
     if (!session || session.bucket !== nameOf(request, 'bucket')) {
       throw new ServiceError(404, 'notFound', 'The upload session does not exist.')
     }
-    if (session.cancelled) throw new ServiceError(410, 'uploadCancelled', 'The upload session was cancelled.')
+    if (session.cancelled) throw new ServiceError(410, 'uploadCancelled', 'The upload session is over.')
     if (!session.result && store.clock.now() - session.createdMs > SESSION_MS) {
       throw new ServiceError(410, 'uploadExpired', 'The upload session has expired.')
     }
     return session
   }
 
-  async function put(request: Request): Promise<Answer> {
-    const leave = await turns.enter(findSession(request).id, () => request.cancel())
-    try {
-      const session = findSession(request)
-      if (session.result) return { status: 200, json: objectResource(session.result, service.endpoint) }
-      const part = parseUploadRange(request.headers['content-range'])
-      if (!part) throw invalid(`Failed to parse Content-Range header: ${request.headers['content-range']}`)
-      requireTotal(session, part.total)
-      return part.kind === 'status' ? await status(session, part.total) : await takePart(session, part, request)
-    } finally {
-      leave()
-    }
+  #forgetOld(): Change[] {
+    const { clock, state } = this.#service.store
+    return [...state.sessions.values()]
+      .filter(({ createdMs }) => clock.now() - createdMs > SESSION_MS + EXPIRED_MS)
+      .map(({ id }) => ({ op: 'session-gone', id }))
   }
 
-  async function status(session: UploadSession, total: number | undefined): Promise<Answer> {
-    const writer = await writerOf(session)
-    return total === writer.size ? complete(session, writer, {}) : incomplete(writer.size)
+  async #status(session: UploadSession, total: number | undefined): Promise<Answer> {
+    const writer = await this.#writerOf(session)
+    return total === writer.size ? this.#complete(session, writer, {}) : incomplete(writer.size)
   }
 
-  async function takePart(session: UploadSession, part: BytesPart, request: Request): Promise<Answer> {
+  async #take(session: UploadSession, part: BytesPart, request: Request): Promise<Answer> {
     const { start, end, last } = part
     const total = part.total ?? session.expected.size
     const tooSmall = end !== undefined && !last ? partTooSmall(end - start) : undefined
     if (tooSmall !== undefined) throw invalid(tooSmall)
-    const writer = await writerOf(session)
+    const writer = await this.#writerOf(session)
     if (start > writer.size) {
       throw invalid(`The part starts at byte ${start}, but only ${writer.size} bytes have been received.`)
     }
-    const reached = await receive(session, writer, part, request.body)
+    const reached = await this.#receive(session, writer, part, request.body)
     if (end !== undefined && reached !== end)
       throw invalid(`The part has ${reached - start} bytes, not ${end - start}.`)
     if (total !== undefined && reached > total) throw invalid(`The part goes beyond the ${total} bytes of the upload.`)
     if (!last || (total !== undefined && reached < total)) return incomplete(writer.size)
-    return complete(session, writer, expectedHashes(request.headers['x-goog-hash']))
+    return this.#complete(session, writer, expectedHashes(request.headers['x-goog-hash']))
   }
 
   /**
    * Appends what is new of a part's bytes and returns where the part ended. Bytes that were received before are skipped.
    * When the client goes away, the whole multiples of 256 KiB stay.
    */
-  async function receive(session: UploadSession, writer: ContentWriter, part: BytesPart, body: AsyncIterable<Buffer>) {
+  async #receive({ id }: UploadSession, writer: ContentWriter, part: BytesPart, body: AsyncIterable<Buffer>) {
     const keepUntil = part.last || part.end === undefined ? Number.POSITIVE_INFINITY : keptOf(part.end)
     let at = part.start
     try {
@@ -132,75 +133,73 @@ export function createResumable(service: Service): Resumable {
       await writer.sync()
       return at
     } catch (error) {
-      await dropWriter(session.id)
+      await this.#dropWriter(id)
       throw error
     }
   }
 
-  async function complete(
-    session: UploadSession,
-    writer: ContentWriter,
-    hashes: UploadSession['expected'],
-  ): Promise<Answer> {
+  async #complete(session: UploadSession, writer: ContentWriter, hashes: UploadSession['expected']): Promise<Answer> {
     const { id, bucket, name, content, fields, preconditions: conditions, expected } = session
     try {
       await writer.sync()
       const digest = writer.digest()
       requireHashes({ ...expected, ...hashes }, digest)
       const made = { bucket, name, fields, conditions, content, digest }
-      const object = await finalize(service, made, (result) => [{ op: 'session', session: { ...session, result } }])
-      await dropWriter(id)
-      return { status: 200, json: objectResource(object, service.endpoint) }
+      const object = await finalize(this.#service, made, (result) => [
+        { op: 'session', session: { ...session, result } },
+      ])
+      await this.#dropWriter(id)
+      return { status: 200, json: objectResource(object, this.#service.endpoint) }
     } catch (error) {
       // A refusal that no repetition can change ends the session; its bytes go with it.
-      if (error instanceof ServiceError && error.status < 429) await end(session)
+      if (error instanceof ServiceError && error.status < 429) await this.#end(session)
       throw error
     }
   }
 
-  async function cancel(request: Request): Promise<Answer> {
-    const session = findSession(request)
-    const leave = await turns.enter(session.id, () => request.cancel())
-    try {
-      if (!session.result) await end(session)
-      return { status: 499, headers: { 'content-length': '0' } }
-    } finally {
-      leave()
-    }
-  }
-
-  async function end(session: UploadSession): Promise<void> {
-    await dropWriter(session.id)
-    await store.commit({ op: 'session', session: { ...session, cancelled: true } })
+  async #end(session: UploadSession): Promise<void> {
+    await this.#dropWriter(session.id)
+    await this.#service.store.commit({ op: 'session', session: { ...session, cancelled: true } })
   }
 
   /** The file of the session with its checksums; after a crash or a lost connection, read again from the disk. */
-  async function writerOf({ id, content }: UploadSession): Promise<ContentWriter> {
-    const known = writers.get(id)
+  async #writerOf({ id, content }: UploadSession): Promise<ContentWriter> {
+    const known = this.#writers.get(id)
     if (known) return known
-    const writer = await store.content.resume(content, keptOf(await store.content.sizeOf(content)))
-    writers.set(id, writer)
+    const folder = this.#service.store.content
+    const writer = await folder.resume(content, keptOf(await folder.sizeOf(content)))
+    this.#writers.set(id, writer)
     return writer
   }
 
-  async function dropWriter(id: string): Promise<void> {
-    const writer = writers.get(id)
-    writers.delete(id)
+  async #dropWriter(id: string): Promise<void> {
+    const writer = this.#writers.get(id)
+    this.#writers.delete(id)
     await writer?.sync().catch(() => undefined)
     await writer?.close()
   }
 
-  async function closeIdleWriters(): Promise<void> {
-    for (const id of [...writers.keys()].slice(0, Math.max(0, writers.size - WRITERS_MAX))) {
-      if (!turns.isTaken(id)) await dropWriter(id)
+  async #closeIdleWriters(): Promise<void> {
+    for (const id of [...this.#writers.keys()].slice(0, Math.max(0, this.#writers.size - WRITERS_MAX))) {
+      if (!this.#turns.isTaken(id)) await this.#dropWriter(id)
     }
   }
+}
 
-  async function close(): Promise<void> {
-    for (const id of [...writers.keys()]) await dropWriter(id)
+function newSession({ store }: Service, request: Request, metadata: Record<string, unknown>): UploadSession {
+  const contentType = request.headers['x-upload-content-type']
+  const fields = newFields(typeof contentType === 'string' ? { contentType, ...metadata } : metadata)
+  const size = Number(request.headers['x-upload-content-length'] ?? Number.NaN)
+  return {
+    id: store.newId(),
+    bucket: nameOf(request, 'bucket'),
+    name: requireObjectName(request.query.get('name') ?? metadata['name']),
+    content: store.newId(),
+    fields: withEncoding(request, fields),
+    preconditions: parsePreconditions(request.query),
+    expected: { ...expectedHashes(undefined, metadata), ...(Number.isSafeInteger(size) ? { size } : {}) },
+    createdMs: store.clock.now(),
   }
-
-  return { start, put, cancel, close }
 }
 
 /** The total may be said at the start, with any part, or never, but it must always be the same. */

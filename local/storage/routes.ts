@@ -20,90 +20,78 @@ export interface Routed {
   handle: (request: Request) => Promise<Answer>
 }
 
-type Handle = (request: Request) => Promise<Answer>
-type Choose = (query: URLSearchParams) => [method: string, handle: Handle]
+/** What answers a request, apart from where its parts are. */
+type Method = (service: Service, request: Request, resumable: Resumable) => Promise<Answer>
+type Chosen = [method: string, answer: Method]
 
 interface Route {
   methods: string
   path: RegExp
-  choose: Choose
+  choose: (query: URLSearchParams) => Chosen
+}
+
+const UPLOAD = '^/(?:resumable/)?upload/storage/v1/b/(?<bucket>[^/]+)/o$'
+/** The client leaves `/storage/v1` out when STORAGE_EMULATOR_HOST names the server. */
+const BUCKETS = '^(?:/storage/v1)?/b'
+const BUCKET = `${BUCKETS}/(?<bucket>[^/]+)`
+const OBJECT = `${BUCKET}/o/(?<object>[^/]+)`
+const TO = 'b/(?<toBucket>[^/]+)/o/(?<toObject>[^/]+)'
+
+const route = (methods: string, path: string, choose: Route['choose']): Route => ({
+  methods,
+  path: new RegExp(path),
+  choose,
+})
+const on = (methods: string, path: string, ...chosen: Chosen): Route => route(methods, path, () => chosen)
+
+function chooseGet(query: URLSearchParams): Chosen {
+  return query.get('alt') === 'media' ? ['objects.get.media', readObject] : ['objects.get', getObject]
+}
+
+function chooseUpload(query: URLSearchParams): Chosen {
+  const type = query.get('uploadType')
+  if (type === 'resumable') return ['objects.insert.resumable', (_, request, resumable) => resumable.start(request)]
+  if (type === 'multipart') return ['objects.insert', insertMultipart]
+  if (type === 'media') return ['objects.insert', insertMedia]
+  throw unknownUploadType(type)
 }
 
 /** Every method that is built, by HTTP method and path. */
-export function createRouter(service: Service, resumable: Resumable) {
-  const to = (handle: (service: Service, request: Request) => Promise<Answer>) => (request: Request) =>
-    handle(service, request)
-  const always =
-    (method: string, handle: Handle): Choose =>
-    () => [method, handle]
-  const upload: Choose = (query) => {
-    const type = query.get('uploadType')
-    if (type === 'resumable') return ['objects.insert.resumable', resumable.start]
-    if (type === 'multipart') return ['objects.insert', to(insertMultipart)]
-    if (type === 'media') return ['objects.insert', to(insertMedia)]
-    throw unknownUploadType(type)
-  }
-  const get: Choose = (query) =>
-    query.get('alt') === 'media' ? ['objects.get.media', to(readObject)] : ['objects.get', to(getObject)]
+const ROUTES: readonly Route[] = [
+  route('POST', UPLOAD, chooseUpload),
+  on('PUT', UPLOAD, 'objects.insert.part', (_, request, resumable) => resumable.put(request)),
+  on('DELETE', UPLOAD, 'objects.insert.cancel', (_, request, resumable) => resumable.cancel(request)),
+  route('GET', '^/download/storage/v1/b/(?<bucket>[^/]+)/o/(?<object>[^/]+)$', chooseGet),
+  route('GET', `${OBJECT}$`, chooseGet),
+  on('PATCH PUT', `${OBJECT}$`, 'objects.patch', updateObject),
+  on('DELETE', `${OBJECT}$`, 'objects.delete', deleteObject),
+  on('GET', `${BUCKET}/o$`, 'objects.list', listObjects),
+  on('POST', `${OBJECT}/compose$`, 'objects.compose', composeObject),
+  on('POST', `${OBJECT}/rewriteTo/${TO}$`, 'objects.rewrite', rewriteObject),
+  on('POST', `${OBJECT}/copyTo/${TO}$`, 'objects.copy', copyObject),
+  on('POST', `${BUCKETS}$`, 'buckets.insert', insertBucket),
+  on('GET', `${BUCKETS}$`, 'buckets.list', listBuckets),
+  on('GET', `${BUCKET}$`, 'buckets.get', getBucket),
+  on('PATCH PUT', `${BUCKET}$`, 'buckets.patch', updateBucket),
+  on('DELETE', `${BUCKET}$`, 'buckets.delete', deleteBucket),
+  on('POST', `${BUCKET}/notificationConfigs$`, 'notifications.insert', insertNotification),
+  on('GET', `${BUCKET}/notificationConfigs$`, 'notifications.list', listNotifications),
+  on('GET', `${BUCKET}/notificationConfigs/(?<id>[^/]+)$`, 'notifications.get', getNotification),
+  on('DELETE', `${BUCKET}/notificationConfigs/(?<id>[^/]+)$`, 'notifications.delete', deleteNotification),
+]
 
-  const api = '^(?:/storage/v1)?/b'
-  const bucket = '/(?<bucket>[^/]+)'
-  const object = '/o/(?<object>[^/]+)'
-  const route = (methods: string, path: string, choose: Choose): Route => ({
-    methods,
-    path: new RegExp(`${path}$`),
-    choose,
-  })
-  const routes: Route[] = [
-    route('POST', `^/(?:resumable/)?upload/storage/v1/b${bucket}/o`, upload),
-    route('PUT', `^/(?:resumable/)?upload/storage/v1/b${bucket}/o`, always('objects.insert.part', resumable.put)),
-    route(
-      'DELETE',
-      `^/(?:resumable/)?upload/storage/v1/b${bucket}/o`,
-      always('objects.insert.cancel', resumable.cancel),
-    ),
-    route('GET', `^/download/storage/v1/b${bucket}${object}`, get),
-    route('GET', `${api}${bucket}${object}`, get),
-    route('PATCH PUT', `${api}${bucket}${object}`, always('objects.patch', to(updateObject))),
-    route('DELETE', `${api}${bucket}${object}`, always('objects.delete', to(deleteObject))),
-    route('GET', `${api}${bucket}/o`, always('objects.list', to(listObjects))),
-    route('POST', `${api}${bucket}${object}/compose`, always('objects.compose', to(composeObject))),
-    route(
-      'POST',
-      `${api}${bucket}${object}/rewriteTo/b/(?<toBucket>[^/]+)/o/(?<toObject>[^/]+)`,
-      always('objects.rewrite', to(rewriteObject)),
-    ),
-    route(
-      'POST',
-      `${api}${bucket}${object}/copyTo/b/(?<toBucket>[^/]+)/o/(?<toObject>[^/]+)`,
-      always('objects.copy', to(copyObject)),
-    ),
-    route('POST', api, always('buckets.insert', to(insertBucket))),
-    route('GET', api, always('buckets.list', to(listBuckets))),
-    route('GET', `${api}${bucket}`, always('buckets.get', to(getBucket))),
-    route('PATCH PUT', `${api}${bucket}`, always('buckets.patch', to(updateBucket))),
-    route('DELETE', `${api}${bucket}`, always('buckets.delete', to(deleteBucket))),
-    route('POST', `${api}${bucket}/notificationConfigs`, always('notifications.insert', to(insertNotification))),
-    route('GET', `${api}${bucket}/notificationConfigs`, always('notifications.list', to(listNotifications))),
-    route('GET', `${api}${bucket}/notificationConfigs/(?<id>[^/]+)`, always('notifications.get', to(getNotification))),
-    route(
-      'DELETE',
-      `${api}${bucket}/notificationConfigs/(?<id>[^/]+)`,
-      always('notifications.delete', to(deleteNotification)),
-    ),
-  ]
-
-  /** The method that answers a request. Throws 501 when it is not built. */
-  return (httpMethod: string, url: URL): Routed => {
-    for (const { methods, path, choose } of routes) {
+/** Finds the method that answers a request; it throws 501 when that is not built. */
+export function createRouter(service: Service, resumable: Resumable): (httpMethod: string, url: URL) => Routed {
+  return (httpMethod, url) => {
+    for (const { methods, path, choose } of ROUTES) {
       const match = methods.split(' ').includes(httpMethod) ? path.exec(url.pathname) : null
       if (!match) continue
       refuseParameters(url.searchParams)
       const names = decodeNames(match.groups ?? {})
-      const [method, handle] = choose(url.searchParams)
+      const [method, answer] = choose(url.searchParams)
       const objectName = names['object'] ?? url.searchParams.get('name')
       const resource = objectName === null ? (names['bucket'] ?? '') : `${names['bucket']}/${objectName}`
-      return { method, resource, names, handle }
+      return { method, resource, names, handle: (request) => answer(service, request, resumable) }
     }
     throw notBuilt(`${httpMethod} ${url.pathname}`)
   }

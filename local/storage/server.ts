@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, UserError } from '../../shared/errors.ts'
@@ -60,7 +66,7 @@ async function decide(options: StorageServerOptions, incoming: IncomingMessage):
     const url = new URL(incoming.url ?? '/', 'http://storage')
     const method = incoming.method ?? 'GET'
     const routed = route(method, url)
-    const entry = entryOf(incoming.headers['user-agent'])
+    const entry = callerOf(incoming.headers)
     const call = { service: 'storage', method: routed.method, resource: routed.resource, entry } as const
     recorder.record(call)
     const request: Request = {
@@ -76,6 +82,15 @@ async function decide(options: StorageServerOptions, incoming: IncomingMessage):
   } catch (error) {
     return answerError(options, error)
   }
+}
+
+/**
+ * Who calls: named by the user agent, or by an audit header, because the client's resumable uploads carry a user agent
+ * of their own: https://cloud.google.com/storage/docs/audit-logging#add-custom-metadata
+ */
+function callerOf(headers: IncomingHttpHeaders): string {
+  const entry = entryOf(headers['user-agent'])
+  return entry === 'unknown' ? entryOf(headers['x-goog-custom-audit-millrace']) : entry
 }
 
 /** The method's answer, once everything that it rests on is on the disk. Errors are answers too. */

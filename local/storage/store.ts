@@ -5,7 +5,7 @@ import { messageOf, UserError } from '../../shared/errors.ts'
 import type { Clock } from '../clock/index.ts'
 import { ContentFolder } from './content.ts'
 import { lockFolder } from './folder-lock.ts'
-import { type Journal, openJournal } from './journal.ts'
+import { Journal } from './journal.ts'
 import type { Change, StoredObject } from './model.ts'
 import { State } from './state.ts'
 
@@ -88,7 +88,7 @@ export async function openStore(dataDir: string, clock: Clock): Promise<Store> {
   const unlock = await lockFolder(dataDir)
   try {
     const state = new State()
-    const journal = await openJournal<readonly Change[]>({
+    const journal = await Journal.open<readonly Change[]>({
       file: join(dataDir, 'journal'),
       reset: () => state.reset(),
       replay: (changes) => {

@@ -11,25 +11,6 @@ export { DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget } from './
 /** Statuses that a Pub/Sub push takes as an acknowledgement: https://cloud.google.com/pubsub/docs/push#receive_push */
 const ACKNOWLEDGED = new Set([102, 200, 201, 202, 204])
 
-/** The durable queue of finalized objects, and what carries it to functions, at least once and in no order. */
-export interface Deliveries {
-  /** The changes that queue `object` for every target that wants it; to be committed with the object. */
-  announce(object: StoredObject): Change[]
-  /** Looks for work: to be called after a commit with announcements. */
-  wake(): void
-  /** Replaces the targets. What waits for one that is gone stays until one of the same name comes. */
-  setTargets(targets: readonly DeliveryTarget[]): void
-  targets(): readonly DeliveryTarget[]
-  /** What is queued or under way, oldest first, without dead letters. */
-  pending(): readonly Delivery[]
-  /** What was given up, oldest first. */
-  deadLetters(): readonly Delivery[]
-  /** Queues the dead letters again, with all attempts before them. */
-  redeliver(): Promise<void>
-  /** Ends what is under way; what is queued stays for the next start. */
-  close(): Promise<void>
-}
-
 export interface DeliveriesSetup {
   store: Store
   faults: Faults
@@ -40,56 +21,104 @@ export interface DeliveriesSetup {
   endpoint: () => string
 }
 
-export function createDeliveries({ store, faults, recorder, targets, options, endpoint }: DeliveriesSetup): Deliveries {
-  const limits = { ...DELIVERY_DEFAULTS, ...options }
-  const stop = new AbortController()
-  const running = new Map<string, Promise<void>>()
-  const runningTo = new Map<string, number>()
-  const resting = new Set<string>()
-  let current = targets
+/** The durable queue of finalized objects, and what carries them to functions, at least once and in no order. */
+export class Deliveries {
+  readonly #setup: DeliveriesSetup
+  readonly #limits: Required<DeliveryOptions>
+  readonly #stop = new AbortController()
+  /** Under way, by delivery. */
+  readonly #running = new Map<string, Promise<void>>()
+  /** How many are under way to each target. */
+  readonly #busy = new Map<string, number>()
+  /** Waiting for their next attempt. */
+  readonly #resting = new Set<string>()
+  #targets: readonly DeliveryTarget[]
 
-  function announce(object: StoredObject): Change[] {
-    const wanted = current.filter(
-      ({ bucket, prefix = '' }) => bucket === object.bucket && object.name.startsWith(prefix),
-    )
-    return wanted.map((target) => {
-      const id = `${Math.floor(store.clock.now())}${String(randomInt(1_000_000)).padStart(6, '0')}`
-      const delivery = { id, target: targetName(target), object, createdMs: store.clock.now(), attempts: 0 }
-      return { op: 'delivery', delivery }
-    })
+  constructor(setup: DeliveriesSetup) {
+    this.#setup = setup
+    this.#limits = { ...DELIVERY_DEFAULTS, ...setup.options }
+    this.#targets = setup.targets
   }
 
-  function wake(): void {
-    if (stop.signal.aborted || store.state.deliveries.size === running.size) return
-    const byName = new Map(current.map((target) => [targetName(target), target]))
-    for (const delivery of store.state.deliveries.values()) {
+  /** The changes that queue `object` for every target that wants it; to be committed with the object. */
+  announce(object: StoredObject): Change[] {
+    const createdMs = this.#setup.store.clock.now()
+    return this.#targets
+      .filter(({ bucket, prefix = '' }) => bucket === object.bucket && object.name.startsWith(prefix))
+      .map((target) => {
+        const id = `${createdMs}${String(randomInt(1_000_000)).padStart(6, '0')}`
+        return { op: 'delivery', delivery: { id, target: targetName(target), object, createdMs, attempts: 0 } }
+      })
+  }
+
+  /** Looks for work: to be called after a commit with announcements. */
+  wake(): void {
+    const { deliveries } = this.#setup.store.state
+    if (this.#stop.signal.aborted || deliveries.size === this.#running.size) return
+    const byName = new Map(this.#targets.map((target) => [targetName(target), target]))
+    for (const delivery of deliveries.values()) {
       const { id, target: name, deadMs } = delivery
       const target = byName.get(name)
-      if (!target || deadMs !== undefined || running.has(id) || resting.has(id)) continue
-      const busy = runningTo.get(name) ?? 0
-      if (busy >= limits.inFlightMax) continue
-      runningTo.set(name, busy + 1)
-      running.set(id, run(target, delivery))
+      if (!target || deadMs !== undefined || this.#running.has(id) || this.#resting.has(id)) continue
+      if ((this.#busy.get(name) ?? 0) >= this.#limits.inFlightMax) continue
+      this.#count(name, 1)
+      this.#running.set(id, this.#run(target, delivery))
     }
+  }
+
+  /** Replaces the targets. What waits for one that is gone stays until one of the same name comes. */
+  setTargets(targets: readonly DeliveryTarget[]): void {
+    this.#targets = targets
+    this.wake()
+  }
+
+  targets(): readonly DeliveryTarget[] {
+    return this.#targets
+  }
+
+  /** What is queued or under way, oldest first, without dead letters. */
+  pending(): readonly Delivery[] {
+    return [...this.#setup.store.state.deliveries.values()].filter(({ deadMs }) => deadMs === undefined)
+  }
+
+  /** What was given up, oldest first. */
+  deadLetters(): readonly Delivery[] {
+    return [...this.#setup.store.state.deliveries.values()].filter(({ deadMs }) => deadMs !== undefined)
+  }
+
+  /** Queues the dead letters again, with all attempts before them. */
+  async redeliver(): Promise<void> {
+    const fresh = this.deadLetters().map(({ deadMs: _, ...delivery }) => ({ ...delivery, attempts: 0 }))
+    await this.#setup.store.commit(...fresh.map((delivery) => ({ op: 'delivery', delivery }) as const))
+    this.wake()
+  }
+
+  /** Ends what is under way; what is queued stays for the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#running.values())
   }
 
   /** One attempt and what follows from it. */
-  async function run(target: DeliveryTarget, delivery: Delivery): Promise<void> {
+  async #run(target: DeliveryTarget, delivery: Delivery): Promise<void> {
     const { id, target: name } = delivery
+    const { store } = this.#setup
     try {
-      const failure = await tryOnce(target, delivery)
-      if (stop.signal.aborted) return
-      await (failure === undefined ? store.commit({ op: 'delivery-gone', id }) : failed(delivery, failure))
+      const failure = await this.#tryOnce(target, delivery)
+      // A delivery that a full disk took back is no longer known, and must not come back.
+      if (this.#stop.signal.aborted || !store.state.deliveries.has(id)) return
+      await (failure === undefined ? store.commit({ op: 'delivery-gone', id }) : this.#failed(delivery, failure))
     } catch {
-      rest(id, limits.backoffMsMax) // the disk took nothing: the delivery is still queued, and will be made again
+      this.#rest(id, this.#limits.backoffMsMax) // the disk took nothing: it is still queued, and will be made again
     } finally {
-      running.delete(id)
-      runningTo.set(name, (runningTo.get(name) ?? 1) - 1)
-      wake()
+      this.#running.delete(id)
+      this.#count(name, -1)
+      this.wake()
     }
   }
 
-  async function tryOnce(target: DeliveryTarget, delivery: Delivery): Promise<string | undefined> {
+  #tryOnce(target: DeliveryTarget, delivery: Delivery): Promise<string | undefined> {
+    const { faults, recorder, store, endpoint } = this.#setup
     const { bucket, name } = delivery.object
     const call = {
       service: 'delivery',
@@ -99,53 +128,30 @@ export function createDeliveries({ store, faults, recorder, targets, options, en
     } as const
     recorder.record(call)
     const push = pushOf(target, delivery, endpoint())
-    const send = () => post(target.url, { ...push, timeoutMs: limits.timeoutMs, signal: stop.signal })
-    return attempt({
-      send,
-      isTaken: (status) => ACKNOWLEDGED.has(status),
-      fault: faults.next(call),
-      clock: store.clock,
-    })
+    const { timeoutMs } = this.#limits
+    const send = () => post(target.url, { ...push, timeoutMs, signal: this.#stop.signal })
+    const isTaken = (status: number) => ACKNOWLEDGED.has(status)
+    return attempt({ send, isTaken, fault: faults.next(call), clock: store.clock })
   }
 
-  async function failed(delivery: Delivery, lastError: string): Promise<void> {
+  async #failed(delivery: Delivery, lastError: string): Promise<void> {
+    const { store } = this.#setup
     const attempts = delivery.attempts + 1
-    const dead = attempts >= limits.attemptsMax ? { deadMs: store.clock.now() } : {}
-    if (attempts < limits.attemptsMax) rest(delivery.id, backoffMs(attempts, limits))
+    const isDead = attempts >= this.#limits.attemptsMax
+    if (!isDead) this.#rest(delivery.id, backoffMs(attempts, this.#limits))
+    const dead = isDead ? { deadMs: store.clock.now() } : {}
     await store.commit({ op: 'delivery', delivery: { ...delivery, attempts, lastError, ...dead } })
   }
 
-  function rest(id: string, ms: number): void {
-    resting.add(id)
-    store.clock.after(ms, () => {
-      resting.delete(id)
-      wake()
+  #rest(id: string, ms: number): void {
+    this.#resting.add(id)
+    this.#setup.store.clock.after(ms, () => {
+      this.#resting.delete(id)
+      this.wake()
     })
   }
 
-  const all = () => [...store.state.deliveries.values()]
-
-  return {
-    announce,
-    wake,
-    setTargets(next) {
-      current = next
-      wake()
-    },
-    targets: () => current,
-    pending: () => all().filter(({ deadMs }) => deadMs === undefined),
-    deadLetters: () => all().filter(({ deadMs }) => deadMs !== undefined),
-    async redeliver() {
-      const dead = all().filter(({ deadMs }) => deadMs !== undefined)
-      const fresh = dead.map(
-        ({ deadMs: _, ...delivery }) => ({ op: 'delivery', delivery: { ...delivery, attempts: 0 } }) as const,
-      )
-      await store.commit(...fresh)
-      wake()
-    },
-    async close() {
-      stop.abort()
-      await Promise.all(running.values())
-    },
+  #count(name: string, by: 1 | -1): void {
+    this.#busy.set(name, (this.#busy.get(name) ?? 0) + by)
   }
 }
