@@ -43,8 +43,8 @@ interface Life {
   /** Settles when the broker is gone. */
   ended: Promise<void>
   hasEnded: boolean
-  /** A wish of ours, not a crash. */
-  ending: boolean
+  /** It has come up, and nobody has asked for its end: ending now is a crash. */
+  wanted: boolean
 }
 
 /** One broker on one data folder. It can be stopped or killed, and started again, on the same ports. */
@@ -86,6 +86,7 @@ export class Broker {
     this.#life = life
     claim(this.#claimFile, life.pid)
     await this.#ready(life)
+    life.wanted = true
   }
 
   /** Lets the broker end in order; kills it after 15 s. */
@@ -108,9 +109,9 @@ export class Broker {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const life = this.#life
     if (life === undefined) return
-    life.ending = true
+    life.wanted = false
     if (!life.hasEnded) {
-      process.kill(life.pid, signal)
+      sendSignal(life.pid, signal)
       const abort = new AbortController()
       const late = delay(STOP_WITHIN_MS, undefined, { signal: abort.signal }).then(
         () => this.kill(),
@@ -163,7 +164,7 @@ export class Broker {
     })
     const { promise, resolve } = Promise.withResolvers<void>()
     supervisor.once('exit', () => resolve())
-    const life: Life = { pid: await firstLine(supervisor), supervisor, ended: promise, hasEnded: false, ending: false }
+    const life: Life = { pid: await firstLine(supervisor), supervisor, ended: promise, hasEnded: false, wanted: false }
     if (!this.#referenced) unreference(supervisor)
     void promise.then(() => this.#ended(life))
     return life
@@ -171,7 +172,7 @@ export class Broker {
 
   #ended(life: Life): void {
     life.hasEnded = true
-    if (!life.ending) this.#options.onCrash?.(this.#failure('Kafka ended by itself'))
+    if (life.wanted) this.#options.onCrash?.(this.#failure('Kafka ended by itself'))
   }
 
   async #ready(life: Life): Promise<void> {
@@ -196,7 +197,16 @@ export class Broker {
     const fix = busy
       ? 'Another program listens on one of its ports: end it, or choose another port.'
       : `The whole log is ${this.logFile}. If its data are broken, remove ${this.#dir} and start again.`
-    return new UserError(`${what}; its last lines:\n${lastLines(log, LOG_LINES_SHOWN)}`, fix)
+    const withoutStacks = log.replaceAll(/^\s+at .*\n/gm, '')
+    return new UserError(`${what}; its last lines:\n${lastLines(withoutStacks, LOG_LINES_SHOWN)}`, fix)
+  }
+}
+
+function sendSignal(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has just ended.
   }
 }
 

@@ -17,7 +17,8 @@ interface Identity {
   started: string
 }
 
-const KILLED_WITHIN_MS = 10_000
+const ENDS_WITHIN_MS = 5000
+const KILLED_WITHIN_MS = 15_000
 const POLL_MS = 20
 
 /** Notes that this process runs the broker `pid`. */
@@ -40,7 +41,7 @@ export async function clearClaim(file: string): Promise<void> {
       'End that process first, or use another data folder.',
     )
   }
-  await killForCertain(note.broker)
+  await endForCertain(note.broker)
   rmSync(file, { force: true })
 }
 
@@ -53,11 +54,13 @@ function readClaim(file: string): Claim | undefined {
   }
 }
 
-async function killForCertain(broker: Identity): Promise<void> {
-  const deadline = Date.now() + KILLED_WITHIN_MS
+/** In order if it can: a broker that was killed is refused by its own controller for a while. */
+async function endForCertain(broker: Identity): Promise<void> {
+  const start = Date.now()
   while (isAlive(broker)) {
-    if (Date.now() > deadline) throw new Error(`the broker ${broker.pid} of an earlier run cannot be killed`)
-    process.kill(broker.pid, 'SIGKILL')
+    const elapsed = Date.now() - start
+    if (elapsed > KILLED_WITHIN_MS) throw new Error(`the broker ${broker.pid} of an earlier run cannot be killed`)
+    process.kill(broker.pid, elapsed > ENDS_WITHIN_MS ? 'SIGKILL' : 'SIGTERM')
     await delay(POLL_MS)
   }
 }
