@@ -10,13 +10,15 @@ export interface ProducerOptions {
   readonly transactionalId: string
   /** The broker aborts a transaction that is open for longer. */
   readonly timeoutMs: number
+  /** Records in one partition after which the producer is worn. Default 2^30. */
+  readonly wornAfterRecords?: number
 }
 
 /**
  * kafkajs lets sequence numbers begin at 0 again after 2^31 - 1, where Kafka wants 2^31 - 1 to be followed by 0 modulo 2^31:
  * the broker would refuse the batch. Long before that the producer says that it is worn.
  */
-const RECORDS_MAX = 2 ** 30
+const WORN_AFTER_RECORDS = 2 ** 30
 /**
  * Answers that say that nothing was done: the last transaction is still ending (AddOffsetsToTxn), or the group's coordinator is
  * elsewhere or not there yet (TxnOffsetCommit). kafkajs would try again for the latter, but tests for names that it does
@@ -51,7 +53,7 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
     await closeQuietly(producer)
     throw kafkaError(error)
   }
-  return new TransactionalProducer(producer, options.timeoutMs)
+  return new TransactionalProducer(producer, options)
 }
 
 /** Ends the present life of a transactional id and aborts its open transaction, without living on in its place. */
@@ -63,13 +65,15 @@ export async function fence(client: KafkaClient, transactionalId: string): Promi
 class TransactionalProducer implements Producer {
   readonly #producer: KafkajsProducer
   readonly #timeoutMs: number
+  readonly #wornAfterRecords: number
   readonly #sent = new Map<string, number>()
   #state: 'ready' | 'busy' | 'unusable' = 'ready'
   worn = false
 
-  constructor(producer: KafkajsProducer, timeoutMs: number) {
+  constructor(producer: KafkajsProducer, { timeoutMs, wornAfterRecords = WORN_AFTER_RECORDS }: ProducerOptions) {
     this.#producer = producer
     this.#timeoutMs = timeoutMs
+    this.#wornAfterRecords = wornAfterRecords
   }
 
   async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
@@ -102,7 +106,7 @@ class TransactionalProducer implements Producer {
       const key = `${topic}/${partition}`
       const sent = (this.#sent.get(key) ?? 0) + batch.records
       this.#sent.set(key, sent)
-      if (sent >= RECORDS_MAX) this.worn = true
+      if (sent >= this.#wornAfterRecords) this.worn = true
     }
   }
 }
