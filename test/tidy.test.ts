@@ -89,7 +89,5 @@ function titles(page: string): number {
 function brokenLinks(page: string): string[] {
   const links = [...readFileSync(page, 'utf8').matchAll(/\]\(([^)#:\s]+)(#[^)]*)?\)/g)].map((match) => match[1] ?? '')
   const base = new URL(page, `file://${process.cwd()}/`)
-  return links
-    .filter((link) => globSync(decodeURIComponent(new URL(link, base).pathname)).length === 0)
-    .map((link) => `${page}: ${link}`)
+  return links.filter((link) => !existsSync(new URL(link, base))).map((link) => `${page}: ${link}`)
 }
