@@ -18,17 +18,16 @@ const DEFAULTS = {
   fetchBytes: 1024 * 1024,
   fetchBytesMax: 8 * 1024 * 1024,
   fetchWaitMs: 500,
+  watchEveryMs: 30_000,
 }
 type Options = Required<GroupOptions>
 
 /** The name of our assignment strategy: all members of a group must have it. */
 const PROTOCOL = { name: 'millrace', version: 1 }
 /** Between two tries to join after an error. */
-const REJOIN_AFTER_MS = 500
+const REJOIN_AFTER_MS = 250
 /** LeaveGroup is a courtesy: without it the session time-out does the same. */
 const LEAVE_TIMEOUT_MS = 2000
-/** How often the leader looks for new partitions and for topics that were missing. */
-const WATCH_EVERY_MS = 30_000
 
 const log = createLog('kafka')
 
@@ -81,6 +80,7 @@ class Member implements Group {
         const joined = await this.#join()
         const ending = this.#closing.signal.aborted ? 'leaving' : await this.#serve(joined)
         if (ending !== 'rebalance') await this.#leave()
+        if (ending === 'lost') await pause(REJOIN_AFTER_MS, this.#closing.signal)
       } catch (thrown) {
         const error = kafkaError(thrown)
         if (error.kind === 'unauthorized') throw error
@@ -241,7 +241,7 @@ class Member implements Group {
         await this.#sendHeartbeat(membership, failed)
         failed = false
         heardAt = performance.now()
-        if (leader && heardAt - watchedAt > WATCH_EVERY_MS) {
+        if (leader && heardAt - watchedAt > this.#options.watchEveryMs) {
           watchedAt = heardAt
           await findTopics(this.#cluster, [...this.#cluster.targetTopics, ...this.#missing])
           if (this.#layout() !== known) membership.finish('rebalance') // a leader that joins again makes a new generation

@@ -189,6 +189,8 @@ export interface GroupOptions {
   readonly fetchBytesMax?: number
   /** Longest time a broker holds a fetch that finds nothing. Default 500. */
   readonly fetchWaitMs?: number
+  /** How often the group's leader looks for new partitions and for topics that were missing. Default 30,000. */
+  readonly watchEveryMs?: number
 }
 
 export interface GroupTopic {
