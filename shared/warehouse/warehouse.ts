@@ -12,7 +12,7 @@ import {
   finalizeStream,
   type StreamName,
 } from './streams.ts'
-import type { TableSpec, ViewSpec } from './table-spec.ts'
+import type { TableField, TableSpec, ViewSpec } from './table-spec.ts'
 import { ensureTable, ensureView, getTable, type TableState } from './tables.ts'
 import { descriptorProto } from './wire.ts'
 
@@ -20,6 +20,8 @@ import { descriptorProto } from './wire.ts'
 export interface Warehouse {
   /** @throws UserError when the table cannot become what is wanted */
   ensureTable(table: TableName, spec: TableSpec, options?: { adopt?: boolean }): Promise<TableState>
+  /** The columns of a table; undefined when there is none. */
+  tableFields(table: TableName): Promise<readonly TableField[] | undefined>
   ensureView(name: TableName, spec: ViewSpec): Promise<void>
   query(sql: string, parameters?: Readonly<Record<string, Parameter>>): AsyncGenerator<Row>
   /** Paced: at most two a second after a burst of twenty. */
@@ -42,6 +44,10 @@ export function openWarehouse(config: Config, entry: string): Warehouse {
   const streamTurn = createPacer()
   return {
     ensureTable: (table, spec, options) => ensureTable(rest, config.region, table, spec, options),
+    tableFields: async (table) => {
+      const existing = await getTable(rest, table)
+      return existing && (existing.schema?.fields ?? [])
+    },
     ensureView: (name, spec) => ensureView(rest, config.region, name, spec),
     query: (sql, parameters) => query(rest, config.project, config.region, sql, parameters),
     createStream: (table, type) => createStream(channel, table, type, streamTurn),

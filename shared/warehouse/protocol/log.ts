@@ -1,0 +1,81 @@
+/** The group's commit metadata as a write-ahead log: docs/protocols/kafka-to-bigquery.md. */
+export interface Log {
+  /** The stream that may hold rows at or behind the commit's offset; null: none was needed yet. */
+  readonly stream: string | null
+  /** Milliseconds since 1970: no row in the stream was ingested before. It is when the owner that made the stream began. */
+  readonly created: number
+  /** Rows in the stream when everything before the commit's offset was durable. */
+  readonly offset: number
+  /** The appends that may be under way, in order. */
+  readonly intents: readonly Intent[]
+  /** No append is under way, nor will one be before the next commit. */
+  readonly clean: boolean
+}
+
+/** An append takes the partition to Kafka offset `end` with `rows` rows more. */
+export type Intent = readonly [end: number, rows: number]
+
+/** Kafka's default `offset.metadata.max.bytes`. */
+export const LOG_BYTES_MAX = 4096
+const VERSION = 1
+
+export const EMPTY_LOG: Log = { stream: null, created: 0, offset: 0, intents: [], clean: true }
+
+export function encodeLog({ stream, created, offset, intents, clean }: Log): string {
+  return JSON.stringify({ v: VERSION, stream, created, offset, intents, clean })
+}
+
+/** `wiped`: no metadata, somebody reset the offsets. `foreign`: metadata that this version did not write. */
+export type DecodedLog =
+  | { readonly kind: 'log'; readonly log: Log }
+  | { readonly kind: 'wiped' }
+  | { readonly kind: 'foreign'; readonly message: string }
+
+export function decodeLog(metadata: string): DecodedLog {
+  if (metadata === '') return { kind: 'wiped' }
+  const value = parse(metadata)
+  if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
+  const { stream, created, offset, intents, clean } = value
+  const sound =
+    (stream === null || typeof stream === 'string') &&
+    isCount(created) &&
+    isCount(offset) &&
+    Array.isArray(intents) &&
+    intents.every(isIntent) &&
+    typeof clean === 'boolean'
+  if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' }
+  return { kind: 'log', log: { stream, created, offset, intents, clean } }
+}
+
+function parse(metadata: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(metadata)
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+function isIntent(value: unknown): value is Intent {
+  return Array.isArray(value) && value.length === 2 && isCount(value[0]) && isCount(value[1]) && value[1] > 0
+}
+
+/** The position that a row count proves, from a commit at `k`; undefined: a count between two intents. */
+export function positionOfCount(k: number, { offset, intents }: Log, count: number): number | undefined {
+  let position = k
+  let rows = offset
+  for (const [end, more] of intents) {
+    if (rows >= count) break
+    rows += more
+    position = end
+  }
+  return rows === count ? position : undefined
+}
+
+/** The position that the highest Kafka offset found in the table proves: the end of the intent that holds it. */
+export function positionOfRow(k: number, { intents }: Log, highest: number | null): number {
+  if (highest === null || highest < k) return k
+  return intents.find(([end]) => highest < end)?.[0] ?? k
+}
