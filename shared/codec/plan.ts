@@ -1,6 +1,7 @@
 import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
 import { Keys } from './keys.ts'
+import { sourceType } from './source-type.ts'
 import { TEXT_WRITERS, type TextWriter } from './text-values.ts'
 
 /** What a slot's value is, for the switches of the walkers. */
@@ -35,6 +36,7 @@ export const Op = {
 const VARINT = 0
 const FIXED64 = 1
 const LENGTH = 2
+const GROUP = 3
 const FIXED32 = 5
 
 /** One field, compiled: what both walkers need to write its column. */
@@ -56,6 +58,13 @@ export class Slot {
   readonly plan: Plan
   readonly text: TextWriter
   readonly enum: EnumTable | undefined
+  /** Wire type in a protobuf source, and in the row. */
+  readonly sourceType: number
+  readonly rowType: number
+  /** Several values may come in one length-delimited run. */
+  readonly packable: boolean
+  /** How a protobuf value is checked that the row takes as it is; -1: none is. */
+  readonly verbatim: number
   /** Bytes that a nested length took last time. */
   width = 1
 
@@ -70,6 +79,10 @@ export class Slot {
     this.map = field.proto?.map ?? false
     this.oneof = field.proto?.oneof ?? -1
     this.tag = field.number * 8 + (field.packed ? LENGTH : wireType(field))
+    this.sourceType = field.proto ? sourceType(field.proto) : -1
+    this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
+    this.rowType = field.packed ? LENGTH : wireType(field)
+    this.verbatim = verbatimOf(field)
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
     this.enum = field.proto?.enum && new EnumTable(field.proto.enum, field.rowType === 'string')
@@ -90,6 +103,8 @@ export class Plan {
   readonly seen: Int32Array
   readonly oneofs: Int32Array
   readonly keys: Keys
+  private readonly near: (Slot | undefined)[] = []
+  private readonly far = new Map<number, Slot>()
   stamp = 0
 
   constructor(record: RecordType) {
@@ -98,8 +113,22 @@ export class Plan {
     this.slots = record.fields.map((field, index) => new Slot(field, index))
     this.needed = this.slots.filter((slot) => slot.required || slot.standard !== undefined)
     this.seen = new Int32Array(this.slots.length)
+    for (let number = 0; number <= NEAR_MAX; number++) this.near.push(undefined)
+    for (const slot of this.slots) {
+      if (slot.field.number <= NEAR_MAX) this.near[slot.field.number] = slot
+      else this.far.set(slot.field.number, slot)
+    }
     this.keys = new Keys(record, this.slots)
     this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
+  }
+
+  /** The slot of a field number of the source. */
+  slotOf(number: number): Slot | undefined {
+    return number < this.near.length ? this.near[number] : this.far.get(number)
+  }
+
+  isIgnored(number: number): boolean {
+    return this.record.ignored.some((field) => field.number === number)
   }
 
   /** A fresh stamp: nothing is seen yet. */
@@ -112,6 +141,9 @@ export class Plan {
     return ++this.stamp
   }
 }
+
+/** Field numbers that are found in an array; greater ones in a Map. */
+const NEAR_MAX = 255
 
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
 
@@ -159,6 +191,24 @@ function opOf(field: RecordField): number {
   if (!proto) return COLUMNS[field.type] ?? Op.TEXT
   if (proto.kind === 'string' && field.type !== 'STRING') return Op.TEXT
   return KINDS[proto.kind] ?? Op.TEXT
+}
+
+/** Kinds whose values are the same bytes in the row, each as the one that is checked in the same way. */
+const VERBATIM: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
+  int64: Op.INT64,
+  uint64: Op.INT64,
+  int32: Op.INT32,
+  uint32: Op.UINT32,
+  bool: Op.BOOL,
+  double: Op.DOUBLE,
+  float: Op.FLOAT,
+  string: Op.STRING,
+  bytes: Op.BYTES,
+}
+
+function verbatimOf(field: RecordField): number {
+  if (!field.proto || field.proto.wrapper || opOf(field) === Op.TEXT) return -1
+  return VERBATIM[field.proto.kind] ?? -1
 }
 
 function wireType(field: RecordField): number {

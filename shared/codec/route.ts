@@ -7,9 +7,11 @@ import {
   tableFields,
   withMetadata,
 } from '../schema/index.ts'
+import { ACCESS_RECORDS, AccessLogWalker } from './access-log.ts'
 import { JsonWalker } from './json.ts'
 import { MetadataWriter, type Origin } from './metadata.ts'
 import { Plan } from './plan.ts'
+import { ProtobufWalker } from './protobuf.ts'
 import { RAW_RECORD, RawWalker } from './raw.ts'
 import { type Rejection, rejectionOf, TOO_LARGE } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
@@ -80,6 +82,7 @@ class RouteCodec implements RowCodec {
 
 function recordOf(route: CodecRoute, record: RecordType | undefined): RecordType {
   if (route.format === 'raw') return RAW_RECORD
+  if (route.preset === 'combined' || route.preset === 'common') return ACCESS_RECORDS[route.preset]
   if (!record)
     throw new UserError(
       `route ${route.name}: format ${route.format} needs a schema`,
@@ -96,5 +99,7 @@ function hasUnknown(route: CodecRoute): boolean {
 function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker {
   if (route.format === 'raw') return new RawWalker()
   if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
+  if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown, new RowBuffer(64))
+  if (route.preset === 'combined' || route.preset === 'common') return new AccessLogWalker(route.preset === 'combined')
   throw new UserError(`route ${route.name}: format ${route.format} is not built yet`)
 }

@@ -1,4 +1,4 @@
-import { int64, negate, setProduct, setSafe } from './numbers.ts'
+import { negate, setProduct, setSafe } from './numbers.ts'
 import { INVALID, RANGE } from './reasons.ts'
 
 /** 0001-01-01 and 9999-12-31 23:59:59 in seconds since 1970: the limits of TIMESTAMP, DATETIME and DATE. */
@@ -168,4 +168,34 @@ function setEpoch(text: string): number {
   return micros >= 1e6 ? setMicros(seconds + 1, 0) : setMicros(seconds, micros)
 }
 
-export { int64 }
+// "jan" to "dec" as three lower-case letters in one number.
+const MONTHS: ReadonlyMap<number, number> = new Map(
+  'jan feb mar apr may jun jul aug sep oct nov dec'
+    .split(' ')
+    .map((name, index) => [Buffer.from(name).readUIntBE(0, 3), index + 1]),
+)
+
+/** The number of an English month's first three letters at p, or 0. */
+export function monthOf(bytes: Uint8Array, p: number, end: number): number {
+  if (p + 3 > end) return 0
+  return (
+    MONTHS.get(((bytes[p] as number) << 16) | ((bytes[p + 1] as number) << 8) | (bytes[p + 2] as number) | 0x202020) ??
+    0
+  )
+}
+
+/** The 26 bytes `17/May/2015:10:05:03 +0000` at p, the time of Apache and nginx: micros into int64. Answers 0 or INVALID. */
+export function parseClf(bytes: Uint8Array, p: number, end: number): number {
+  if (p + 26 > end) return INVALID
+  const day = twoDigits(bytes, p, end)
+  const century = twoDigits(bytes, p + 7, end)
+  const years = twoDigits(bytes, p + 9, end)
+  if (day < 0 || century < 0 || years < 0 || bytes[p + 2] !== 0x2f || bytes[p + 6] !== 0x2f) return INVALID
+  const days = daysOf(century * 100 + years, monthOf(bytes, p + 3, end), day)
+  if (days !== days || bytes[p + 11] !== COLON || parseTimeOfDay(bytes, p + 12, p + 20, 0) < 0) return INVALID
+  const sign = bytes[p + 21] === 0x2b ? 1 : bytes[p + 21] === DASH ? -1 : 0
+  const hours = twoDigits(bytes, p + 22, end)
+  const minutes = twoDigits(bytes, p + 24, end)
+  if (bytes[p + 20] !== 0x20 || sign === 0 || hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return INVALID
+  return setMicros(days * 86_400 + moment.seconds - sign * (hours * 3600 + minutes * 60), 0)
+}

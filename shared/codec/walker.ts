@@ -11,6 +11,9 @@ export interface Walker {
 /** Nested messages, arrays and objects of an event; protobuf's own limit. */
 export const NESTING_MAX = 100
 
+/** A longer line of text is refused. */
+export const LINE_BYTES_MAX = 64 * 1024
+
 /** The path of a field, from inside outwards. */
 export function pathWithin(outer: string, inner: string): string {
   return inner === '' || inner.startsWith('[') ? outer + inner : `${outer}.${inner}`

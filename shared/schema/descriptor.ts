@@ -3,8 +3,8 @@ import type { RecordField, RecordType, RowType } from './record.ts'
 /** google.protobuf.DescriptorProto as a plain object, in the spelling of protobufjs. */
 export interface DescriptorProto {
   readonly name: string
-  readonly field: readonly FieldDescriptorProto[]
-  readonly nestedType?: readonly DescriptorProto[]
+  readonly field: FieldDescriptorProto[]
+  readonly nestedType?: DescriptorProto[]
 }
 
 export interface FieldDescriptorProto {

@@ -1,5 +1,5 @@
 export { columnType, type TableField } from './bigquery.ts'
 export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from './descriptor.ts'
 export { loadSchema } from './load.ts'
-export type { ColumnType, Mode, ProtoSource, RecordField, RecordType } from './record.ts'
+export type { ColumnType, Mode, ProtoSource, RecordField, RecordType, RowType } from './record.ts'
 export { EXTRA, tableFields, withMetadata } from './table.ts'

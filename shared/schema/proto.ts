@@ -175,7 +175,7 @@ class Converter {
       kind,
       wrapper: wrapped !== undefined,
       ...protoBase(field, kind),
-      ...(kind === 'json' && nested ? { message: nested } : {}),
+      ...(isJson(kind) && nested ? { message: nested } : {}),
     }
     return {
       ...common(field, options, jsonNames),
@@ -245,7 +245,7 @@ class Converter {
       jsonNames: [],
       map: false,
       oneof: -1,
-      ...(kind === 'json' && nested ? { message: nested } : {}),
+      ...(isJson(kind) && nested ? { message: nested } : {}),
     }
     const base = {
       name: 'value',
@@ -350,4 +350,8 @@ function enumNames(type: protobuf.Enum): EnumNames {
 
 function isNumeric(rowType: RowType): boolean {
   return rowType !== 'string' && rowType !== 'bytes' && rowType !== 'message'
+}
+
+function isJson(kind: ProtoKind): boolean {
+  return COLUMNS[kind][0] === 'JSON'
 }

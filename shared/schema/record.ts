@@ -76,7 +76,7 @@ export interface ProtoSource {
   /** Group encoding (start and end tags) instead of a length. */
   readonly delimited: boolean
   readonly enum?: EnumNames
-  /** kind `json`: the message whose canonical JSON form is the value. */
+  /** A JSON column: the message whose canonical JSON form is the value. */
   readonly message?: Type
 }
 

@@ -1,0 +1,187 @@
+import protojson from 'protobufjs/ext/protojson.js'
+import { writeDate, writeInterval, writeTime } from './json-well-known.ts'
+import { int64, textOf } from './numbers.ts'
+import { Op, type Slot } from './plan.ts'
+import { INVALID, RANGE, WIRE } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
+import { writeString } from './text-values.ts'
+import { setMicros } from './time.ts'
+import { scalarType } from './source-type.ts'
+import { LENGTH, readLength, readVarint, skipValue, VARINT, wire } from './wire.ts'
+
+/** The numbers of a small message's fields 1 to 4 (Timestamp, Duration, Date, TimeOfDay). */
+const parts = new Float64Array(5)
+
+/**
+ * Writes the value at p in the form of its column, without a tag: everything that is not copied as it stands. Answers
+ * the position behind it, or a reason.
+ */
+export function convertValue(slot: Slot, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  const { proto } = slot
+  if (proto === undefined) return WIRE
+  out.reserve(10)
+  if (proto.wrapper) return convertWrapped(slot, bytes, p, end, out)
+  return convertScalar(slot, proto.kind, bytes, p, end, out)
+}
+
+function convertScalar(slot: Slot, kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  switch (kind) {
+    case 'int64':
+    case 'uint64':
+    case 'int32':
+    case 'uint32':
+    case 'bool':
+    case 'sint32':
+    case 'sint64':
+    case 'enum':
+      return convertVarint(slot, kind, bytes, p, end, out)
+    case 'fixed32':
+    case 'sfixed32':
+    case 'float':
+      return convert32(kind, bytes, p, end, out)
+    case 'fixed64':
+    case 'sfixed64':
+    case 'double':
+      return convert64(kind, bytes, p, end, out)
+    default:
+      return convertLength(slot, kind, bytes, p, end, out)
+  }
+}
+
+function convertVarint(slot: Slot, kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  const q = readVarint(bytes, p, end)
+  if (q < 0) return q
+  const { low, high } = wire
+  if (kind === 'int32') out.int32(low)
+  else if (kind === 'uint32') out.varint(low >>> 0)
+  else if (kind === 'bool') out.varint(low !== 0 || high !== 0 ? 1 : 0)
+  else if (kind === 'sint32') out.int32((low >>> 1) ^ -(low & 1))
+  else if (kind === 'sint64') {
+    const sign = -(low & 1)
+    out.varint64(((low >>> 1) | (high << 31)) ^ sign, (high >>> 1) ^ sign)
+  } else if (kind === 'enum') slot.enum?.write(low, out)
+  else out.varint64(low, high)
+  return q
+}
+
+function convert32(kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  if (p + 4 > end) return WIRE
+  if (kind === 'fixed32') out.varint(bytes.readUInt32LE(p))
+  else if (kind === 'sfixed32') out.int32(bytes.readInt32LE(p))
+  else out.copy(bytes, p, p + 4)
+  return p + 4
+}
+
+function convert64(kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  if (p + 8 > end) return WIRE
+  if (kind === 'double') out.copy(bytes, p, p + 8)
+  else out.varint64(bytes.readInt32LE(p), bytes.readInt32LE(p + 4))
+  return p + 8
+}
+
+function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  const p = readLength(bytes, start, end)
+  if (p < 0 || wire.low < 0 || wire.low > end - p) return WIRE
+  const q = p + wire.low
+  if (kind === 'bytes') {
+    out.lengthAndCopy(bytes, p, q)
+    return q
+  }
+  if (slot.op === Op.TEXT) return slot.text(bytes, p, q, out) || q
+  if (kind === 'string') return writeString(bytes, p, q, out) || q
+  if (kind === 'fieldmask') return convertFieldMask(bytes, p, q, out) || q
+  if (slot.proto?.message) return convertToJson(slot, bytes, p, q, out) || q
+  const failed = readParts(bytes, p, q)
+  return failed < 0 ? failed : convertParts(kind, out) || q
+}
+
+function convertParts(kind: string, out: RowBuffer): number {
+  const [, a = 0, b = 0, c = 0, d = 0] = parts
+  if (kind === 'date') return writeDate(a, b, c, out)
+  if (kind === 'timeofday') return writeTime(a, b, c, d, out)
+  if (kind === 'duration') {
+    if (Math.abs(b) > 999_999_999 || (a < 0 && b > 0) || (a > 0 && b < 0)) return RANGE
+    return writeInterval(a < 0 || b < 0, Math.abs(a), Math.abs(b), out)
+  }
+  if (b < 0 || b > 999_999_999 || setMicros(a, Math.floor(b / 1000)) < 0) return RANGE
+  out.varint64(int64.low, int64.high)
+  return 0
+}
+
+/** Fields 1 to 4, all varints, the last of each; everything else is skipped. */
+function readParts(bytes: Buffer, start: number, end: number): number {
+  parts.fill(0)
+  let p = start
+  while (p < end) {
+    p = readLength(bytes, p, end)
+    if (p < 0) return p
+    const tag = wire.low
+    const number = tag >>> 3
+    if (number === 0) return WIRE
+    p = skipValue(bytes, p, end, tag & 7, number, 0)
+    if (p < 0) return p
+    if ((tag & 7) === VARINT && number < parts.length) parts[number] = wire.high * 4294967296 + (wire.low >>> 0)
+  }
+  return p
+}
+
+/** A google.protobuf wrapper: its field 1, or the default. */
+function convertWrapped(slot: Slot, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  const kind = slot.proto?.kind ?? 'bytes'
+  let p = readLength(bytes, start, end)
+  if (p < 0 || wire.low < 0 || wire.low > end - p) return WIRE
+  const stop = p + wire.low
+  let value = -1
+  while (p < stop) {
+    p = readLength(bytes, p, stop)
+    if (p < 0) return p
+    const tag = wire.low
+    if (tag >>> 3 === 0) return WIRE
+    if (tag === 8 + scalarType(kind)) value = p
+    p = skipValue(bytes, p, stop, tag & 7, tag >>> 3, 0)
+    if (p < 0) return p
+  }
+  if (value < 0) return convertScalar(slot, kind, ZEROS, 0, ZEROS.length, out) < 0 ? INVALID : stop
+  const q = convertScalar(slot, kind, bytes, value, stop, out)
+  return q < 0 ? q : stop
+}
+
+const ZEROS = Buffer.alloc(8)
+
+function convertFieldMask(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  const paths: string[] = []
+  let p = start
+  while (p < end) {
+    p = readLength(bytes, p, end)
+    if (p < 0) return p
+    const tag = wire.low
+    const from = p
+    p = skipValue(bytes, p, end, tag & 7, tag >>> 3, 0)
+    if (p < 0 || tag >>> 3 === 0) return WIRE
+    if (tag === 8 + LENGTH) paths.push(textOf(bytes, readLength(bytes, from, end), p))
+  }
+  const text = Buffer.from(
+    paths.map((path) => path.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())).join(','),
+    'latin1',
+  )
+  return writeString(text, 0, text.length, out)
+}
+
+/** A message whose column is JSON: its canonical JSON form. The one place where an event becomes objects. */
+function convertToJson(slot: Slot, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  const type = slot.proto?.message
+  if (type === undefined) return WIRE
+  let message: ReturnType<typeof type.decode>
+  try {
+    message = type.decode(bytes.subarray(start, end))
+  } catch {
+    return WIRE
+  }
+  try {
+    const text = Buffer.from(protojson.toJsonString(type, message))
+    out.lengthAndCopy(text, 0, text.length)
+    return 0
+  } catch {
+    return INVALID
+  }
+}

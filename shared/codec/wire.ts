@@ -1,0 +1,87 @@
+import { WIRE } from './reasons.ts'
+import { NESTING_MAX } from './walker.ts'
+
+/** Protobuf's wire types. */
+export const VARINT = 0
+export const FIXED64 = 1
+export const LENGTH = 2
+export const GROUP = 3
+export const GROUP_END = 4
+export const FIXED32 = 5
+
+/** The number that readVarint and readLength found, in halves; one for the process, read at once. */
+export const wire = { low: 0, high: 0 }
+
+/** Reads up to 64 bits into `wire`. Answers the position behind it, or WIRE: behind the end, or longer than ten bytes. */
+export function readVarint(bytes: Uint8Array, start: number, end: number): number {
+  let p = start
+  let low = 0
+  let high = 0
+  for (let shift = 0; shift < 70 && p < end; shift += 7) {
+    const c = bytes[p++] as number
+    if (shift < 28) low |= (c & 127) << shift
+    else if (shift === 28) {
+      low |= (c & 127) << 28
+      high = (c & 127) >>> 4
+    } else high |= (c & 127) << (shift - 32)
+    if (c < 128) {
+      wire.low = low | 0
+      wire.high = high | 0
+      return p
+    }
+  }
+  return WIRE
+}
+
+/** Reads a length or a tag, below 2^31 or 2^32, into wire.low. */
+export function readLength(bytes: Uint8Array, start: number, end: number): number {
+  if (start < end && (bytes[start] as number) < 128) {
+    wire.low = bytes[start] as number
+    return start + 1
+  }
+  const p = readVarint(bytes, start, end)
+  if (p < 0 || wire.high !== 0) return WIRE
+  return p
+}
+
+/** The position behind the value of a field, or WIRE. @param number of the field, for the end of a group */
+export function skipValue(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  type: number,
+  number: number,
+  depth: number,
+): number {
+  switch (type) {
+    case VARINT:
+      return readVarint(bytes, start, end)
+    case FIXED64:
+      return start + 8 <= end ? start + 8 : WIRE
+    case FIXED32:
+      return start + 4 <= end ? start + 4 : WIRE
+    case LENGTH: {
+      const p = readLength(bytes, start, end)
+      return p < 0 || wire.low < 0 || wire.low > end - p ? WIRE : p + wire.low
+    }
+    case GROUP:
+      return skipGroup(bytes, start, end, number, depth)
+    default:
+      return WIRE
+  }
+}
+
+function skipGroup(bytes: Uint8Array, start: number, end: number, number: number, depth: number): number {
+  if (depth > NESTING_MAX) return WIRE
+  let p = start
+  while (p < end) {
+    p = readLength(bytes, p, end)
+    if (p < 0) return p
+    const tag = wire.low
+    if ((tag & 7) === GROUP_END) return tag >>> 3 === number ? p : WIRE
+    if (tag >>> 3 === 0) return WIRE
+    p = skipValue(bytes, p, end, tag & 7, tag >>> 3, depth + 1)
+    if (p < 0) return p
+  }
+  return WIRE
+}
