@@ -20,7 +20,7 @@ interface Finding {
 
 const findings = await Promise.all([
   tool('format', 'biome', 'format', '--colors=off', '--reporter=summary'),
-  tool('lint', 'oxlint', '--format=unix'),
+  tool('lint', 'oxlint', '--format=agent'),
   tool('types', 'tsc', '--pretty', 'false'),
   tool('dead code', 'knip', '--no-progress', '--no-config-hints'),
 ])
