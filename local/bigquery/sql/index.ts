@@ -1,23 +1,26 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { QueryResult, TimestampFormat, Translated, TranslationContext } from './contract.ts'
-import { QueryError } from './errors.ts'
+import type { QueryResult, Translated, TranslationContext } from './contract.ts'
+import { type RunOptions, runTranslated } from './run/run.ts'
+import { translateStatement } from './translate/statements.ts'
 
 export * from './contract.ts'
 export { QueryError } from './errors.ts'
+export { knownFunctions } from './functions/index.ts'
+export type { RunOptions } from './run/run.ts'
 
 /**
- * Translates one GoogleSQL statement for DuckDB. What is not on the allow-list of forms and functions is refused.
- * Throws a `QueryError` in BigQuery's words.
+ * Translates one GoogleSQL statement for DuckDB. The parser, the resolver of names and types, and the tables of functions
+ * are the allow-list: nothing reaches DuckDB that they do not know. Throws a `QueryError` in BigQuery's words.
  */
-export function translateQuery(_sql: string, _context: TranslationContext): Translated {
-  throw new QueryError('translateQuery is not built yet')
+export function translateQuery(sql: string, context: TranslationContext): Translated {
+  return translateStatement(sql, context)
 }
 
-/** Runs a translated statement. The connection must be in time zone UTC; errors of the run are `QueryError`s too. */
+/** Runs a translated statement; errors of the run are `QueryError`s too. */
 export function runQuery(
-  _connection: DuckDBConnection,
-  _translated: Translated,
-  _options?: { timestampFormat?: TimestampFormat },
+  connection: DuckDBConnection,
+  translated: Translated,
+  options: RunOptions = {},
 ): Promise<QueryResult> {
-  return Promise.reject(new QueryError('runQuery is not built yet'))
+  return runTranslated(connection, translated, options)
 }

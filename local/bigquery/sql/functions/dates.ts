@@ -1,0 +1,3 @@
+import type { FunctionTable } from './call.ts'
+
+export const DATES: FunctionTable = {}
