@@ -29,7 +29,7 @@ async function probe(what: string, ask: () => Promise<void>): Promise<string | u
 async function askKafka(config: Config): Promise<void> {
   const topics = Object.values(config.routes).flatMap(({ topic }) => topic ?? [])
   if (!config.kafka || topics.length === 0) return
-  const client = await connectKafka(config.kafka, 'millrace-check')
+  const client = connectKafka(config.kafka, 'millrace-check')
   try {
     await topicOffsets(client, topics)
   } finally {

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { eventually } from './support/eventually.ts'
+
+/** `npm start` as a user sees it, on a data folder of the test's own. */
+const START = fileURLToPath(new URL('../local/start/main.ts', import.meta.url))
+const RUN_WITHIN_MS = 180_000
+
+interface Result {
+  readonly code: number | null
+  readonly output: string
+  readonly events: number
+}
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'millrace-start-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+function start(...args: string[]): { child: ChildProcess; ended: Promise<Result> } {
+  const child = spawn(process.execPath, [START, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => (output += text.toString()))
+  const ended = once(child, 'close').then(([code]) => {
+    const events = Number(/^events=(\d+) /m.exec(output)?.[1] ?? Number.NaN)
+    return { code: code as number | null, output, events }
+  })
+  return { child, ended }
+}
+
+function assertProven({ code, output }: Result): void {
+  assert.match(
+    output.trimEnd().split('\n').at(-1) ?? '',
+    /^events=\d+ rows=\d+ dead_letters=\d+ missing=0 duplicates=0$/,
+    output,
+  )
+  assert.equal(code, 0, output)
+}
+
+void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
+  void test('every event of the sample becomes a row or a dead letter, once; a second run goes on', async (t) => {
+    const data = await folder(t)
+    const first = await start('--for', '8s', '--data', data, '--rate', '3000').ended
+    assertProven(first)
+    assert(first.events > 10_000, first.output)
+    assert.match(first.output, /dead_letters=[1-9]/)
+    const second = await start('--for', '5s', '--data', data, '--rate', '3000').ended
+    assertProven(second)
+    assert(second.events > first.events, second.output)
+  })
+
+  void test('also when agent, worker and function are killed again and again', async (t) => {
+    const data = await folder(t)
+    const run = start('--for', '20s', '--data', data, '--rate', '2000')
+    const stop = new AbortController()
+    const killing = killAgainAndAgain(join(data, 'run'), ['agent', 'worker', 'chunk-load'], stop.signal)
+    const ended = run.ended.finally(() => stop.abort())
+    assertProven(await ended)
+    assert((await killing) >= 6)
+  })
+
+  void test('a file of the user becomes rows', async (t) => {
+    const data = await folder(t)
+    const config = join(data, 'my.yaml')
+    const log = join(data, 'my.jsonl')
+    await writeFile(join(data, 'schema.json'), '[{"name": "n", "type": "INT64"}]')
+    await writeFile(
+      config,
+      '{ project: p, dataset: d, bucket: my-logs, kafka: { brokers: ["k:1"] }, routes: { mine: { topic: mine, schema: schema.json, table: mine } } }',
+    )
+    await writeFile(log, Array.from({ length: 500 }, (_, n) => `{"n": ${n}}`).join('\n'))
+    const run = await start(
+      '--config',
+      config,
+      '--log',
+      log,
+      '--route',
+      'mine',
+      '--data',
+      join(data, 'm'),
+      '--for',
+      '3s',
+    ).ended
+    assertProven(run)
+    assert.match(run.output, /events=500 rows=500 dead_letters=0/)
+  })
+
+  void test('a mistake is one clear error and exit code 2', async (t) => {
+    const data = await folder(t)
+    const cases: [args: string[], error: RegExp][] = [
+      [['--for', 'ever'], /--for ever: not a duration\nfix: write it as 30s, 5m or 1h/],
+      [['--log', 'x'], /--log and --route go together/],
+      [['--config', '/nowhere.yaml', '--log', 'x', '--route', 'y'], /cannot read the configuration \/nowhere\.yaml/],
+      [['--unknown'], /Unknown option '--unknown'/],
+    ]
+    for (const [args, error] of cases) {
+      const { code, output } = await start('--data', data, ...args).ended
+      assert.equal(code, 2, output)
+      assert.match(output, error)
+      assert.doesNotMatch(output, /\n {4}at /)
+    }
+  })
+
+  void test('Ctrl-C ends everything within ten seconds, kill -9 too', async (t) => {
+    const data = await folder(t)
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const { child, ended } = start('--data', data)
+      const pids = await eventually(() => pidsIn(join(data, 'run'), ['cloud', 'agent', 'worker', 'shop', 'traffic']), {
+        timeoutMs: 60_000,
+      })
+      child.kill(signal)
+      await eventually(() => !pids.some(isAlive), { timeoutMs: 10_000, what: 'the end of all processes' })
+      await ended
+    }
+  })
+})
+
+/** Kills each in turn, when it has run for a moment; returns how often. */
+async function killAgainAndAgain(run: string, names: string[], signal: AbortSignal): Promise<number> {
+  for (let kills = 0; ; kills++) {
+    await delay(1500, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return kills
+    const [pid] = pidsIn(run, [names[kills % names.length] ?? '']) ?? []
+    if (pid === undefined || !isAlive(pid)) kills--
+    else process.kill(pid, 'SIGKILL')
+  }
+}
+
+/** Undefined until all of them run. */
+function pidsIn(run: string, names: string[]): number[] | undefined {
+  const files = names.map((name) => join(run, `${name}.pid`))
+  return files.every(existsSync) ? files.map((file) => Number(readFileSync(file, 'utf8'))) : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
