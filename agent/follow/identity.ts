@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { encodeBase32 } from './base32.ts'
+
+/** How much of a first event its source is named after, in bytes. */
+export const NAMING_BYTES = 4096
+/** How much of a file's head and of the bytes before a position it is recognised by. */
+export const HEAD_BYTES = 4096
+export const TAIL_BYTES = 256
+const HASH_BYTES = 16
+
+/** The name of all sources with this first event: 26 lower-case base32 characters. */
+export function baseId(agent: string, route: string, firstEvent: Uint8Array): string {
+  const hash = createHash('sha256').update(`${agent}\0${route}\0`).update(firstEvent.subarray(0, NAMING_BYTES)).digest()
+  return encodeBase32(hash.subarray(0, HASH_BYTES))
+}
+
+export function sourceId(base: string, number: number): string {
+  return number > 1 ? `${base}~${number}` : base
+}
+
+export function splitId(source: string): { base: string; number: number } {
+  const [base = '', number = '1'] = source.split('~')
+  return { base, number: Number(number) }
+}
+
+export function fileHint(dev: number, ino: number): number {
+  return crc32(`${dev}:${ino}`)
+}
+
+/** The part of an entry that a file is recognised by. */
+export interface Fingerprint {
+  readonly position: number
+  readonly head: number
+  readonly tail: number
+}
+
+/** How a file relates to an entry with the same first event. */
+export type Likeness = 'continues' | 'copy' | 'other'
+
+/**
+ * `read` gives the plain bytes of a range, or fewer when the file ends before. A file without as many bytes as were
+ * read of the source can still be recognised as a copy of its beginning, if its head is long enough to tell.
+ */
+export async function likeness(
+  read: (from: number, to: number) => Promise<Buffer>,
+  { position, head, tail }: Fingerprint,
+): Promise<Likeness> {
+  const headBytes = Math.min(position, HEAD_BYTES)
+  const ownHead = await read(0, headBytes)
+  if (ownHead.length < headBytes || crc32(ownHead) !== head) return 'other'
+  const tailStart = Math.max(0, position - TAIL_BYTES)
+  const ownTail = Buffer.from(await read(tailStart, position))
+  if (ownTail.length === position - tailStart) return crc32(ownTail) === tail ? 'continues' : 'other'
+  return headBytes === HEAD_BYTES ? 'copy' : 'other'
+}

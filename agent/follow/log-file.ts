@@ -1,0 +1,109 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
+import { fileHint } from './identity.ts'
+import { openReader, type PlainReader } from './reader.ts'
+import type { Seen } from './scan.ts'
+
+/** A file that a look has found, by its inode: names change. */
+export class LogFile {
+  readonly key: string
+  readonly hint: number
+  seen: Seen
+  /** When it was last seen to change; for a file found unchanged since before, the time of its last write. */
+  changedAtMs: number
+  /** How many looks have not found it any more. */
+  missed = 0
+  /** Set when its content is new: nobody has looked into it since. */
+  fresh = true
+  /** The name of its sources-to-be, once its first event is known. */
+  base: string | undefined
+  /** The source that it is read for, or has a copy of. */
+  source: string | undefined
+  /** The file that it is a copy of, as long as that is there. */
+  original: LogFile | undefined
+  role: 'unnamed' | 'source' | 'copy' | 'refused' = 'unnamed'
+  /** It holds the newest events of its rotation: it will grow. */
+  newest = false
+  #encoding: Encoding | undefined
+  #fd: number | undefined
+
+  constructor(seen: Seen, nowMs: number) {
+    this.key = keyOf(seen)
+    this.hint = fileHint(seen.dev, seen.ino)
+    this.seen = seen
+    this.changedAtMs = Math.min(nowMs, seen.mtimeMs)
+  }
+
+  /** Takes over what a look found, and notes a change. */
+  update(seen: Seen, nowMs: number): void {
+    this.missed = 0
+    if (seen.size !== this.seen.size || seen.mtimeMs !== this.seen.mtimeMs) this.#changed(nowMs)
+    this.seen = seen
+  }
+
+  /** A file that no look finds any more can still be written to by who has it open. */
+  updateMissing(nowMs: number): void {
+    this.missed++
+    if (this.#fd === undefined) return
+    const { size, mtimeMs } = fstatSync(this.#fd)
+    if (size !== this.seen.size || mtimeMs !== this.seen.mtimeMs) this.#changed(nowMs)
+    this.seen = { ...this.seen, size, mtimeMs }
+  }
+
+  #changed(nowMs: number): void {
+    this.changedAtMs = nowMs
+    this.fresh = true
+    if (this.#encoding !== 'plain') this.#encoding = undefined
+  }
+
+  /** Forgets what the content was taken for: it is another one now. */
+  disown(): void {
+    this.role = 'unnamed'
+    this.source = undefined
+    this.original = undefined
+    this.base = undefined
+    this.fresh = true
+    this.#encoding = undefined
+  }
+
+  /** Compressed or not, by its first bytes. Throws ENOENT when another file has its name by now. */
+  get encoding(): Encoding {
+    if (this.#encoding === undefined) {
+      const head = Buffer.alloc(MAGIC_BYTES)
+      readSync(this.descriptor(), head, 0, MAGIC_BYTES, 0)
+      this.#encoding = encodingOf(head)
+    }
+    return this.#encoding
+  }
+
+  get isOpen(): boolean {
+    return this.#fd !== undefined
+  }
+
+  /** A reader of its own for each consumer. */
+  open(): PlainReader {
+    return openReader(this.descriptor(), this.encoding)
+  }
+
+  /** Stays open until `close`: so its inode is not given to another file, and it can be read after it was deleted. */
+  descriptor(): number {
+    if (this.#fd !== undefined) return this.#fd
+    const fd = openSync(this.seen.path, 'r')
+    const { dev, ino } = fstatSync(fd)
+    if (keyOf({ dev, ino }) !== this.key) {
+      closeSync(fd)
+      throw Object.assign(new Error(`${this.seen.path} is another file by now`), { code: 'ENOENT' })
+    }
+    this.#fd = fd
+    return fd
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+}
+
+export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
+  return `${dev}:${ino}`
+}

@@ -1,0 +1,163 @@
+import { crc32 } from 'node:zlib'
+import { type Cutter, createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
+import { type Fingerprint, HEAD_BYTES, TAIL_BYTES } from './identity.ts'
+import type { LogFile } from './log-file.ts'
+import type { PlainReader, Scratch } from './reader.ts'
+
+/** What a source was found to hold next. */
+export type Reading =
+  /** Events, in the reused columns and memory of the consumer. */
+  | { readonly kind: 'piece'; readonly bytes: Buffer; readonly from: number; readonly events: Events }
+  /** No complete event for now. `atEnd`: the end of the file was seen. */
+  | { readonly kind: 'drained'; readonly atEnd: boolean }
+  /** The file does not hold this source any more: it was truncated or replaced. */
+  | { readonly kind: 'lost' }
+
+/** Events and memory for one consumer of sources; reused for each reading. */
+export interface Workspace {
+  readonly scratch: Scratch
+  readonly events: Events
+}
+
+const READ_BYTES = 256 * 1024
+
+/**
+ * One source on its way: from the file that holds it, through the cutter, up to a position. It checks before each
+ * reading that the bytes before the place are still those that it knows.
+ */
+export class Source {
+  readonly id: string
+  readonly framing: FramingOptions
+  file: LogFile | undefined
+  /** Read to its end and cut as final. */
+  finished = false
+  #progress: Fingerprint
+  #cutter: Cutter
+  #reader: PlainReader | undefined
+  #readerKey = ''
+  #head: Buffer = Buffer.alloc(0)
+  /** CRC of the bytes before `#cutter.next`. */
+  #expected: number
+
+  constructor(id: string, framing: FramingOptions, at: Fingerprint) {
+    this.id = id
+    this.framing = framing
+    this.#progress = at
+    this.#cutter = createCutter(framing, at.position)
+    this.#expected = at.tail
+  }
+
+  /** The position up to which events were taken, and how the file is recognised there. */
+  get progress(): Fingerprint {
+    return this.#progress
+  }
+
+  get next(): number {
+    return this.#cutter.next
+  }
+
+  /**
+   * Reads the next events before `limit` (a position; Infinity: up to the end of the file), about `room` bytes.
+   * `final`: what is at the end now is the end.
+   */
+  async read(workspace: Workspace, limit: number, room: number, final: boolean): Promise<Reading> {
+    const { events } = workspace
+    let want = Math.max(1, Math.min(READ_BYTES, room))
+    for (;;) {
+      const next = this.#cutter.next
+      const from = Math.max(0, next - TAIL_BYTES)
+      const to = Math.min(limit, next + want)
+      if (to <= next) return { kind: 'drained', atEnd: false }
+      const bytes = await this.#open().read(from, to, workspace.scratch)
+      const end = from + bytes.length
+      if (!this.#isIntact(bytes, from)) return { kind: 'lost' }
+      const atEnd = limit === Infinity && end < to
+      events.clear()
+      const used = this.#cutter.cut(bytes, next - from, bytes.length, final && atEnd, events)
+      this.#expected = crcBefore(bytes, from, this.#cutter.next)
+      this.#keepHead(bytes, from)
+      if (events.count > 0) return { kind: 'piece', bytes, from, events }
+      if (end < to || to === limit) return { kind: 'drained', atEnd }
+      if (used === 0) want = Math.max(want, this.framing.maxEventBytes + OVERHEAD_BYTES)
+    }
+  }
+
+  /** Takes the first `count` events of a piece; the others will be read again. */
+  accept({ bytes, from, events }: Reading & { kind: 'piece' }, count: number): void {
+    if (count > 0) {
+      const position = events.position[count - 1]! + events.size[count - 1]!
+      this.#progress = this.#fingerprint(position, crcBefore(bytes, from, position))
+    }
+    if (count < events.count) this.rewind(this.#progress)
+  }
+
+  /** Goes back to a position whose fingerprint is known: the last one that Kafka knows, after an error. */
+  rewind(to: Fingerprint): void {
+    this.#progress = to
+    this.#cutter = createCutter(this.framing, to.position)
+    this.#expected = to.tail
+  }
+
+  /** Goes to a position without reading up to it: its bytes are carried by somebody else. */
+  async skipTo(position: number, scratch: Scratch): Promise<void> {
+    const reader = this.#open()
+    this.#keepHead(await reader.read(0, HEAD_BYTES, scratch), 0)
+    const from = Math.max(0, position - TAIL_BYTES)
+    const tail = await reader.read(from, position, scratch)
+    this.rewind(this.#fingerprint(position, crc32(tail)))
+  }
+
+  /** The file, if any, is read by somebody else from now on, or by nobody. */
+  release(): void {
+    this.#reader?.close()
+    this.#reader = undefined
+    this.#readerKey = ''
+  }
+
+  #open(): PlainReader {
+    if (!this.file) throw new Error(`${this.id} has no file`)
+    const key = `${this.file.key}/${this.file.encoding}/${this.file.encoding === 'plain' ? '' : this.file.seen.size}`
+    if (this.#readerKey !== key) {
+      this.release()
+      this.#reader = this.file.open()
+      this.#readerKey = key
+    }
+    return this.#reader!
+  }
+
+  /** Do the bytes before the place, or at the head, still read as they did? */
+  #isIntact(bytes: Buffer, from: number): boolean {
+    const before = this.#cutter.next - from
+    if (bytes.length < before || crc32(bytes.subarray(0, before)) !== this.#expected) return false
+    if (from > 0) return true
+    const common = Math.min(bytes.length, this.#head.length)
+    return bytes.subarray(0, common).equals(this.#head.subarray(0, common))
+  }
+
+  /** Remembers the first bytes of the source as they come by. */
+  #keepHead(bytes: Buffer, from: number): void {
+    const have = this.#head.length
+    if (have >= HEAD_BYTES || from > have || from + bytes.length <= have) return
+    this.#head = Buffer.concat([this.#head, bytes.subarray(have - from, HEAD_BYTES - from)])
+  }
+
+  /** A head that was not read in this life is known by its CRC only, and by then it is as long as it will be. */
+  #fingerprint(position: number, tail: number): Fingerprint {
+    const headBytes = Math.min(position, HEAD_BYTES)
+    const head = this.#head.length >= headBytes ? crc32(this.#head.subarray(0, headBytes)) : this.#progress.head
+    return { position, head, tail }
+  }
+
+  /** Gives the source the file that holds it; `head` are its first bytes, as far as they are there. */
+  attach(file: LogFile, head: Buffer): void {
+    this.release()
+    this.file = file
+    this.#head = Buffer.from(head.subarray(0, HEAD_BYTES))
+  }
+}
+
+/** CRC-32 of the last TAIL_BYTES before a position; `bytes` begin at `from`, far enough before it or at 0. */
+function crcBefore(bytes: Buffer, from: number, position: number): number {
+  const end = position - from
+  return crc32(bytes.subarray(Math.max(0, end - TAIL_BYTES), end))
+}

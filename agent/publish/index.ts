@@ -1,0 +1,5 @@
+export { HostLock } from './lock.ts'
+export type { Entry } from './positions.ts'
+export { type Decision, Publisher, type PublisherCounts } from './publisher.ts'
+export { positionsGroup } from './session.ts'
+export { Waker } from './waker.ts'

@@ -1,0 +1,68 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { messageOf, UserError } from '../../shared/errors.ts'
+
+/**
+ * What the host remembers of an agent's positions in a topic (docs/protocols/agent-positions.md): `starting` is written
+ * before the first commit, `started` after it. No position is ever written here.
+ */
+export interface TopicMark {
+  readonly state: 'starting' | 'started'
+  readonly sinceMs: number
+}
+
+const SQLITE_BUSY = 5
+
+/**
+ * Keeps a second agent with the same lock file out for as long as this process lives. Node has no flock; its SQLite
+ * holds a POSIX record lock on the file, on Linux and macOS alike, which the kernel takes back when the process dies,
+ * however it dies: there is no stale lock, and no moment in which two can have it. Such a lock ends when any descriptor
+ * of the file is closed by its process, so nothing else here may open the file.
+ */
+export class HostLock {
+  readonly #database: DatabaseSync
+
+  /** @throws UserError when another process has it, or the file cannot be written */
+  constructor(file: string) {
+    try {
+      mkdirSync(dirname(file), { recursive: true })
+      this.#database = new DatabaseSync(file, { timeout: 0 })
+      this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;
+        CREATE TABLE IF NOT EXISTS topics (topic TEXT PRIMARY KEY, state TEXT, since_ms INTEGER); COMMIT`)
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
+        throw new UserError(
+          `${file}: another agent holds the lock`,
+          'stop it, or give this one an id and a lock_file of its own',
+        )
+      }
+      throw new UserError(
+        `lock_file ${file}: ${messageOf(error)}`,
+        'choose a file in a folder that the agent may write to',
+      )
+    }
+  }
+
+  mark(topic: string): TopicMark | undefined {
+    const row = this.#database.prepare('SELECT state, since_ms FROM topics WHERE topic = ?').get(topic)
+    return row && { state: row['state'] as TopicMark['state'], sinceMs: Number(row['since_ms']) }
+  }
+
+  setMark(topic: string, state: TopicMark['state'], nowMs: number): void {
+    this.#database.prepare('INSERT OR REPLACE INTO topics VALUES (?, ?, ?)').run(topic, state, nowMs)
+  }
+
+  release(): void {
+    this.#database.close()
+  }
+}
+
+/** A first commit that did not happen within this time after its mark was not merely late. */
+export const STARTING_MAX_MS = 24 * 3_600_000
+
+/** What it means that Kafka has no positions for a topic. */
+export function withoutPositions(mark: TopicMark | undefined, nowMs: number): 'new' | 'forgotten' {
+  if (!mark) return 'new'
+  return mark.state === 'starting' && nowMs - mark.sinceMs < STARTING_MAX_MS ? 'new' : 'forgotten'
+}

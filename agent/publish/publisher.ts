@@ -1,0 +1,446 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf, UserError } from '../../shared/errors.ts'
+import { Events } from '../../shared/framing/index.ts'
+import { type Compression, type KafkaClient, KafkaError } from '../../shared/kafka/index.ts'
+import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
+import { Batch, type LaneLimits } from './batch.ts'
+import { type HostLock, withoutPositions } from './lock.ts'
+import type { Entry } from './positions.ts'
+import { type Place, positionsGroup, Session } from './session.ts'
+import type { Waker } from './waker.ts'
+
+export interface PublisherOptions {
+  readonly agent: string
+  readonly topicOf: (route: string) => string | undefined
+  readonly topics: readonly string[]
+  readonly lingerMs: number
+  readonly pollMs: number
+  readonly batchBytes: number
+  readonly maxEventBytes: number
+  readonly compression: Compression
+  readonly transactionTimeoutMs: number
+  /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
+  readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
+  readonly report: (about: string, message: string) => void
+}
+
+export interface PublisherCounts {
+  events: number
+  bytes: number
+  transactions: number
+  sessions: number
+}
+
+/** A change of one entry that comes with no events: a hand-over, a retirement. Undefined: the entry is removed. */
+export interface Decision {
+  readonly source: string
+  readonly topic: string
+  change(entry: Entry | undefined): Entry | undefined
+}
+
+interface Pending extends Decision {
+  settle(isDone: boolean): void
+}
+
+interface Filling {
+  readonly batch: Batch
+  readonly updates: Map<string, Update>
+  readonly decisions: Pending[]
+  /** When its first event was read. */
+  sinceMs: number
+}
+
+interface Update {
+  readonly followed: Followed
+  readonly place: Place
+  finished: boolean
+}
+
+/** Between two looks, while there is still something to read; in milliseconds. */
+const LOOK_EVERY_MS = 250
+const BACKOFF_MS_MIN = 100
+const BACKOFF_MS_MAX = 10_000
+/** Kafka forgets what is not renewed for a week. */
+const RENEW_EVERY_MS = 24 * 3_600_000
+/** Topics that could not be used are asked for again. */
+const TOPICS_EVERY_MS = 30_000
+/** Room for a batch's header, and for records that are larger than the lane by their overhead. */
+const LANE_SPARE_BYTES = 64 * 1024
+const LANE_BYTES_MIN = 16 * 1024
+
+/**
+ * Carries events into Kafka: a loop of transactions, each with records and the positions behind them. While one is in
+ * flight the next is filled. After any error everything begins again with a new producer and with the positions that
+ * Kafka knows (docs/protocols/agent-positions.md).
+ */
+export class Publisher {
+  readonly counts: PublisherCounts = { events: 0, bytes: 0, transactions: 0, sessions: 0 }
+  readonly #client: KafkaClient
+  readonly #follower: Follower
+  readonly #lock: HostLock
+  readonly #options: PublisherOptions
+  readonly #waker: Waker
+  readonly #workspace: Workspace = { scratch: new Scratch(), events: new Events() }
+  #fillings = [newFilling(), newFilling()]
+  #limits: LaneLimits
+  #session: Session | undefined
+  #decisions: Pending[] = []
+  #frozen = new Set<string>()
+  #turn = 0
+  #lookedAtMs = 0
+  #renewAtMs = 0
+  #begunAtMs = 0
+
+  constructor(client: KafkaClient, follower: Follower, lock: HostLock, waker: Waker, options: PublisherOptions) {
+    this.#client = client
+    this.#follower = follower
+    this.#lock = lock
+    this.#waker = waker
+    this.#options = options
+    this.#limits = {
+      laneBytes: Math.max(options.batchBytes - LANE_SPARE_BYTES, LANE_BYTES_MIN),
+      maxEventBytes: options.maxEventBytes,
+      deadAboveBytes: Infinity,
+    }
+  }
+
+  /** The former lives are fenced and the positions read: what is decided now is decided for ever. */
+  get inTouch(): boolean {
+    return this.#session !== undefined
+  }
+
+  canUse(topic: string): boolean {
+    return this.#session?.topics.includes(topic) ?? false
+  }
+
+  /**
+   * Has the next transaction make this change, and resolves with true when it has; with false when that is not known:
+   * then look at the entry again. The source is read no further meanwhile.
+   */
+  decide(decision: Decision): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.#decisions.push({ ...decision, settle: resolve })
+    this.#waker.wake()
+    return promise
+  }
+
+  /** Runs until the signal; then finishes the batch that it has begun. Rejects when it must not go on. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let backoffMs = BACKOFF_MS_MIN; !signal.aborted; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX)) {
+      try {
+        await this.#begin()
+        backoffMs = BACKOFF_MS_MIN
+        await this.#pump(signal)
+      } catch (error) {
+        this.#explain(error)
+        await delay(backoffMs, undefined, { signal }).catch(() => undefined)
+      } finally {
+        await this.#end()
+      }
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { agent, topics, transactionTimeoutMs, report } = this.#options
+    const session = await Session.open(this.#client, { agent, topics, transactionTimeoutMs, report })
+    const first = this.counts.sessions === 0
+    const skipped = this.#topicsToSkip(session)
+    this.#follower.adopt(session.entries, first)
+    await this.#look()
+    this.#session = session
+    session.renew(session.topics)
+    await this.#skip(session, skipped)
+    await session.transact([])
+    for (const topic of session.topics) this.#lock.setMark(topic, 'started', Date.now())
+    this.#renewAtMs = Date.now() + RENEW_EVERY_MS
+    this.#begunAtMs = performance.now()
+    this.counts.sessions++
+    report('kafka', '')
+  }
+
+  async #end(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    for (const decision of [...this.#fillings.flatMap(({ decisions }) => decisions), ...this.#decisions])
+      decision.settle(false)
+    this.#decisions = []
+    this.#frozen.clear()
+    this.#fillings = this.#fillings.map(cleared)
+    await session?.close()
+  }
+
+  /** Of the topics without any position, those whose files are not to be read from their start. */
+  #topicsToSkip(session: Session): Set<string> {
+    const skipped = new Set<string>()
+    for (const topic of session.blank) {
+      const nowMs = Date.now()
+      const isNew = withoutPositions(this.#lock.mark(topic), nowMs) === 'new'
+      const from = isNew ? this.#options.from.new : this.#options.from.forgotten
+      if (from === undefined) throw forgotten(this.#options.agent, topic)
+      if (from === 'end') skipped.add(topic)
+      this.#lock.setMark(topic, 'starting', nowMs)
+    }
+    return skipped
+  }
+
+  /** Passes all events that are there now, without publishing them. */
+  async #skip(session: Session, topics: ReadonlySet<string>): Promise<void> {
+    if (topics.size === 0) return
+    for (const followed of this.#follower.rotations().flat()) {
+      const { source, log } = followed
+      const place = this.#placeOf(followed, session)
+      if (!place || !topics.has(this.#options.topicOf(log.route) ?? '')) continue
+      for (;;) {
+        const reading = await source.read(this.#workspace, Infinity, Infinity, false)
+        if (reading.kind !== 'piece') break
+        source.accept(reading, reading.events.count)
+      }
+      const entry = this.#entryAfter({ followed, place, finished: false })
+      place.ledger.put({ ...entry, start: entry.position })
+      this.#follower.acknowledge({ ...entry, start: entry.position })
+    }
+  }
+
+  async #pump(signal: AbortSignal): Promise<void> {
+    let inFlight: Promise<void> | undefined
+    try {
+      while (!signal.aborted && !this.#topicsAreDue(inFlight)) {
+        const filling = this.#fillings[0]!
+        await this.#lookWhenDue(filling)
+        await this.#fill(filling)
+        if (inFlight && !filling.batch.full) {
+          await inFlight
+          inFlight = undefined
+          continue
+        }
+        const waitMs = this.#waitBeforeSending(filling)
+        if (waitMs > 0) {
+          await this.#wait(filling, waitMs, signal)
+          continue
+        }
+        const sealed = await filling.batch.seal(this.#options.compression)
+        await inFlight
+        inFlight = this.#send(filling, sealed)
+        inFlight.catch(() => undefined) // it is awaited before the next one, or below
+        this.#fillings.reverse()
+        this.#fillings[0] = cleared(this.#fillings[0]!)
+      }
+      await inFlight
+      await this.#sendLast()
+    } finally {
+      await Promise.allSettled([inFlight])
+    }
+  }
+
+  /** A topic that could not be used may be there by now: only a new session tells. */
+  #topicsAreDue(inFlight: Promise<void> | undefined): boolean {
+    if (this.#session!.topics.length === this.#options.topics.length) return false
+    return !inFlight && isEmpty(this.#fillings[0]!) && performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
+  }
+
+  /** What was begun before the signal is finished after it. */
+  async #sendLast(): Promise<void> {
+    const filling = this.#fillings[0]!
+    if (isEmpty(filling)) return
+    await this.#send(filling, await filling.batch.seal(this.#options.compression))
+  }
+
+  /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
+  async #wait(filling: Filling, waitMs: number, signal: AbortSignal): Promise<void> {
+    if (isEmpty(filling)) await this.#waker.wait(waitMs)
+    else await delay(waitMs, undefined, { signal }).catch(() => undefined)
+    this.#lookedAtMs = 0
+  }
+
+  /** How long a batch may still wait for more events; an empty one waits for the next look. */
+  #waitBeforeSending(filling: Filling): number {
+    if (isEmpty(filling)) return this.#renewIsDue() ? 0 : this.#options.pollMs
+    return filling.batch.full ? 0 : filling.sinceMs + this.#options.lingerMs - performance.now()
+  }
+
+  #renewIsDue(): boolean {
+    return Date.now() >= this.#renewAtMs
+  }
+
+  async #send(filling: Filling, sealed: Awaited<ReturnType<Batch['seal']>>): Promise<void> {
+    const session = this.#session!
+    if (this.#renewIsDue()) {
+      session.renew(session.topics)
+      this.#renewAtMs = Date.now() + RENEW_EVERY_MS
+    }
+    const entries = this.#record(filling)
+    for (const { source, topic, change } of filling.decisions) {
+      const ledger = session.place(topic, source)?.ledger
+      const entry = change(ledger?.get(source))
+      if (entry) ledger?.put(entry)
+      else ledger?.remove(source)
+    }
+    await session.transact(sealed)
+    for (const entry of entries) this.#follower.acknowledge(entry)
+    for (const { source, settle } of filling.decisions) {
+      this.#frozen.delete(source)
+      settle(true)
+    }
+    filling.decisions.length = 0
+    this.counts.transactions++
+    this.counts.events += filling.batch.records
+    this.counts.bytes += filling.batch.bytes
+    if (session.producer.worn) throw new KafkaError('expired', 'WORN', 'the producer has sent 2^30 records')
+  }
+
+  #record({ updates }: Filling): Entry[] {
+    return Array.from(updates.values(), (update) => {
+      const entry = this.#entryAfter(update)
+      update.place.ledger.put(entry)
+      return entry
+    })
+  }
+
+  #entryAfter({ followed: { source, file }, place, finished }: Update): Entry {
+    const { position, head, tail } = source.progress
+    const before = place.ledger.get(source.id)
+    return {
+      source: source.id,
+      position,
+      start: before?.start ?? 0,
+      ...(finished ? { size: position } : {}),
+      ...(before?.handed ? { handed: before.handed } : {}),
+      head,
+      tail,
+      file: file.hint,
+      retired: false,
+    }
+  }
+
+  #placeOf({ source, log }: Followed, session = this.#session!): Place | undefined {
+    const topic = this.#options.topicOf(log.route)
+    return topic === undefined ? undefined : session.place(topic, source.id)
+  }
+
+  async #look(): Promise<void> {
+    await this.#follower.look()
+    this.#lookedAtMs = Date.now()
+  }
+
+  async #lookWhenDue({ batch }: Filling): Promise<void> {
+    if (!batch.full && Date.now() - this.#lookedAtMs >= LOOK_EVERY_MS) await this.#look()
+  }
+
+  /** Reads what there is, rotation by rotation, each time beginning with another one, until the batch is full. */
+  async #fill(filling: Filling): Promise<void> {
+    if (filling.batch.full) return
+    for (const decision of this.#decisions.splice(0)) {
+      filling.decisions.push(decision)
+      this.#frozen.add(decision.source)
+    }
+    if (filling.updates.size === 0) filling.sinceMs = performance.now()
+    // The sizes are taken before anything is read: what is in a newer file by now was written after all that an older one held.
+    const rotations = this.#follower
+      .rotations()
+      .map((rotation) => rotation.map((followed) => ({ followed, limit: limitOf(followed) })))
+    this.#turn++
+    for (let i = 0; i < rotations.length; i++) {
+      for (const { followed, limit } of rotations[(i + this.#turn) % rotations.length]!) {
+        if (!(await this.#drain(filling, followed, limit))) break
+      }
+    }
+  }
+
+  /** Reads one source; false: those after it must wait, because it has more. */
+  async #drain(filling: Filling, followed: Followed, limit: number): Promise<boolean> {
+    const { source, file } = followed
+    if (this.#frozen.has(source.id) || source.file !== file) return false
+    const place = this.#placeOf(followed)
+    if (!place) return true
+    if (source.finished && !hasMore(followed)) return true
+    const final = this.#follower.isFinishable(followed, Date.now())
+    const lane = filling.batch.lane(place.topic, place.partition, this.#limits)
+    for (;;) {
+      if (!lane || lane.full) return false
+      const reading = await this.#read(followed, final ? Infinity : limit, lane.room, final)
+      if (reading.kind === 'lost') {
+        this.#follower.lose(followed)
+        this.#lookedAtMs = 0
+        return false
+      }
+      if (reading.kind === 'drained') {
+        source.finished = final && reading.atEnd
+        if (source.finished && place.ledger.get(source.id)?.size !== source.progress.position) {
+          filling.updates.set(source.id, { followed, place, finished: true })
+        }
+        return true
+      }
+      const taken = lane.append(source.id, reading, filling.batch.keys, Date.now())
+      source.accept(reading, taken)
+      if (taken > 0) filling.updates.set(source.id, { followed, place, finished: false })
+    }
+  }
+
+  /** A file that cannot be read does not stop the others. */
+  async #read({ source, file }: Followed, limit: number, room: number, final: boolean) {
+    try {
+      return await source.read(this.#workspace, limit, room, final)
+    } catch (error) {
+      this.#options.report(source.id, `${file.seen.path} cannot be read on behind ${source.next}: ${messageOf(error)}`)
+      return { kind: 'drained', atEnd: false } as const
+    }
+  }
+
+  /** Decides what an error means. Throws when no further try may help. */
+  #explain(error: unknown): void {
+    if (error instanceof UserError) throw error
+    if (!(error instanceof KafkaError)) throw error
+    if (error.kind === 'fenced') {
+      throw new UserError(
+        `another agent has taken over the transactional id ${positionsGroup(this.#options.agent)}`,
+        'give each agent an id of its own: agent.id',
+      )
+    }
+    if (error.kind === 'too-large') this.#shrink()
+    else if (error.code !== 'WORN')
+      this.#options.report('kafka', `not in touch with Kafka, trying again: ${error.message}`)
+  }
+
+  /** The broker takes no batch of this size: smaller ones from now on, and no event larger than the smallest. */
+  #shrink(): void {
+    const { laneBytes } = this.#limits
+    if (laneBytes > LANE_BYTES_MIN)
+      this.#limits = { ...this.#limits, laneBytes: Math.max(laneBytes / 2, LANE_BYTES_MIN) }
+    else {
+      const largest = Math.min(this.#limits.deadAboveBytes, this.#options.maxEventBytes)
+      this.#limits = { ...this.#limits, deadAboveBytes: Math.max(largest / 2, LANE_BYTES_MIN) }
+    }
+  }
+}
+
+function newFilling(): Filling {
+  return { batch: new Batch(), updates: new Map(), decisions: [], sinceMs: 0 }
+}
+
+function cleared(filling: Filling): Filling {
+  filling.batch.clear()
+  filling.updates.clear()
+  filling.decisions.length = 0
+  return filling
+}
+
+function isEmpty({ updates, decisions }: Filling): boolean {
+  return updates.size === 0 && decisions.length === 0
+}
+
+/** The newest file is read up to the size of the last look, any other to its end. */
+function limitOf({ file }: Followed): number {
+  return file.newest && file.encoding === 'plain' ? file.seen.size : Infinity
+}
+
+/** Something was written behind the end of a finished source. */
+function hasMore({ source, file }: Followed): boolean {
+  return file.encoding === 'plain' && file.seen.size > source.next
+}
+
+function forgotten(agent: string, topic: string): UserError {
+  return new UserError(
+    `agent ${agent} has published to topic ${topic} before, and Kafka has forgotten its positions`,
+    'start it with --from end (events in between travel by no carrier) or with --from start (everything that is still there is published again)',
+  )
+}

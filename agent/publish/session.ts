@@ -1,0 +1,157 @@
+import { crc32 } from 'node:zlib'
+import { messageOf, UserError } from '../../shared/errors.ts'
+import {
+  type Commit,
+  type KafkaClient,
+  KafkaError,
+  openProducer,
+  type PartitionBatch,
+  type Producer,
+  readCommits,
+  type TopicPartition,
+  topicOffsets,
+} from '../../shared/kafka/index.ts'
+import { PartitionLedger } from './ledger.ts'
+import { decodeEntries, type Entry } from './positions.ts'
+
+export interface SessionOptions {
+  readonly agent: string
+  readonly topics: readonly string[]
+  readonly transactionTimeoutMs: number
+  /** Called for a topic that cannot be used now; the others go on. */
+  readonly report: (about: string, message: string) => void
+}
+
+/** The transactional id of an agent, and the group of its positions; further groups have `.1`, `.2` behind it. */
+export function positionsGroup(agent: string, number = 0): string {
+  return `millrace.agent.${agent}${number > 0 ? `.${number}` : ''}`
+}
+
+/** Where a source's events and position belong. */
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+  readonly ledger: PartitionLedger
+}
+
+/** One producer's life: it has fenced the former one, and read the positions after that. */
+export class Session {
+  readonly producer: Producer
+  readonly #agent: string
+  readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
+  /** Topics of which Kafka knows no position at all: new, or forgotten. */
+  readonly blank: ReadonlySet<string>
+
+  private constructor(producer: Producer, agent: string, ledgers: Map<string, PartitionLedger[]>, blank: Set<string>) {
+    this.producer = producer
+    this.#agent = agent
+    this.#ledgers = ledgers
+    this.blank = blank
+  }
+
+  /** Fences, then reads: never the other way round. Rejects with KafkaError. */
+  static async open(client: KafkaClient, options: SessionOptions): Promise<Session> {
+    const { agent, transactionTimeoutMs } = options
+    const producer = await openProducer(client, {
+      transactionalId: positionsGroup(agent),
+      timeoutMs: transactionTimeoutMs,
+    })
+    try {
+      const ledgers = new Map<string, PartitionLedger[]>()
+      const blank = new Set<string>()
+      for (const topic of options.topics) {
+        const partitions = await partitionsOf(client, topic, options.report)
+        if (!partitions) continue
+        const metadata = await readMetadata(client, agent, partitions)
+        if (metadata.every(([first]) => !first)) blank.add(topic)
+        ledgers.set(
+          topic,
+          metadata.map((groups) => readLedger(agent, topic, groups)),
+        )
+      }
+      return new Session(producer, agent, ledgers, blank)
+    } catch (error) {
+      await producer.close()
+      throw error
+    }
+  }
+
+  get topics(): string[] {
+    return [...this.#ledgers.keys()]
+  }
+
+  get entries(): Entry[] {
+    return [...this.#ledgers.values()].flat().flatMap(({ entries }) => entries)
+  }
+
+  /** The partition that has carried the source before, else one by its name. Undefined: the topic cannot be used now. */
+  place(topic: string, source: string): Place | undefined {
+    const ledgers = this.#ledgers.get(topic)
+    if (!ledgers?.length) return undefined
+    const before = ledgers.findIndex((ledger) => ledger.get(source))
+    const partition = before >= 0 ? before : crc32(source) % ledgers.length
+    return { topic, partition, ledger: ledgers[partition]! }
+  }
+
+  /** Has all positions of these topics written anew by the next transaction. */
+  renew(topics: Iterable<string>): void {
+    for (const topic of topics) for (const ledger of this.#ledgers.get(topic) ?? []) ledger.renew()
+  }
+
+  /** One transaction: these records, and every position that changed in a ledger since the last one. */
+  async transact(batches: readonly PartitionBatch[]): Promise<void> {
+    const commits: Commit[] = []
+    for (const [topic, ledgers] of this.#ledgers) {
+      ledgers.forEach((ledger, partition) => {
+        for (const { group, metadata } of ledger.takeChanged()) {
+          commits.push({ group: positionsGroup(this.#agent, group), topic, partition, offset: 0, metadata })
+        }
+      })
+    }
+    if (batches.length > 0 || commits.length > 0) await this.producer.transact(batches, commits)
+  }
+
+  close(): Promise<void> {
+    return this.producer.close()
+  }
+}
+
+async function partitionsOf(client: KafkaClient, topic: string, report: SessionOptions['report']) {
+  try {
+    const offsets = await topicOffsets(client, [topic])
+    report(topic, '')
+    return offsets
+  } catch (error) {
+    if (!(error instanceof KafkaError) || (error.kind !== 'unknown-topic' && error.kind !== 'unauthorized')) throw error
+    report(topic, `topic ${topic} cannot be used: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+/** The metadata of every partition, group by group. */
+async function readMetadata(
+  client: KafkaClient,
+  agent: string,
+  partitions: readonly TopicPartition[],
+): Promise<string[][]> {
+  const first = await readCommits(client, positionsGroup(agent), partitions)
+  const metadata = first.map((commit) => [commit.metadata])
+  const groups = Math.max(...metadata.map(([text]) => (text ? decodeEntries(text).groups : 1)))
+  for (let group = 1; group < groups; group++) {
+    const commits = await readCommits(client, positionsGroup(agent, group), partitions)
+    commits.forEach((commit, partition) => metadata[partition]!.push(commit.metadata))
+  }
+  return metadata
+}
+
+function readLedger(agent: string, topic: string, metadata: readonly string[]): PartitionLedger {
+  try {
+    const groups = metadata[0] ? decodeEntries(metadata[0]).groups : 1
+    return PartitionLedger.read(metadata.slice(0, groups))
+  } catch (error) {
+    throw new UserError(
+      `the positions of group ${positionsGroup(agent)} in topic ${topic} cannot be read: ${messageOf(error)}`,
+      'use the version of Millrace that wrote them, or delete the group and start with --from start or --from end',
+    )
+  }
+}

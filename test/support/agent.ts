@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { stringify } from 'yaml'
+import { connectKafka, createTopics, type KafkaClient } from '../../shared/kafka/index.ts'
+import { sharedBroker } from './broker.ts'
+
+const RUN_AGENT = join(import.meta.dirname, 'run-agent.ts')
+
+/** A place where an agent can be started and killed: a folder for logs, a topic, a configuration. */
+export interface AgentBench {
+  readonly folder: string
+  readonly topic: string
+  readonly client: KafkaClient
+  readonly brokers: string
+  start(from?: 'start' | 'end'): RunningAgent
+}
+
+export interface RunningAgent {
+  readonly process: ChildProcess
+  /** What it has said so far. */
+  output(): string
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>
+  /** SIGTERM, and waits for its end; returns the exit code. */
+  stop(): Promise<number | null>
+}
+
+export interface BenchOptions {
+  /** Paths below the folder. */
+  readonly paths: readonly string[]
+  readonly partitions?: number
+  readonly agent?: Record<string, unknown>
+  readonly route?: Record<string, unknown>
+  readonly top?: Record<string, unknown>
+  /** In place of the shared broker: a proxy before it. */
+  readonly brokers?: string
+}
+
+export async function agentBench(t: TestContext, options: BenchOptions): Promise<AgentBench> {
+  const broker = await sharedBroker()
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-agent-'))
+  const topic = broker.unique('agent')
+  const client = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'agent-test')
+  await createTopics(client, [{ topic, partitions: options.partitions ?? 1 }])
+  const config = join(folder, 'millrace.yaml')
+  const agents: ChildProcess[] = []
+  t.after(async () => {
+    for (const agent of agents) agent.kill('SIGKILL')
+    await client.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  writeFileSync(
+    config,
+    stringify({
+      project: 'test-project',
+      dataset: 'logs',
+      kafka: { brokers: [options.brokers ?? broker.brokers] },
+      routes: { lines: { topic, format: 'raw', table: 'lines', ...options.route } },
+      agent: {
+        id: topic,
+        logs: options.paths.map((path) => ({ path: join(folder, path), route: 'lines' })),
+        finish_after: '2s',
+        poll_interval: '200ms',
+        lock_file: join(folder, 'agent.lock'),
+        ...options.agent,
+      },
+      ...options.top,
+    }),
+  )
+  const start = (from?: 'start' | 'end') => {
+    const agent = startAgent(config, from)
+    agents.push(agent.process)
+    return agent
+  }
+  return { folder, topic, client, brokers: broker.brokers, start }
+}
+
+function startAgent(config: string, from: 'start' | 'end' | undefined): RunningAgent {
+  const process_ = spawn(process.execPath, [RUN_AGENT, config, ...(from ? [from] : [])], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let output = ''
+  process_.stderr.on('data', (piece: Buffer) => (output += piece.toString()))
+  const ended = once(process_, 'exit')
+  const end = async (signal: NodeJS.Signals) => {
+    process_.kill(signal)
+    await ended
+  }
+  return {
+    process: process_,
+    output: () => output,
+    kill: () => end('SIGKILL'),
+    stop: async () => {
+      await end('SIGTERM')
+      return process_.exitCode
+    },
+  }
+}
