@@ -17,7 +17,38 @@ const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 const gunzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)
 const zstdCompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress)
 const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)
-const LIMIT = { maxOutputLength: DECOMPRESSED_BYTES_MAX }
+
+/**
+ * node:zlib works in pieces of `chunkSize` (16 KiB by default), each a way to the thread pool and back: one piece of the right
+ * size is four times as fast.
+ */
+const CHUNK_BYTES_MIN = 64 * 1024
+const CHUNK_BYTES_MAX = 64 * 1024 * 1024
+/** When a frame does not say how large it is inside: batches are mostly smaller than this. */
+const CHUNK_BYTES_UNKNOWN = 1024 * 1024
+
+function pieces(bytes: number): { chunkSize: number; maxOutputLength: number } {
+  const chunkSize = Math.min(Math.max(bytes, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
+  return { chunkSize, maxOutputLength: DECOMPRESSED_BYTES_MAX }
+}
+
+/** A gzip member ends with its size inside. */
+function gzipPieces(body: Buffer): ReturnType<typeof pieces> {
+  return pieces(body.length >= 4 ? body.readUInt32LE(body.length - 4) : 0)
+}
+
+/** Ours and librdkafka's frames say their size (RFC 8878, 3.1.1.1), in four bytes when it is between 64 KiB and 4 GiB. */
+function zstdPieces(body: Buffer): ReturnType<typeof pieces> {
+  const [descriptor = 0, first = 0] = [body[4], body[5]]
+  if (body.length < 12 || descriptor >> 6 === 0) return pieces(descriptor & 0x20 ? first : CHUNK_BYTES_UNKNOWN)
+  const at = descriptor & 0x20 ? 5 : 6
+  return pieces(descriptor >> 6 === 2 ? body.readUInt32LE(at) : CHUNK_BYTES_UNKNOWN)
+}
+
+function zstdOptions(raw: Buffer): zlib.ZstdOptions {
+  const params = { [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL }
+  return { params, pledgedSrcSize: raw.length, ...pieces(raw.length >>> 2) }
+}
 
 /** Compresses in the thread pool; with `none` gives back the same memory. Snappy in the framing that Java expects. */
 export async function compress(codec: Compression, raw: Buffer): Promise<Buffer> {
@@ -25,13 +56,13 @@ export async function compress(codec: Compression, raw: Buffer): Promise<Buffer>
     case 'none':
       return raw
     case 'gzip':
-      return gzip(raw, { level: GZIP_LEVEL })
+      return gzip(raw, { level: GZIP_LEVEL, ...pieces(raw.length >>> 2) })
     case 'snappy':
       return frameXerial(await compressSnappy(raw))
     case 'lz4':
       return compressFrame(raw)
     case 'zstd':
-      return zstdCompress(raw, { params: { [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } })
+      return zstdCompress(raw, zstdOptions(raw))
   }
 }
 
@@ -42,13 +73,13 @@ export async function decompress(codec: Compression, body: Buffer): Promise<Buff
       case 'none':
         return body
       case 'gzip':
-        return await gunzip(body, LIMIT)
+        return await gunzip(body, gzipPieces(body))
       case 'snappy':
         return joinBlocks(await Promise.all(xerialBlocks(body).map((block) => uncompress(block))))
       case 'lz4':
         return await decompressFrame(body)
       case 'zstd':
-        return await zstdDecompress(body, LIMIT)
+        return await zstdDecompress(body, zstdPieces(body))
     }
   } catch (cause) {
     throw new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })
@@ -62,13 +93,13 @@ export function decompressSync(codec: Compression, body: Buffer): Buffer {
       case 'none':
         return body
       case 'gzip':
-        return zlib.gunzipSync(body, LIMIT)
+        return zlib.gunzipSync(body, gzipPieces(body))
       case 'snappy':
         return joinBlocks(xerialBlocks(body).map((block) => uncompressSync(block)))
       case 'lz4':
         return decompressFrameSync(body)
       case 'zstd':
-        return zlib.zstdDecompressSync(body, LIMIT)
+        return zlib.zstdDecompressSync(body, zstdPieces(body))
     }
   } catch (cause) {
     throw new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })

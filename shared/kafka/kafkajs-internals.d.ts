@@ -41,3 +41,13 @@ declare module 'kafkajs/src/network/connection.js' {
   const Connection: { readonly prototype: { processData(data: Buffer): void; chunks: Buffer[]; bytesBuffered: number } }
   export default Connection
 }
+
+declare module 'kafkajs/src/protocol/encoder.js' {
+  interface Encoder {
+    buf: Buffer
+    offset: number
+    writeEncoder(value: object): Encoder
+  }
+  const Encoder: { readonly prototype: Encoder }
+  export default Encoder
+}

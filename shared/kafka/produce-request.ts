@@ -58,27 +58,27 @@ export function isEncoded(options: Readonly<Record<string, unknown>>): boolean {
   return topics[0]?.partitions[0]?.messages instanceof EncodedPartition
 }
 
-/** What kafkajs's encoder copies into its request: an Encoder, as far as `writeEncoder` looks at one. */
-export interface EncodedBody {
-  readonly buf: Buffer
-  readonly buffer: { readonly length: number; copy(target: Buffer, at: number): void }
-  size(): number
-}
+/** The body of a Produce request, versions 3 to 7, which have one form: in parts, so that it is copied once. */
+export class ProduceBody {
+  readonly length: number
+  readonly #parts: readonly Buffer[]
 
-/** The body of a Produce request, versions 3 to 7, which have one form. */
-export function encodeProduce(options: ProduceOptions): EncodedBody {
-  const parts: Buffer[] = [requestHead(options)]
-  for (const { topic, partitions } of options.topicData) {
-    parts.push(topicHead(topic, partitions.length))
-    for (const { partition, firstSequence, messages } of partitions) {
-      parts.push(batchHead(options, partition, firstSequence, messages.batch), messages.batch.body)
+  constructor(options: ProduceOptions) {
+    const parts: Buffer[] = [requestHead(options)]
+    for (const { topic, partitions } of options.topicData) {
+      parts.push(topicHead(topic, partitions.length))
+      for (const { partition, firstSequence, messages } of partitions) {
+        parts.push(batchHead(options, partition, firstSequence, messages.batch), messages.batch.body)
+      }
     }
+    this.#parts = parts
+    this.length = parts.reduce((sum, part) => sum + part.length, 0)
   }
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const copy = (target: Buffer, at: number): void => {
-    for (const part of parts) at += part.copy(target, at)
+
+  copyTo(target: Buffer, start: number): void {
+    let at = start
+    for (const part of this.#parts) at += part.copy(target, at)
   }
-  return { buf: Buffer.alloc(0), buffer: { length, copy }, size: () => length }
 }
 
 function requestHead({ transactionalId, acks, timeout, topicData }: ProduceOptions): Buffer {

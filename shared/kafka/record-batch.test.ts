@@ -5,7 +5,7 @@ import { crc32c } from '@node-rs/crc32'
 import { decompress } from './compression.ts'
 import { KafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
-import { EncodedPartition, encodeProduce, type ProduceOptions } from './produce-request.ts'
+import { EncodedPartition, ProduceBody, type ProduceOptions } from './produce-request.ts'
 import { BatchBuilder } from './record-batch.ts'
 import type { Compression, FetchedBatch, SealedBatch } from './types.ts'
 
@@ -53,10 +53,9 @@ function onTheWire(batch: SealedBatch, { baseOffset = 0, producerId = 7, transac
       { topic: 't', partitions: [{ partition: 0, firstSequence: 11, messages: new EncodedPartition(batch) }] },
     ],
   }
-  const { buffer, size } = encodeProduce(options)
-  assert.equal(size(), buffer.length)
-  const request = Buffer.alloc(buffer.length)
-  buffer.copy(request, 0)
+  const body = new ProduceBody(options)
+  const request = Buffer.alloc(body.length)
+  body.copyTo(request, 0)
   const stored = request.subarray(request.length - batch.bytes)
   stored.writeBigInt64BE(BigInt(baseOffset), 0) // not under the checksum
   return stored

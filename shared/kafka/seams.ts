@@ -1,8 +1,9 @@
 import manifest from 'kafkajs/package.json' with { type: 'json' }
 import Connection from 'kafkajs/src/network/connection.js'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
+import Encoder from 'kafkajs/src/protocol/encoder.js'
 import protocol, { type RequestDefinition } from 'kafkajs/src/protocol/requests/index.js'
-import { encodeProduce, isEncoded, type ProduceOptions } from './produce-request.ts'
+import { isEncoded, ProduceBody, type ProduceOptions } from './produce-request.ts'
 
 /** What is replaced below was read in this release and in no other. */
 const KAFKAJS = '2.2.4'
@@ -14,13 +15,14 @@ const FETCH_VERSIONS = '0,1,2,3,4,5,6,7,8,9,10,11'
 let installed = false
 
 /**
- * Changes three functions of kafkajs, once for the process: docs/protocols/kafka-seams.md says which and why that is safe.
+ * Changes four functions of kafkajs, once for the process: docs/protocols/kafka-seams.md says which and why that is safe.
  * Throws when kafkajs is not the release that they were read in, or is there twice.
  */
 export function installSeams(): void {
   if (installed) return
   verifyRelease()
   replaceProduce(protocol.requests.Produce)
+  copyBodiesOnce()
   dropEmptyRemainder()
   stopIdleTimers()
   verifyProduce()
@@ -31,7 +33,11 @@ function verifyRelease(): void {
   const { Produce, Fetch } = protocol.requests
   const found = [manifest.version, Produce.versions.join(), Fetch.versions.join()]
   const expected = [KAFKAJS, PRODUCE_VERSIONS, FETCH_VERSIONS]
-  const shape = [RequestQueue.prototype.scheduleCheckPendingRequests, Connection.prototype.processData]
+  const shape = [
+    RequestQueue.prototype.scheduleCheckPendingRequests,
+    Connection.prototype.processData,
+    Encoder.prototype.writeEncoder,
+  ]
   if (found.join(' ') === expected.join(' ') && shape.every((method) => typeof method === 'function')) return
   throw new Error(`kafkajs must be exactly ${KAFKAJS}, found ${manifest.version}: install the pinned dependencies`)
 }
@@ -45,9 +51,35 @@ function replaceProduce(definition: RequestDefinition): void {
     return (options) => {
       const made = create(options)
       if (!isEncoded(options)) return made
-      const encode = async () => encodeProduce(options as unknown as ProduceOptions)
+      const encode = async () => new ProduceBody(options as unknown as ProduceOptions)
       return { ...made, request: { ...made.request, encode } }
     }
+  }
+}
+
+/** The size that stands before every request. */
+const SIZE_BYTES = 4
+/** Marks the encoder whose buffer is the end of a whole frame. */
+const FRAME = Symbol('frame')
+
+/**
+ * kafkajs puts a request's body into an encoder behind its header, and that one into another behind its size: each time into zeroed
+ * memory of the next power of two. For our bodies the first encoder gets the memory of the whole frame, and the second takes
+ * that over: half of the cost of publishing uncompressed batches.
+ */
+function copyBodiesOnce(): void {
+  const { writeEncoder } = Encoder.prototype
+  Encoder.prototype.writeEncoder = function (value) {
+    if (value instanceof ProduceBody) {
+      const frame = Buffer.allocUnsafeSlow(SIZE_BYTES + this.offset + value.length)
+      this.buf.copy(frame, SIZE_BYTES, 0, this.offset)
+      value.copyTo(frame, SIZE_BYTES + this.offset)
+      return Object.assign(this, { buf: frame.subarray(SIZE_BYTES), offset: frame.length - SIZE_BYTES, [FRAME]: frame })
+    }
+    const frame = (value as { [FRAME]?: Buffer })[FRAME]
+    if (!frame || this.offset !== SIZE_BYTES) return writeEncoder.call(this, value)
+    this.buf.copy(frame, 0, 0, SIZE_BYTES)
+    return Object.assign(this, { buf: frame, offset: frame.length })
   }
 }
 
