@@ -1,0 +1,25 @@
+import { duckType, modeOf, quoteIdentifier, type TableField } from '../types.ts'
+
+/** The statements that bring a DuckDB table from one list of fields to another. Fields are gained or relaxed, never lost. */
+export function alterations(table: string, before: readonly TableField[], after: readonly TableField[]): string[] {
+  const old = new Map(before.map((field) => [field.name.toLowerCase(), field]))
+  return after.flatMap((field) => {
+    const former = old.get(field.name.toLowerCase())
+    const column = quoteIdentifier(field.name)
+    if (former === undefined)
+      return [`ALTER TABLE ${table} ADD COLUMN ${column} ${duckType(field)}${emptyDefault(field)}`]
+    if (duckType(former) === duckType(field)) return []
+    // DuckDB casts structs by name, at any depth: members that are new become NULL.
+    return [`ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${duckType(field)}`]
+  })
+}
+
+/** The statement that makes a DuckDB table for some fields, with hidden columns behind them. */
+export function creation(table: string, fields: readonly TableField[], hidden: readonly string[]): string {
+  const columns = fields.map((field) => `${quoteIdentifier(field.name)} ${duckType(field)}`)
+  return `CREATE TABLE ${table} (${[...columns, ...hidden].join(', ')})`
+}
+
+function emptyDefault(field: TableField): string {
+  return modeOf(field) === 'REPEATED' ? ' DEFAULT []' : ''
+}
