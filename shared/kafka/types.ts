@@ -150,6 +150,8 @@ export interface Membership {
   /** No further fetch of these partitions is sent; an answer that is under way is still delivered. */
   pause(partitions: readonly TopicPartition[]): void
   resume(partitions: readonly TopicPartition[]): void
+  /** Ends it here and now: the member leaves and joins under a new id, so that whatever it has sent is fenced. */
+  lose(): void
 }
 
 /** What the owner of a group's membership does. All are called for one membership at a time, in this order. */

@@ -1,0 +1,166 @@
+import { openCodec } from '../../shared/codec/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+import { UserError } from '../../shared/errors.ts'
+import {
+  connectKafka,
+  type Group,
+  joinGroup,
+  type KafkaClient,
+  type Membership,
+  type TopicPartition,
+  topicOffsets,
+} from '../../shared/kafka/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import {
+  beside,
+  DEAD_LETTERS,
+  DEAD_LETTERS_VIEW,
+  deadLettersView,
+  openWarehouse,
+  type TableSpec,
+  type Warehouse,
+} from '../../shared/warehouse/index.ts'
+import { Assignment } from './assignment.ts'
+import { type LetterWriter, openLetterWriter } from './letter-writer.ts'
+import { Metrics } from './metrics.ts'
+import type { RouteSink } from './partition-task.ts'
+import { createRowPool } from './row-pool.ts'
+
+export interface ConsumerOptions {
+  /** `worker` or `drain`: part of the group's name and of the user agent. */
+  readonly mode: 'worker' | 'drain'
+  readonly log: Log
+  /** Partitions at which the operator goes on although records were lost. */
+  readonly acceptLoss?: ReadonlyMap<string, number>
+  /** Longest time to finish when the partitions are taken away, in milliseconds. */
+  readonly leaveWithinMs: number
+  /** Told of every change: a drain looks whether it is done. */
+  readonly onProgress?: () => void
+}
+
+/** A member of the installation's consumer group: all routes with topics, partition by partition, exactly once. */
+export interface Consumer {
+  readonly metrics: Metrics
+  readonly kafka: KafkaClient
+  readonly groupId: string
+  readonly topics: readonly string[]
+  /** The partitions of the present membership; undefined: none. */
+  readonly assignment: Assignment | undefined
+  /** Rejects when it cannot go on. */
+  readonly done: Promise<void>
+  /** Finishes, commits `clean`, leaves. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes sure of the tables and joins the group.
+ * @throws UserError when the configuration, a schema or a table does not allow it
+ */
+export async function openConsumer(config: Config, options: ConsumerOptions): Promise<Consumer> {
+  const routes = Object.values(config.routes).filter(({ topic }) => topic !== undefined)
+  if (!config.kafka || routes.length === 0) {
+    throw new UserError(`${config.file}: no route has a topic`, 'add kafka.brokers, and topic to a route')
+  }
+  const entry = `kafka-${options.mode}`
+  const warehouse = openWarehouse(config, entry)
+  const sinks = await openSinks(config, routes, warehouse, options.log)
+  const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
+  const groupId = `millrace.${config.name}.${options.mode}`
+  const metrics = new Metrics()
+  const pool = createRowPool(config.consumer.flush_bytes)
+  const topics = [...sinks.keys()]
+  let assignment: Assignment | undefined
+
+  const assigned = async (membership: Membership) => {
+    const shared = {
+      membership,
+      consumer: config.consumer,
+      warehouse,
+      metrics,
+      pool,
+      log: options.log,
+      acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(`${at.topic}/${at.partition}`),
+      rejoin: () => membership.lose(),
+    }
+    assignment = new Assignment(shared, sinks, () => options.onProgress?.())
+    options.log.info({ generation: membership.generation, partitions: assignment.tasks.length }, 'assigned')
+    await assignment.begin(await topicOffsets(kafka, topics))
+  }
+
+  const group: Group = await joinGroup(
+    kafka,
+    {
+      groupId,
+      topics: routes.map(({ topic, from }) => ({ topic: topic ?? '', from })),
+      sessionTimeoutMs: config.consumer.session_timeout,
+      revokeTimeoutMs: options.leaveWithinMs,
+      fetchBytes: config.consumer.fetch_bytes,
+    },
+    {
+      assigned,
+      batch: (_membership, batch) => assignment?.batch(batch),
+      stopped: (_membership, stop) => assignment?.stopped(stop),
+      revoking: async () => assignment?.leave(),
+    },
+  )
+
+  return {
+    metrics,
+    kafka,
+    groupId,
+    topics,
+    get assignment() {
+      return assignment
+    },
+    done: group.done,
+    async close() {
+      await group.close()
+      assignment?.dispose()
+      for (const { letters } of sinks.values()) letters.close()
+      await kafka.close()
+      warehouse.close()
+    },
+  }
+}
+
+/** By topic. Tables are made, or gain columns, before the first record is read. */
+async function openSinks(
+  config: Config,
+  routes: readonly Route[],
+  warehouse: Warehouse,
+  log: Log,
+): Promise<Map<string, RouteSink>> {
+  const letters = new Map<string, LetterWriter>()
+  const sinks = new Map<string, RouteSink>()
+  for (const route of routes) {
+    const { topic = '', table } = route
+    if (sinks.has(topic)) {
+      throw new UserError(
+        `${config.file}: routes.${route.name}.topic: ${topic} has another route already`,
+        'use one topic for each route',
+      )
+    }
+    const codec = openCodec(route)
+    const ensureTables = () => ensure(config, route, warehouse, tableSpec(route, codec.fields))
+    await ensureTables()
+    const dataset = `${table.project}.${table.dataset}`
+    const writer =
+      letters.get(dataset) ?? openLetterWriter(warehouse, beside(table, DEAD_LETTERS.name), ensureTables, log)
+    letters.set(dataset, writer)
+    sinks.set(topic, { route, codec, letters: writer, ensureTables })
+  }
+  for (const { table } of routes)
+    await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(config, table))
+  return sinks
+}
+
+async function ensure(config: Config, { table }: Route, warehouse: Warehouse, spec: TableSpec): Promise<void> {
+  await warehouse.ensureTable(table, spec)
+  await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
+  void config
+}
+
+function tableSpec(route: Route, fields: TableSpec['fields']): TableSpec {
+  const { partition, cluster, labels, expire_after: expireAfterMs, metadata: ownColumn } = route
+  return { fields, partition, cluster, labels, expireAfterMs, ownColumn }
+}

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../../shared/config/index.ts'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { type Consumer, openConsumer } from './consumer.ts'
+import { serveHealth } from './health.ts'
+
+const METRICS_EVERY_MS = 60_000
+/** Of the time that the platform gives a process to stop, this much is for the hand-over; the rest for saying good-bye. */
+const LEAVE_SHARE = 0.75
+
+export interface WorkerOptions {
+  /** Asks it to stop: it finishes what is under way, commits `clean`, and leaves. */
+  readonly signal: AbortSignal
+  /** `topic/partition` to the offset at which it goes on although records were lost. */
+  readonly acceptLoss?: ReadonlyMap<string, number>
+}
+
+/**
+ * Carries every route's topic into its table, until the signal fires.
+ * @throws UserError when the configuration, a schema, a table or the rights do not allow it
+ */
+export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOptions): Promise<void> {
+  const log = createLog('kafka-worker')
+  const consumer = await openConsumer(config, {
+    mode: 'worker',
+    log,
+    leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
+    ...(acceptLoss ? { acceptLoss } : {}),
+  })
+  const snapshot = () => consumer.metrics.snapshot(gauges(consumer))
+  const port = config.consumer.port ?? (process.env['PORT'] ? Number(process.env['PORT']) : undefined)
+  const health =
+    port === undefined
+      ? undefined
+      : await serveHealth(port, { ready: () => consumer.assignment !== undefined, snapshot })
+  log.info({ group: consumer.groupId, topics: consumer.topics }, 'started')
+  const tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
+  try {
+    const stop = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => stop.resolve(), { once: true })
+    if (signal.aborted) stop.resolve()
+    await Promise.race([stop.promise, consumer.done])
+  } finally {
+    clearInterval(tick)
+    await Promise.race([consumer.close(), delay(config.consumer.stop_within, undefined, { ref: false })])
+    health?.close()
+    log.info({ metrics: snapshot() }, 'stopped')
+  }
+}
+
+/** How the consumer stands now. */
+export function gauges({ assignment }: Consumer): Record<string, number> {
+  const tasks = assignment?.tasks ?? []
+  const sum = (value: (task: (typeof tasks)[number]) => number) => tasks.reduce((total, task) => total + value(task), 0)
+  return {
+    partitions: tasks.length,
+    partitions_stopped: sum((task) => (task.stopped ? 1 : 0)),
+    lag_events: sum((task) => task.lagEvents),
+    lag_seconds: Math.max(0, ...tasks.map((task) => task.lagMs)) / 1000,
+    held_bytes: sum((task) => task.heldBytes),
+  }
+}

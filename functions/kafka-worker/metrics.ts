@@ -1,0 +1,75 @@
+import type { Rule } from '../../shared/warehouse/protocol/events.ts'
+
+/** What a consumer has done since its start, and how it stands. */
+export interface Totals {
+  /** Records taken from Kafka and settled: rows, dead letters, tombstones. */
+  events: number
+  rows: number
+  bytes: number
+  deadLetters: number
+}
+
+/** Answer times of appends, in milliseconds: upper bounds of the classes that are counted. */
+const LATENCY_CLASSES_MS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000]
+
+/** Counters of one process; numbers only ever grow, except the gauges that `snapshot` is given. */
+export class Metrics {
+  readonly totals: Totals = { events: 0, rows: 0, bytes: 0, deadLetters: 0 }
+  readonly #reasons = new Map<string, number>()
+  readonly #rules = new Map<string, number>()
+  readonly #latency = new Array<number>(LATENCY_CLASSES_MS.length + 1).fill(0)
+
+  settled(events: number, rows: number, bytes: number, reasons: readonly string[]): void {
+    this.totals.events += events
+    this.totals.rows += rows
+    this.totals.bytes += bytes
+    this.totals.deadLetters += reasons.length
+    for (const reason of reasons) count(this.#reasons, reason)
+  }
+
+  rule(rule: Rule): void {
+    count(this.#rules, rule)
+  }
+
+  append(ms: number): void {
+    const found = LATENCY_CLASSES_MS.findIndex((limit) => ms <= limit)
+    this.#latency[found < 0 ? LATENCY_CLASSES_MS.length : found]!++
+  }
+
+  /** Everything by name, in the words of the `millrace.metrics` line. */
+  snapshot(gauges: Readonly<Record<string, number>>): Record<string, unknown> {
+    const { events, rows, bytes, deadLetters } = this.totals
+    return {
+      events,
+      rows,
+      bytes,
+      dead_letters: deadLetters,
+      ...gauges,
+      append_ms_p50: this.#latencyBelow(0.5),
+      append_ms_p99: this.#latencyBelow(0.99),
+      dead_letters_by_reason: Object.fromEntries(this.#reasons),
+      rules: Object.fromEntries(this.#rules),
+    }
+  }
+
+  #latencyBelow(share: number): number {
+    const all = this.#latency.reduce((sum, times) => sum + times, 0)
+    let seen = 0
+    const found = this.#latency.findIndex((times) => (seen += times) >= all * share && all > 0)
+    return LATENCY_CLASSES_MS[found] ?? 0
+  }
+}
+
+function count(counters: Map<string, number>, name: string): void {
+  counters.set(name, (counters.get(name) ?? 0) + 1)
+}
+
+/** Prometheus's text form: `millrace_<name>`, nested values with a label. */
+export function metricsText(snapshot: Readonly<Record<string, unknown>>): string {
+  const lines = Object.entries(snapshot).flatMap(([name, value]) =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).map(([label, number]) => `millrace_${name}{name="${label}"} ${number}`)
+      : [`millrace_${name} ${String(value)}`],
+  )
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,201 @@
+import type { Origin, RowBuffer, RowCodec } from '../../shared/codec/index.ts'
+import type { Route } from '../../shared/config/index.ts'
+import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
+import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
+import { AgentKey } from './agent-key.ts'
+
+/** The header of a record that its agent could not read as an event: the reason. */
+const DEAD_HEADER = 'millrace-dead'
+/** Rows of one append, beside its bytes: a refused one is found by its number. */
+const ROWS_MAX = 100_000
+
+/** A range of a partition's records as rows and dead letters. */
+export interface BuiltPiece {
+  readonly id: number
+  readonly end: number
+  readonly rows: RowBuffer
+  /** Kafka offset of each row. */
+  readonly offsets: Float64Array
+  /** Entries of the dead letters' table. */
+  readonly letters: readonly Buffer[]
+  readonly reasons: readonly string[]
+  /** Records without a row and without a letter: tombstones. */
+  readonly passed: number
+  readonly encodedAtMs: number
+}
+
+/** Why BigQuery refused a row that the codec had made, by Kafka offset. */
+export type RefusedRows = Map<number, string>
+
+/** Turns one partition's records into pieces: for an event no promise, no object and no string. */
+export class PieceBuilder {
+  readonly #route: Route
+  readonly #codec: RowCodec
+  readonly #flushBytes: number
+  readonly #refused: RefusedRows
+  readonly #takeRows: () => RowBuffer
+  readonly #key = new AgentKey()
+  readonly #origin: Origin
+  #rows: RowBuffer | undefined
+  #offsets = new Float64Array(1024)
+  #letters: Buffer[] = []
+  #reasons: string[] = []
+  #letterBytes = 0
+  #passed = 0
+  #end = -1
+  #startedAtMs = 0
+  #ids = 0
+  readonly #visitor = (record: RecordView): boolean => this.#take(record)
+
+  /** @param takeRows gives an empty buffer; the piece's owner gives it back */
+  constructor(
+    route: Route,
+    codec: RowCodec,
+    partition: number,
+    flushBytes: number,
+    refused: RefusedRows,
+    takeRows: () => RowBuffer,
+  ) {
+    this.#route = route
+    this.#codec = codec
+    this.#flushBytes = flushBytes
+    this.#refused = refused
+    this.#takeRows = takeRows
+    this.#origin = {
+      source: null,
+      position: 0,
+      size: 0,
+      kafkaTopic: route.topic ?? null,
+      kafkaPartition: partition,
+      kafkaOffset: 0,
+      ingestedAtMicros: 0,
+    }
+  }
+
+  /** Something waits to be sealed. */
+  get started(): boolean {
+    return this.#rows !== undefined
+  }
+
+  get startedAtMs(): number {
+    return this.#startedAtMs
+  }
+
+  get full(): boolean {
+    const rows = this.#rows
+    return rows !== undefined && (rows.length + this.#letterBytes >= this.#flushBytes || rows.rows >= ROWS_MAX)
+  }
+
+  /** Takes records from `from` on until it is full; answers the offset to go on at. */
+  take(batch: FetchedBatch, from: number, nowMs: number): number {
+    this.#start(nowMs)
+    this.#origin.ingestedAtMicros = nowMs * 1000
+    const next = batch.visit(from, this.#visitor)
+    this.#end = next
+    return next
+  }
+
+  #start(nowMs: number): void {
+    if (this.#rows) return
+    this.#rows = this.#takeRows()
+    this.#startedAtMs = nowMs
+  }
+
+  seal(): BuiltPiece {
+    const rows = this.#rows as RowBuffer
+    const piece = {
+      id: ++this.#ids,
+      end: this.#end,
+      rows,
+      offsets: this.#offsets.slice(0, rows.rows),
+      letters: this.#letters,
+      reasons: this.#reasons,
+      passed: this.#passed,
+      encodedAtMs: this.#startedAtMs,
+    }
+    this.#reset()
+    return piece
+  }
+
+  /** Forgets what it has taken; gives the buffer back. */
+  discard(): RowBuffer | undefined {
+    const rows = this.#rows
+    this.#reset()
+    return rows
+  }
+
+  #reset(): void {
+    this.#rows = undefined
+    this.#letters = []
+    this.#reasons = []
+    this.#letterBytes = 0
+    this.#passed = 0
+  }
+
+  #take(record: RecordView): boolean {
+    if (this.full) return false
+    const rows = this.#rows as RowBuffer
+    const { buffer, offset, valueStart, valueEnd } = record
+    const origin = this.#origin
+    origin.kafkaOffset = offset
+    if (this.#key.read(buffer, record.keyStart, record.keyEnd)) {
+      origin.source = this.#key.source
+      origin.position = this.#key.position
+      origin.size = this.#key.size
+    } else origin.source = null
+    if (record.headers > 0 && this.#takeDead(record)) return true
+    if (valueStart < 0) {
+      this.#passed++
+      return true
+    }
+    if (this.#refused.size > 0 && this.#refused.has(offset)) {
+      this.#bury('refused', this.#refused.get(offset) ?? '', buffer.subarray(valueStart, valueEnd))
+      return true
+    }
+    const rejection = this.#codec.encode(buffer, valueStart, valueEnd, origin, rows)
+    if (rejection)
+      this.#bury(rejection.reason, rejection.message, buffer.subarray(valueStart, valueEnd), rejection.field)
+    else this.#mark(rows.rows - 1, offset)
+    return true
+  }
+
+  #mark(row: number, offset: number): void {
+    if (row === this.#offsets.length) {
+      const wider = new Float64Array(row * 2)
+      wider.set(this.#offsets)
+      this.#offsets = wider
+    }
+    this.#offsets[row] = offset
+  }
+
+  #takeDead(record: RecordView): boolean {
+    const reason = record.header(DEAD_HEADER)
+    if (!reason) return false
+    const { buffer, valueStart, valueEnd } = record
+    const bytes = valueStart < 0 ? buffer.subarray(0, 0) : buffer.subarray(valueStart, valueEnd)
+    this.#bury(reason.toString(), 'the agent could not read it as an event', bytes)
+    return true
+  }
+
+  #bury(reason: string, message: string, bytes: Buffer, field?: string): void {
+    const { source, position, size, kafkaTopic, kafkaPartition, kafkaOffset, ingestedAtMicros } = this.#origin
+    const entry = encodeDeadLetter({
+      route: this.#route.name,
+      reason,
+      field,
+      message,
+      bytes,
+      source,
+      position: source === null ? null : position,
+      size: source === null ? null : size,
+      kafka_topic: kafkaTopic,
+      kafka_partition: kafkaPartition,
+      kafka_offset: kafkaOffset,
+      object: null,
+      failed_at: ingestedAtMicros,
+    })
+    this.#letters.push(entry)
+    this.#reasons.push(reason)
+    this.#letterBytes += entry.length
+  }
+}
