@@ -1,25 +1,28 @@
+import { openCodec } from '../shared/codec/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { connectKafka, createTopics } from '../shared/kafka/index.ts'
+import { ensureRouteTables, openWarehouse } from '../shared/warehouse/index.ts'
+import type { Endpoints } from './cloud.ts'
 
 const PARTITIONS = 4
 
-/** Makes what Terraform makes in the cloud: the bucket, the datasets and the topics that a configuration names. */
-export async function provision(
-  config: Config,
-  endpoints: { bigquery: string; storage: string; kafka: string },
-): Promise<void> {
-  if (config.bucket) await post(`${endpoints.storage}/storage/v1/b?project=${config.project}`, { name: config.bucket })
-  const datasets = new Map(
-    Object.values(config.routes).map(({ table }) => [`${table.project}.${table.dataset}`, table]),
-  )
-  for (const { project, dataset } of datasets.values()) {
-    const datasetReference = { projectId: project, datasetId: dataset }
-    await post(`${endpoints.bigquery}/bigquery/v2/projects/${project}/datasets`, {
-      datasetReference,
-      location: config.region,
-    })
-  }
+/** Makes what Terraform makes in the cloud: the bucket, the topics, the datasets and their tables. */
+export async function provision(config: Config, endpoints: Endpoints): Promise<void> {
+  if (config.bucket) await makeBucket(`${endpoints.storage}/storage/v1/b?project=${config.project}`, config.bucket)
   await provisionTopics(config, endpoints.kafka)
+  await provisionTables(config, endpoints)
+}
+
+async function provisionTables(config: Config, { bigquery, bigqueryStorage }: Endpoints): Promise<void> {
+  const own = { ...config, endpoints: { bigquery, bigquery_storage: bigqueryStorage } }
+  const warehouse = openWarehouse(own, 'provision')
+  try {
+    for (const route of Object.values(config.routes)) {
+      await ensureRouteTables(warehouse, own, route, openCodec(route).fields)
+    }
+  } finally {
+    warehouse.close()
+  }
 }
 
 async function provisionTopics(config: Config, brokers: string): Promise<void> {
@@ -37,9 +40,9 @@ async function provisionTopics(config: Config, brokers: string): Promise<void> {
 }
 
 /** 409: it is there already. */
-async function post(url: string, body: object): Promise<void> {
+async function makeBucket(url: string, name: string): Promise<void> {
   const headers = { 'content-type': 'application/json' }
-  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ name }) })
   const text = await response.text()
   if (!response.ok && response.status !== 409) throw new Error(`${url}: ${response.status} ${text}`)
 }

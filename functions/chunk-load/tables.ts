@@ -1,15 +1,6 @@
 import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
 import { type Config, type Route, type TableName } from '../../shared/config/index.ts'
-import {
-  beside,
-  DEAD_LETTERS,
-  DEAD_LETTERS_VIEW,
-  deadLettersView,
-  SOURCES,
-  SOURCES_VIEW,
-  sourcesView,
-  type Warehouse,
-} from '../../shared/warehouse/index.ts'
+import { beside, DEAD_LETTERS, ensureRouteTables, SOURCES, type Warehouse } from '../../shared/warehouse/index.ts'
 
 /** The tables that chunks are loaded into. */
 export interface Tables {
@@ -33,26 +24,10 @@ export function openTables(config: Config, warehouse: Warehouse): Tables {
     deadLettersOf: ({ table }) => beside(table, DEAD_LETTERS.name),
     sourcesOf: ({ table }) => beside(table, SOURCES.name),
     ensure(route) {
-      const attempt = ensured.get(route.name) ?? ensureTables(config, warehouse, route, codecOf(route))
+      const attempt = ensured.get(route.name) ?? ensureRouteTables(warehouse, config, route, codecOf(route).fields)
       ensured.set(route.name, attempt)
       attempt.catch(() => ensured.delete(route.name))
       return attempt
     },
   }
-}
-
-async function ensureTables(config: Config, warehouse: Warehouse, route: Route, codec: RowCodec): Promise<void> {
-  const { table } = route
-  await warehouse.ensureTable(table, {
-    fields: codec.fields,
-    partition: route.partition,
-    cluster: route.cluster,
-    labels: route.labels,
-    expireAfterMs: route.expire_after,
-    ownColumn: route.metadata,
-  })
-  await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
-  await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
-  await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(config, table))
-  await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))
 }

@@ -11,15 +11,7 @@ import {
   topicOffsets,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import {
-  beside,
-  DEAD_LETTERS,
-  DEAD_LETTERS_VIEW,
-  deadLettersView,
-  openWarehouse,
-  type TableSpec,
-  type Warehouse,
-} from '../../shared/warehouse/index.ts'
+import { beside, DEAD_LETTERS, ensureRouteTables, openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
 import { Assignment } from './assignment.ts'
 import { type LetterWriter, openLetterWriter } from './letter-writer.ts'
 import { Metrics } from './metrics.ts'
@@ -141,7 +133,7 @@ async function openSinks(
       )
     }
     const codec = openCodec(route)
-    const ensureTables = () => ensure(config, route, warehouse, tableSpec(route, codec.fields))
+    const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
     await ensureTables()
     const dataset = `${table.project}.${table.dataset}`
     const writer =
@@ -149,18 +141,5 @@ async function openSinks(
     letters.set(dataset, writer)
     sinks.set(topic, { route, codec, letters: writer, ensureTables })
   }
-  for (const { table } of routes)
-    await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(config, table))
   return sinks
-}
-
-async function ensure(config: Config, { table }: Route, warehouse: Warehouse, spec: TableSpec): Promise<void> {
-  await warehouse.ensureTable(table, spec)
-  await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
-  void config
-}
-
-function tableSpec(route: Route, fields: TableSpec['fields']): TableSpec {
-  const { partition, cluster, labels, expire_after: expireAfterMs, metadata: ownColumn } = route
-  return { fields, partition, cluster, labels, expireAfterMs, ownColumn }
 }

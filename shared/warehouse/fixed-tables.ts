@@ -1,4 +1,4 @@
-import { type Config, type Route, type TableName, tableId } from '../config/index.ts'
+import { type Route, type TableName, tableId } from '../config/index.ts'
 import type { TableField, TableSpec, ViewSpec } from './table-spec.ts'
 import { field as delimited, varint } from './wire.ts'
 
@@ -79,8 +79,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at)
 }
 
 /** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
-export function deadLettersView(config: Config, dataset: TableName): ViewSpec {
-  const routes = Object.values(config.routes).filter(({ table }) => inSameDataset(table, dataset))
+export function deadLettersView(routes: readonly Route[], dataset: TableName): ViewSpec {
   const withoutRow = routes.map((route) => withoutRowIn(route)).join('')
   return {
     description: 'Events that have no row, each once.',

@@ -9,10 +9,8 @@ export {
   beside,
   DEAD_LETTERS,
   DEAD_LETTERS_VIEW,
-  deadLettersView,
   encodeFixedRow,
-  inSameDataset,
   SOURCES,
   SOURCES_VIEW,
-  sourcesView,
 } from './fixed-tables.ts'
+export { ensureRouteTables, tableSpec } from './route-tables.ts'

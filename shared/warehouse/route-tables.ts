@@ -1,0 +1,47 @@
+import type { Config, Route } from '../config/index.ts'
+import {
+  beside,
+  DEAD_LETTERS,
+  DEAD_LETTERS_VIEW,
+  deadLettersView,
+  inSameDataset,
+  SOURCES,
+  SOURCES_VIEW,
+  sourcesView,
+} from './fixed-tables.ts'
+import type { TableField, TableSpec } from './table-spec.ts'
+import type { Warehouse } from './warehouse.ts'
+
+/** What a route's table is to be. */
+export function tableSpec(route: Route, fields: readonly TableField[]): TableSpec {
+  const { partition, cluster, labels, expire_after: expireAfterMs, metadata: ownColumn } = route
+  return { fields, partition, cluster, labels, expireAfterMs, ownColumn }
+}
+
+/**
+ * Makes sure that a route's table and the fixed ones beside it are there, with their views; adds columns that the schema
+ * has gained. @throws UserError when the table cannot become what is wanted
+ */
+export async function ensureRouteTables(
+  warehouse: Warehouse,
+  config: Config,
+  route: Route,
+  fields: readonly TableField[],
+): Promise<void> {
+  const { table } = route
+  await warehouse.ensureTable(table, tableSpec(route, fields))
+  await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
+  await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
+  await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))
+  const present = await routesWithTable(warehouse, config, route)
+  await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(present, table))
+}
+
+/** A view may name only tables that are there: it is written anew when another route of the dataset gets its own. */
+async function routesWithTable(warehouse: Warehouse, { routes }: Config, { table }: Route): Promise<Route[]> {
+  const beside = Object.values(routes).filter((route) => inSameDataset(route.table, table))
+  const present = await Promise.all(
+    beside.map(async (route) => (await warehouse.tableFields(route.table)) !== undefined),
+  )
+  return beside.filter((_, index) => present[index])
+}
