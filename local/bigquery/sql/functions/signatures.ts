@@ -41,15 +41,18 @@ function parse(text: string): Signature {
 
 /** Translates a call by the first signature that fits its arguments. */
 export function applySignatures(texts: readonly string[], call: FunctionCall): Typed {
-  for (const text of texts) {
-    const result = apply(parse(text), call)
-    if (result !== undefined) return result
+  // A literal goes where its own type fits before it is coerced: ROUND(2.5) is a FLOAT64, not a NUMERIC.
+  const firm = call.args.map(({ sql, type, items }) => ({ sql, type, ...(items && { items }) }))
+  for (const args of [firm, call.args]) {
+    for (const text of texts) {
+      const result = apply(parse(text), args, call)
+      if (result !== undefined) return result
+    }
   }
   throw call.noSignature()
 }
 
-function apply(signature: Signature, call: FunctionCall): Typed | undefined {
-  const { args } = call
+function apply(signature: Signature, args: readonly Typed[], call: FunctionCall): Typed | undefined {
   const { params, variadic } = signature
   if (variadic ? args.length < params.length : args.length !== params.length) return undefined
   const names = args.map((_arg, i) => params[Math.min(i, params.length - 1)] ?? 'ANY')

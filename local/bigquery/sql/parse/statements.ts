@@ -10,6 +10,14 @@ export function parseStatement(sql: string): Statement {
   return statement
 }
 
+/** Parses an expression that stands alone, such as the default of a column. */
+export function parseExpressionText(text: string): Expr {
+  const parser = new StatementParser(text)
+  const expr = parser.expression()
+  parser.end()
+  return expr
+}
+
 const REFUSED = [
   'CREATE',
   'DROP',

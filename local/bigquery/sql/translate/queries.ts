@@ -17,6 +17,9 @@ import { translateSelect } from './select.ts'
 import { duckTypeOf, sameType, scalar, supertype, type Typed, typeText } from './types.ts'
 import { orderSql } from './ordering.ts'
 
+/** Where a statement begins: no common table expressions, no views around. */
+export const NOTHING_AROUND: Surroundings = { ctes: new Map(), views: [] }
+
 /** The one translator: what expressions and queries need of each other. */
 export const translator: Translator = {
   expression: (expr, context) => translateExpression(expr, context, translator),

@@ -1,15 +1,13 @@
-import type { Translated, TranslationContext } from '../contract.ts'
+import type { Translated, TranslatedView, TranslationContext } from '../contract.ts'
 import { QueryError } from '../errors.ts'
 import { parseStatement } from '../parse/statements.ts'
-import type { Query } from '../parse/ast.ts'
-import { type Surroundings } from './context.ts'
+import type { Query, Statement } from '../parse/ast.ts'
+import { translateDml } from './dml.ts'
 import { Environment } from './environment.ts'
-import { settleNulls, translator } from './queries.ts'
+import { NOTHING_AROUND, settleNulls, translator } from './queries.ts'
 import type { Column } from './scope.ts'
 import { fieldOfType } from './types.ts'
 import type { TableField } from '../../types.ts'
-
-const NOTHING_AROUND: Surroundings = { ctes: new Map(), views: [] }
 
 /** Translates one statement of any kind. */
 export function translateStatement(sql: string, context: TranslationContext): Translated {
@@ -19,7 +17,31 @@ export function translateStatement(sql: string, context: TranslationContext): Tr
     const query = selectOf(statement.query, env)
     return { statementType: 'SELECT', ...query, tables: env.tables }
   }
-  throw new QueryError(`Not supported by the local BigQuery: ${statement.kind}`)
+  if (statement.kind === 'createView' || statement.kind === 'dropView') return viewStatement(statement, env)
+  const dml = translateDml(statement, env)
+  return { ...dml, tables: env.tables }
+}
+
+type ViewStatement = Extract<Statement, { kind: 'createView' | 'dropView' }>
+
+/** CREATE VIEW is translated for its schema and its mistakes; its text is what the catalog keeps. */
+function viewStatement(statement: ViewStatement, env: Environment): TranslatedView {
+  const target = env.tableName(statement.target.path, false)
+  const { tolerant } = statement
+  if (statement.kind === 'dropView')
+    return { statementType: 'DROP_VIEW', target, orReplace: false, tolerant, tables: [] }
+  const inside = { ctes: new Map(), views: [`${target.project}.${target.dataset}.${target.table}`] }
+  const { columns } = settleNulls(translator.query(statement.query, { env, surroundings: inside }))
+  const { orReplace, text: query } = statement
+  return {
+    statementType: 'CREATE_VIEW',
+    target,
+    query,
+    schema: schemaOf(columns),
+    orReplace,
+    tolerant,
+    tables: env.tables,
+  }
 }
 
 function selectOf(query: Query, env: Environment): { sql: string; schema: TableField[] } {
