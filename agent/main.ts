@@ -1,9 +1,14 @@
 import type { Config } from '../shared/config/index.ts'
+import { openBucket } from '../shared/chunks/index.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
 import { createLog, type Log } from '../shared/telemetry/index.ts'
 import { type FollowedLog, Follower, LogPattern } from './follow/index.ts'
 import { HostLock, Publisher, Waker } from './publish/index.ts'
+import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
+
+/** Between two rounds of the uploader, at most. */
+const UPLOAD_EVERY_MS = 1000
 
 export interface RunOptions {
   /** Where to begin in topics whose positions Kafka has forgotten. */
@@ -31,26 +36,35 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
   log.info({ agent: agent.id, logs: agent.logs.map(({ path }) => path), topics }, 'started')
   const client =
     config.kafka && topics.length > 0 ? connectKafka(config.kafka, `millrace-agent-${agent.id}`) : undefined
+  const publisher =
+    client &&
+    new Publisher(client, follower, lock, waker, {
+      agent: agent.id,
+      topicOf: (route) => config.routes[route]?.topic,
+      topics,
+      lingerMs: agent.linger,
+      pollMs: agent.poll_interval,
+      batchBytes: agent.batch_bytes,
+      maxEventBytes: agent.max_event_bytes,
+      compression: agent.compression,
+      transactionTimeoutMs: agent.transaction_timeout,
+      from: { new: from ?? agent.from, forgotten: from },
+      report,
+    })
+  const uploader = new Uploader(config.bucket ? openBucket(config, 'agent') : undefined, follower, publisher, {
+    agent: agent.id,
+    routes: new Map(agent.logs.map(({ route }) => [route, config.routes[route]!])),
+    everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
+    finishAfterMs: agent.finish_after,
+    handoverAfterMs: agent.handover_after,
+    afterUpload: agent.after_upload,
+    report,
+  })
   const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
   try {
     await follower.look()
     watch.follow(follower.folders)
-    if (client) {
-      const publisher = new Publisher(client, follower, lock, waker, {
-        agent: agent.id,
-        topicOf: (route) => config.routes[route]?.topic,
-        topics,
-        lingerMs: agent.linger,
-        pollMs: agent.poll_interval,
-        batchBytes: agent.batch_bytes,
-        maxEventBytes: agent.max_event_bytes,
-        compression: agent.compression,
-        transactionTimeoutMs: agent.transaction_timeout,
-        from: { new: from ?? agent.from, forgotten: from },
-        report,
-      })
-      await publisher.run(signal)
-    }
+    await together(signal, (ending) => [publisher?.run(ending), uploader.run(ending)])
   } finally {
     clearInterval(looking)
     watch.close()
@@ -59,6 +73,18 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
     lock.release()
     log.info('stopped')
   }
+}
+
+/** Runs tasks side by side: the first that fails ends the others too. */
+async function together(
+  signal: AbortSignal,
+  start: (signal: AbortSignal) => (Promise<void> | undefined)[],
+): Promise<void> {
+  const failed = new AbortController()
+  const tasks = start(AbortSignal.any([signal, failed.signal]))
+  for (const task of tasks) task?.catch(() => failed.abort())
+  const results = await Promise.allSettled(tasks)
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 function followedLogs(config: Config): FollowedLog[] {

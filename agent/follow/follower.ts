@@ -53,6 +53,7 @@ export class Follower {
   #folders: readonly string[] = []
   #reported = new Map<string, string>()
   #looking: Promise<void> | undefined
+  #lookedAtMs = -Infinity
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -86,11 +87,25 @@ export class Follower {
     this.#entries.set(entry.source, entry)
   }
 
-  retire(source: string): void {
-    this.#entries.delete(source)
-    const followed = this.sources.get(source)
-    if (followed) this.#forgetFile(followed.file)
-    this.sources.delete(source)
+  /** Some entries are no more. */
+  keepEntries(entries: readonly Entry[]): void {
+    this.#entries = new Map(entries.map((entry) => [entry.source, entry]))
+  }
+
+  /** Takes over a position that was set by a decision, not by reading. */
+  moveTo(entry: Entry): void {
+    this.acknowledge(entry)
+    const source = this.sources.get(entry.source)?.source
+    if (!source || source.progress.position === entry.position) return
+    source.rewind(entry)
+    source.finished = isFinished(entry)
+  }
+
+  /** Forgets a source whose file is gone. */
+  drop({ source, file }: Followed): void {
+    source.release()
+    this.sources.delete(source.id)
+    this.#forgetFile(file)
   }
 
   entry(source: string): Entry | undefined {
@@ -106,6 +121,10 @@ export class Follower {
     while (this.#looking) await this.#looking
     this.#looking = this.#look(nowMs).finally(() => (this.#looking = undefined))
     return this.#looking
+  }
+
+  async lookIfOlderThan(maxAgeMs: number): Promise<void> {
+    if (performance.now() - this.#lookedAtMs >= maxAgeMs) await this.look()
   }
 
   /** The sources of each rotation, oldest first, with a file to read from. */
@@ -137,6 +156,7 @@ export class Follower {
     if (this.#scan(nowMs)) this.#scan(nowMs)
     await this.#recognise(nowMs)
     this.#markNewest()
+    this.#lookedAtMs = performance.now()
     for (const [id, { source, unread }] of this.#lost) {
       this.#report(id, unread)
       if (source.progress.position === this.#entries.get(id)?.position) this.#lost.delete(id)

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type Cutter, createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
 import { type Fingerprint, HEAD_BYTES, TAIL_BYTES } from './identity.ts'
 import type { LogFile } from './log-file.ts'
-import type { PlainReader, Scratch } from './reader.ts'
+import { type PlainReader, Scratch } from './reader.ts'
 
 /** What a source was found to hold next. */
 export type Reading =
@@ -31,6 +31,7 @@ export class Source {
   file: LogFile | undefined
   /** Read to its end and cut as final. */
   finished = false
+  readonly firstReadMs = Date.now()
   #progress: Fingerprint
   #cutter: Cutter
   #reader: PlainReader | undefined
@@ -98,13 +99,17 @@ export class Source {
     this.#expected = to.tail
   }
 
-  /** Goes to a position without reading up to it: its bytes are carried by somebody else. */
-  async skipTo(position: number, scratch: Scratch): Promise<void> {
-    const reader = this.#open()
-    this.#keepHead(await reader.read(0, HEAD_BYTES, scratch), 0)
-    const from = Math.max(0, position - TAIL_BYTES)
-    const tail = await reader.read(from, position, scratch)
-    this.rewind(this.#fingerprint(position, crc32(tail)))
+  /** How the file is recognised at a position that was not read up to. */
+  async fingerprintAt(position: number): Promise<Fingerprint> {
+    const scratch = new Scratch()
+    const reader = this.file!.open()
+    try {
+      const head = crc32(await reader.read(0, Math.min(position, HEAD_BYTES), scratch))
+      const tail = crc32(await reader.read(Math.max(0, position - TAIL_BYTES), position, scratch))
+      return { position, head, tail }
+    } finally {
+      reader.close()
+    }
   }
 
   /** The file, if any, is read by somebody else from now on, or by nobody. */

@@ -1,4 +1,8 @@
+import { splitId } from '../follow/identity.ts'
 import { decodeEntries, ENTRIES_BYTES_MAX, encodeEntries, type Entry, entryBytes } from './positions.ts'
+
+/** Retired entries that are kept, for a file that comes back or another one with the same first event. */
+const RETIRED_MAX = 16
 
 interface Slot {
   entry: Entry
@@ -56,6 +60,18 @@ export class PartitionLedger {
     this.#changed.add(slot.group)
   }
 
+  /** Keeps only the last retired entries, and of sources with a shared first event the highest: its number is taken. */
+  retire(entry: Entry): void {
+    this.put({ ...entry, retired: true })
+    const retired = this.entries.filter((other) => other.retired && !this.#isHighestOfShared(other.source))
+    for (const { source } of retired.slice(0, -RETIRED_MAX)) this.remove(source)
+  }
+
+  #isHighestOfShared(source: string): boolean {
+    const { base, number } = splitId(source)
+    return number > 1 && !this.entries.some((other) => isHigher(other.source, base, number))
+  }
+
   /** The groups whose commit must be written, with its metadata; asking again gives only what changed since. */
   takeChanged(): { group: number; metadata: string }[] {
     const changed = [...this.#changed]
@@ -91,4 +107,9 @@ export class PartitionLedger {
       entries: entries.filter((slot) => slot.group === group).map(({ entry }) => entry),
     })
   }
+}
+
+function isHigher(source: string, base: string, number: number): boolean {
+  const other = splitId(source)
+  return other.base === base && other.number > number
 }

@@ -31,7 +31,7 @@ export interface PublisherCounts {
   sessions: number
 }
 
-/** A change of one entry that comes with no events: a hand-over, a retirement. Undefined: the entry is removed. */
+/** A change of one entry that comes with no events: a hand-over, a retirement. Undefined: there is nothing to change. */
 export interface Decision {
   readonly source: string
   readonly topic: string
@@ -107,6 +107,11 @@ export class Publisher {
   /** The former lives are fenced and the positions read: what is decided now is decided for ever. */
   get inTouch(): boolean {
     return this.#session !== undefined
+  }
+
+  /** The entries of the last transaction, with the topic that carries them. */
+  entries(): { topic: string; entry: Entry }[] {
+    return this.#session?.entriesByTopic ?? []
   }
 
   canUse(topic: string): boolean {
@@ -272,12 +277,17 @@ export class Publisher {
     for (const { source, topic, change } of filling.decisions) {
       const ledger = session.place(topic, source)?.ledger
       const entry = change(ledger?.get(source))
-      if (entry) ledger?.put(entry)
-      else ledger?.remove(source)
+      if (!entry) continue
+      if (entry.retired) ledger?.retire(entry)
+      else ledger?.put(entry)
+      entries.push(entry)
     }
     await session.transact(sealed)
     for (const entry of entries) this.#follower.acknowledge(entry)
+    if (entries.some(({ retired }) => retired)) this.#follower.keepEntries(session.entries)
     for (const { source, settle } of filling.decisions) {
+      const entry = this.#follower.entry(source)
+      if (entry) this.#follower.moveTo(entry)
       this.#frozen.delete(source)
       settle(true)
     }

@@ -80,8 +80,14 @@ export class Session {
     return [...this.#ledgers.keys()]
   }
 
+  get entriesByTopic(): { topic: string; entry: Entry }[] {
+    return [...this.#ledgers].flatMap(([topic, ledgers]) =>
+      ledgers.flatMap((ledger) => ledger.entries.map((entry) => ({ topic, entry }))),
+    )
+  }
+
   get entries(): Entry[] {
-    return [...this.#ledgers.values()].flat().flatMap(({ entries }) => entries)
+    return this.entriesByTopic.map(({ entry }) => entry)
   }
 
   /** The partition that has carried the source before, else one by its name. Undefined: the topic cannot be used now. */

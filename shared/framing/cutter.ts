@@ -15,6 +15,8 @@ export interface FramingOptions {
 export interface Cutter {
   /** Where the next extent begins: the end of the last event. This is the position to keep. */
   readonly position: number
+  /** Where the last event ended, without the blank bytes behind it that may be part of its extent. */
+  readonly lastEventEnd: number
   /** The next byte that `cut` wants: `position`, and the blank or skipped bytes already seen behind it. */
   readonly next: number
   /**
@@ -31,6 +33,7 @@ export const OVERHEAD_BYTES = 16
 /** The part that all cutters share: positions, and to whom the bytes belong that are no event. */
 export abstract class ExtentCutter implements Cutter {
   position: number
+  lastEventEnd: number
   next: number
   protected readonly maxEventBytes: number
   /** How many events `into` held when this call of `cut` began: those before may have been published already. */
@@ -41,6 +44,7 @@ export abstract class ExtentCutter implements Cutter {
   constructor(options: FramingOptions, position: number) {
     this.maxEventBytes = options.maxEventBytes
     this.position = position
+    this.lastEventEnd = position
     this.next = position
   }
 
@@ -65,6 +69,7 @@ export abstract class ExtentCutter implements Cutter {
     const end = this.positionOf(nextIndex)
     into.add(valueStart, valueEnd, this.position, end - this.position, dead)
     this.position = end
+    this.lastEventEnd = end
   }
 
   /** Bytes up to `nextIndex` are no event: they go to the event before, if it is still here, or else to the next. */

@@ -1,0 +1,1 @@
+export { Uploader, type UploaderOptions } from './uploader.ts'
