@@ -323,7 +323,10 @@ export class Follower {
     }
     const log = this.#logs.get(file.key)!
     const entry = this.#entries.get(id)
-    const source = followed?.source ?? this.#lost.get(id)?.source ?? new Source(id, log.framing, entry ?? NOTHING_READ)
+    const source =
+      followed?.source ??
+      this.#lost.get(id)?.source ??
+      new Source(id, file.seen.path, log.framing, entry ?? NOTHING_READ)
     await this.#tryTo(file, async () => {
       const reader = file.open()
       source.attach(file, await reader.read(0, HEAD_BYTES, this.#workspace.scratch))

@@ -32,6 +32,8 @@ export class Source {
   /** Read to its end and cut as final. */
   finished = false
   readonly firstReadMs = Date.now()
+  /** Where the file was then. */
+  readonly path: string
   #progress: Fingerprint
   #cutter: Cutter
   #reader: PlainReader | undefined
@@ -40,8 +42,9 @@ export class Source {
   /** CRC of the bytes before `#cutter.next`. */
   #expected: number
 
-  constructor(id: string, framing: FramingOptions, at: Fingerprint) {
+  constructor(id: string, path: string, framing: FramingOptions, at: Fingerprint) {
     this.id = id
+    this.path = path
     this.framing = framing
     this.#progress = at
     this.#cutter = createCutter(framing, at.position)

@@ -157,7 +157,7 @@ export class Uploader {
   }
 
   #describe(
-    { source, file, log }: Followed,
+    { source, log }: Followed,
     part: number,
     about: Pick<Chunk['metadata'], 'start' | 'size' | 'ranges' | 'events' | 'crc32c'>,
   ) {
@@ -168,7 +168,7 @@ export class Uploader {
       format,
       framing,
       agent,
-      path: file.seen.path,
+      path: source.path,
       source: source.id,
       ...about,
     })
