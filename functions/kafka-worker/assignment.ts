@@ -1,4 +1,3 @@
-import { messageOf } from '../../shared/errors.ts'
 import type {
   FetchedBatch,
   Membership,
@@ -100,6 +99,3 @@ export class Assignment {
     this.#commitSoon()
   }
 }
-
-/** For messages: what a failed hand-over leaves to the next owner. */
-export const describeFailure = (error: unknown): string => messageOf(error)

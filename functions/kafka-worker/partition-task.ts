@@ -316,6 +316,7 @@ export class PartitionTask {
         return this.#context.rejoin()
       case 'stop':
         this.#appender?.close()
+        this.#left.resolve()
         return this.halt(effect.reason, effect.message)
       case 'left':
         return this.#left.resolve()

@@ -382,14 +382,15 @@ export class Owner {
     this.#release(this.#pieces.dropNew(), false)
   }
 
-  /** Nothing under way: commits `clean` with the next turn. Something in doubt: leaves the doubt to the next owner. */
+  /** Nothing under way: commits `clean` with the next turn. In doubt about an append: leaves the doubt to the next owner. */
   #settle(): void {
-    if (this.#phase === 'over') return
-    if (this.#phase === 'running' && (!this.#pieces.empty || this.#committing)) return
-    if (this.#phase === 'running' && !this.#isAccepted(this.#commitNow())) {
-      this.#checkpoint = true
-      return
-    }
+    if (this.#phase === 'running') {
+      if (!this.#pieces.empty || this.#committing) return
+      if (!this.#isAccepted(this.#commitNow())) {
+        this.#checkpoint = true
+        return
+      }
+    } else if (this.#phase !== 'waiting') return // over, or still taking over
     this.#phase = 'over'
     this.#emit({ kind: 'left' })
   }
