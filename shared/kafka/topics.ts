@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KafkaClient } from './client.ts'
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
-import { codeOf, KafkaError, kafkaError } from './errors.ts'
+import { KafkaError, kafkaError } from './errors.ts'
 import type { Committed, PartitionOffsets, TopicPartition } from './types.ts'
 
 const READ_COMMITTED = 1
 /** ListOffsets' names for the ends of a log. */
 const LATEST = -1
 const EARLIEST = -2
-/** Reading changes nothing, so it is tried again while a broker or a coordinator moves: about 5 s. */
-const READ_TRIES_MAX = 12
-const READ_RETRY_MS_MAX = 500
+/** Reading changes nothing, so it is tried again for so long, while a broker or a coordinator moves. */
+const READ_AGAIN_WITHIN_MS = 3000
+const READ_AGAIN_AFTER_MS = 50
 const CREATE_TIMEOUT_MS = 15_000
 
 export interface TopicSpec {
@@ -160,14 +160,15 @@ const WORTH_ANOTHER_TRY = new Set([
 ])
 
 async function reading<T>(client: KafkaClient, read: (cluster: Cluster) => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
+  const begun = performance.now()
+  for (;;) {
     try {
       return await read(await client.cluster())
     } catch (thrown) {
       const error = kafkaError(thrown)
-      if (error.kind !== 'unreachable' && !WORTH_ANOTHER_TRY.has(codeOf(thrown))) throw error
-      if (tries === READ_TRIES_MAX) throw error
-      await delay(Math.min(5 * 2 ** tries, READ_RETRY_MS_MAX))
+      if (error.kind !== 'unreachable' && !WORTH_ANOTHER_TRY.has(error.code)) throw error
+      if (performance.now() - begun > READ_AGAIN_WITHIN_MS) throw error
+      await delay(READ_AGAIN_AFTER_MS)
     }
   }
 }

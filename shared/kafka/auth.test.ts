@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type RunningKafka, startKafka } from '../../local/kafka/index.ts'
+import { createAuthority } from '../../test/support/certificates.ts'
+import type { KafkaConfig } from '../config/index.ts'
+import { UserError } from '../errors.ts'
+import { connectKafka, createTopics, KafkaError, topicOffsets } from './index.ts'
+import { googleToken } from './google-token.ts'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'millrace-auth-'))
+const authority = createAuthority()
+const PASSWORD_ENV = 'MILLRACE_AUTH_TEST_PASSWORD'
+const LOGIN = 'org.apache.kafka.common.security'
+let kafka: RunningKafka
+
+before(async () => {
+  const server = authority.issue('broker')
+  const tls = (listener: string) => ({
+    [`listener.name.${listener}.ssl.keystore.type`]: 'PEM',
+    [`listener.name.${listener}.ssl.keystore.certificate.chain`]: server.cert,
+    [`listener.name.${listener}.ssl.keystore.key`]: server.key,
+    [`listener.name.${listener}.ssl.truststore.type`]: 'PEM',
+    [`listener.name.${listener}.ssl.truststore.certificates`]: authority.cert,
+  })
+  kafka = await startKafka({
+    dataDir,
+    env: { ...process.env, KAFKA_BROKERS: '' },
+    listeners: [
+      { name: 'LOGIN', protocol: 'SASL_PLAINTEXT' },
+      { name: 'TLS', protocol: 'SSL' },
+      { name: 'MUTUAL', protocol: 'SSL' },
+      { name: 'BOTH', protocol: 'SASL_SSL' },
+    ],
+    properties: {
+      'listener.name.login.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+      'listener.name.both.sasl.enabled.mechanisms': 'PLAIN',
+      'listener.name.login.plain.sasl.jaas.config': `${LOGIN}.plain.PlainLoginModule required user_alice="secret";`,
+      'listener.name.login.scram-sha-256.sasl.jaas.config': `${LOGIN}.scram.ScramLoginModule required;`,
+      'listener.name.login.scram-sha-512.sasl.jaas.config': `${LOGIN}.scram.ScramLoginModule required;`,
+      'listener.name.login.oauthbearer.sasl.jaas.config': `${LOGIN}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";`,
+      'listener.name.both.plain.sasl.jaas.config': `${LOGIN}.plain.PlainLoginModule required user_alice="secret";`,
+      ...tls('tls'),
+      ...tls('both'),
+      ...tls('mutual'),
+      'listener.name.mutual.ssl.client.auth': 'required',
+    },
+    scramUsers: [
+      { mechanism: 'SCRAM-SHA-256', name: 'bob', password: 'secret' },
+      { mechanism: 'SCRAM-SHA-512', name: 'bob', password: 'secret' },
+    ],
+  })
+  const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'test')
+  await createTopics(client, [{ topic: 't', partitions: 1 }])
+  await client.close()
+  process.env[PASSWORD_ENV] = 'secret'
+})
+
+after(async () => {
+  delete process.env[PASSWORD_ENV]
+  await kafka?.stop()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+function file(name: string, text: string): string {
+  const path = join(dataDir, name)
+  writeFileSync(path, text)
+  return path
+}
+
+async function reach(listener: string, config: Omit<KafkaConfig, 'brokers'>): Promise<number | undefined> {
+  const client = connectKafka({ brokers: [kafka.listeners[listener] ?? ''], ...config }, 'test', {
+    requestTimeoutMs: 3000,
+  })
+  try {
+    return (await topicOffsets(client, ['t']))[0]?.end
+  } finally {
+    await client.close()
+  }
+}
+
+const password = { env: PASSWORD_ENV }
+/** A token without signature, as the broker takes them when it has no keys. */
+function unsecuredToken(): string {
+  const now = Math.floor(Date.now() / 1000)
+  const parts = [{ alg: 'none' }, { sub: 'carol', iat: now, exp: now + 600 }]
+  return `${parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`
+}
+
+test('SASL: PLAIN, SCRAM in both sizes, a bearer token', async () => {
+  const login = { auth: 'sasl', tls: false } as const
+  assert.equal(await reach('LOGIN', { ...login, sasl: { mechanism: 'plain', username: 'alice', password } }), 0)
+  assert.equal(await reach('LOGIN', { ...login, sasl: { mechanism: 'scram-sha-256', username: 'bob', password } }), 0)
+  const fromFile = { file: file('password', 'secret\n') }
+  assert.equal(
+    await reach('LOGIN', { ...login, sasl: { mechanism: 'scram-sha-512', username: 'bob', password: fromFile } }),
+    0,
+  )
+  const token = { file: file('token', unsecuredToken()) }
+  assert.equal(await reach('LOGIN', { ...login, sasl: { mechanism: 'oauthbearer', password: token } }), 0)
+})
+
+test('a wrong password is told as such', async () => {
+  const wrong = { file: file('wrong', 'no') }
+  const sasl = { mechanism: 'plain', username: 'alice', password: wrong } as const
+  await assert.rejects(
+    reach('LOGIN', { auth: 'sasl', tls: false, sasl }),
+    (error) => error instanceof KafkaError && error.kind === 'unauthorized',
+  )
+})
+
+test('TLS, with client certificates too, and with SASL', async () => {
+  const ca_file = file('ca.pem', authority.cert)
+  assert.equal(await reach('TLS', { auth: 'none', tls: { ca_file } }), 0)
+  const client = authority.issue('client')
+  const mine = { ca_file, cert_file: file('client.pem', client.cert), key_file: file('client.key', client.key) }
+  assert.equal(await reach('MUTUAL', { auth: 'mtls', tls: mine }), 0)
+  const sasl = { mechanism: 'plain', username: 'alice', password } as const
+  assert.equal(await reach('BOTH', { auth: 'sasl', tls: { ca_file }, sasl }), 0)
+})
+
+test('a broker with an unknown authority, and a client without certificate, do not come together', async () => {
+  const unreachable = (error: unknown) => error instanceof KafkaError && error.kind === 'unreachable'
+  const strangers = reach('TLS', { auth: 'none', tls: true })
+  const nameless = reach('MUTUAL', { auth: 'none', tls: { ca_file: file('ca.pem', authority.cert) } })
+  await Promise.all([assert.rejects(strangers, unreachable), assert.rejects(nameless, unreachable)])
+})
+
+test('secrets that are not where the configuration says are named, with the fix', () => {
+  const connect = (config: Omit<KafkaConfig, 'brokers'>) => () =>
+    connectKafka({ brokers: ['k:9092'], ...config }, 'test')
+  const sasl = (password?: { env?: string; file?: string }) => ({
+    auth: 'sasl' as const,
+    tls: false,
+    sasl: { mechanism: 'plain' as const, username: 'a', ...(password && { password }) },
+  })
+  const told = (text: RegExp) => (error: unknown) => error instanceof UserError && text.test(error.message)
+  assert.throws(connect(sasl({ env: 'NO_SUCH_VARIABLE' })), told(/kafka\.sasl\.password.*NO_SUCH_VARIABLE is not set/))
+  assert.throws(connect(sasl({ file: '/no/such/file' })), told(/kafka\.sasl\.password: ENOENT/))
+  assert.throws(connect(sasl()), told(/kafka\.sasl\.password is missing/))
+  assert.throws(connect({ auth: 'sasl', tls: false }), told(/kafka\.sasl is missing/))
+  assert.throws(
+    connect({ auth: 'none', tls: { ca_file: file('empty.pem', 'x') } }),
+    told(/kafka\.tls\.ca_file: .* holds no PEM/),
+  )
+})
+
+test("Google's token: three parts like a JWT's, the access token last", async () => {
+  const credentials = {
+    getAccessToken: async () => 'ya29.token',
+    getCredentials: async () => ({ client_email: 'me@p.iam' }),
+  }
+  const { value } = await googleToken(credentials, () => 1_700_000_000_500)()
+  const [header, claims, token] = value.split('.').map((part) => Buffer.from(part, 'base64url').toString())
+  assert.equal(header, '{"typ":"JWT","alg":"GOOG_OAUTH2_TOKEN"}')
+  assert.equal(claims, '{"exp":1700003600,"iss":"Google","iat":1700000000,"sub":"me@p.iam"}')
+  assert.equal(token, 'ya29.token')
+  assert.equal(value.includes('='), false)
+  const nobody = { ...credentials, getCredentials: async () => ({}) }
+  await assert.rejects(googleToken(nobody)(), /service account/)
+})
