@@ -55,7 +55,7 @@ async function serve(
 ): Promise<void> {
   const outcome = await decide(options, incoming)
   if (outcome === 'silence') return
-  if (outcome === 'drop') return void incoming.destroy()
+  if (outcome === 'drop') return void incoming.socket.destroy()
   await send(outcome, incoming, outgoing).catch(() => outgoing.destroy())
 }
 
@@ -74,8 +74,9 @@ async function decide(options: StorageServerOptions, incoming: IncomingMessage):
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
-      body: incoming,
-      cancel: () => incoming.destroy(),
+      // A method that stops reading must not end the connection: its answer goes that way.
+      body: incoming.iterator({ destroyOnReturn: false }),
+      cancel: () => incoming.socket.destroy(),
       names: routed.names,
     }
     return await underFault(faults.next(call), request, store.clock, (given) => answer(options, routed, given))
