@@ -1,5 +1,7 @@
 import { http } from '@google-cloud/functions-framework'
 import { chunkLoad } from './chunk-load/index.ts'
+import { kafkaDrain } from './kafka-drain/index.ts'
 
 // What runs in the cloud: each is deployed by its name (FUNCTION_TARGET). The worker is a process, not a function.
 http('chunk-load', chunkLoad)
+http('kafka-drain', kafkaDrain)

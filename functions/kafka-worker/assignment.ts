@@ -1,4 +1,5 @@
 import type {
+  Committed,
   FetchedBatch,
   Membership,
   PartitionOffsets,
@@ -18,6 +19,8 @@ export class Assignment {
   readonly #membership: Membership
   readonly #byKey: ReadonlyMap<string, PartitionTask>
   readonly #checkpoints: NodeJS.Timeout
+  /** The membership has ended. */
+  over = false
   #committing = false
   #turnIsDue = false
 
@@ -40,13 +43,18 @@ export class Assignment {
     if (context.membership.ended.aborted) this.dispose()
   }
 
-  /** Reads the commits of this generation and takes over. @param offsets what the topics hold */
-  async begin(offsets: readonly PartitionOffsets[]): Promise<void> {
+  /**
+   * Reads the commits of this generation and takes over.
+   * @param offsets what the topics hold
+   * @param formerly the commits of the group that the installation had before its mode was changed
+   */
+  async begin(offsets: readonly PartitionOffsets[], formerly: readonly Committed[]): Promise<void> {
     const topics = new Map(offsets.map((range) => [keyOf(range), range]))
-    for (const commit of await this.#membership.readCommits()) {
-      const task = this.#byKey.get(keyOf(commit))
-      const { start = 0, end = 0 } = topics.get(keyOf(commit)) ?? {}
-      task?.begin({ offset: commit.offset, metadata: commit.metadata }, { start, end })
+    const former = new Map(formerly.map((commit) => [keyOf(commit), commit]))
+    for (const own of await this.#membership.readCommits()) {
+      const { offset, metadata } = own.offset < 0 ? (former.get(keyOf(own)) ?? own) : own
+      const { start = 0, end = 0 } = topics.get(keyOf(own)) ?? {}
+      this.#byKey.get(keyOf(own))?.begin({ offset, metadata }, { start, end })
     }
   }
 
@@ -69,6 +77,7 @@ export class Assignment {
   }
 
   dispose(): void {
+    this.over = true
     clearInterval(this.#checkpoints)
     for (const task of this.tasks) task.dispose()
   }

@@ -7,6 +7,7 @@ import {
   joinGroup,
   type KafkaClient,
   type Membership,
+  readCommits,
   type TopicPartition,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
@@ -44,12 +45,19 @@ export interface Consumer {
   close(): Promise<void>
 }
 
+/** The consumer group of an installation and mode; the first start in a new mode goes on from the other's commits. */
+export const groupOf = (config: Config, mode: 'worker' | 'drain'): string => `millrace.${config.name}.${mode}`
+
+const routesOf = (config: Config): Route[] => Object.values(config.routes).filter(({ topic }) => topic !== undefined)
+
+export const topicsOf = (config: Config): string[] => routesOf(config).flatMap(({ topic }) => topic ?? [])
+
 /**
  * Makes sure of the tables and joins the group.
  * @throws UserError when the configuration, a schema or a table does not allow it
  */
 export async function openConsumer(config: Config, options: ConsumerOptions): Promise<Consumer> {
-  const routes = Object.values(config.routes).filter(({ topic }) => topic !== undefined)
+  const routes = routesOf(config)
   if (!config.kafka || routes.length === 0) {
     throw new UserError(`${config.file}: no route has a topic`, 'add kafka.brokers, and topic to a route')
   }
@@ -57,7 +65,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const warehouse = openWarehouse(config, entry)
   const sinks = await openSinks(config, routes, warehouse, options.log)
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
-  const groupId = `millrace.${config.name}.${options.mode}`
+  const groupId = groupOf(config, options.mode)
   const metrics = new Metrics()
   const pool = createRowPool(config.consumer.flush_bytes)
   const topics = [...sinks.keys()]
@@ -76,7 +84,12 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
     }
     assignment = new Assignment(shared, sinks, () => options.onProgress?.())
     options.log.info({ generation: membership.generation, partitions: assignment.tasks.length }, 'assigned')
-    await assignment.begin(await topicOffsets(kafka, topics))
+    const formerly = readCommits(
+      kafka,
+      groupOf(config, options.mode === 'worker' ? 'drain' : 'worker'),
+      membership.partitions,
+    )
+    await assignment.begin(await topicOffsets(kafka, topics), await formerly)
   }
 
   const group: Group = await joinGroup(
@@ -102,7 +115,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
     groupId,
     topics,
     get assignment() {
-      return assignment
+      return assignment?.over ? undefined : assignment
     },
     done: group.done,
     async close() {

@@ -1,0 +1,92 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../../shared/config/index.ts'
+import {
+  connectKafka,
+  type KafkaClient,
+  type PartitionOffsets,
+  readCommits,
+  type TopicPartition,
+  topicOffsets,
+} from '../../shared/kafka/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import { decodeLog } from '../../shared/warehouse/protocol/log.ts'
+import { type Consumer, groupOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
+
+/** Of the budget, at most this much is for the hand-over at its end. */
+const LEAVE_WITHIN_MS = 5000
+
+/** What one drain has done. `remaining`: offsets before the ends seen at its start that are not in the tables yet. */
+export interface DrainAnswer {
+  readonly partitions: number
+  readonly events: number
+  readonly rows: number
+  readonly dead_letters: number
+  readonly remaining: number
+}
+
+/**
+ * Takes every partition to the end that its topic has now, or as far as `consumer.budget` allows, and leaves a clean log
+ * behind. Several at once share the partitions. When there is nothing to do it joins no group and writes nothing.
+ */
+export async function drain(config: Config, log: Log): Promise<DrainAnswer> {
+  const deadline = Date.now() + config.consumer.budget
+  const { kafka: kafkaConfig } = config
+  if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
+  const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
+  try {
+    const ends = await topicOffsets(kafka, topicsOf(config))
+    if (await isIdle(kafka, config, ends)) {
+      return { partitions: ends.length, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
+    }
+    const { events, rows, deadLetters } = await consume(config, log, ends, deadline - LEAVE_WITHIN_MS)
+    const remaining = await countRemaining(kafka, config, ends)
+    return { partitions: ends.length, events, rows, dead_letters: deadLetters, remaining }
+  } finally {
+    await kafka.close()
+  }
+}
+
+async function consume(config: Config, log: Log, ends: readonly PartitionOffsets[], deadline: number) {
+  const done = Promise.withResolvers<void>()
+  const targets = new Map(ends.map((range) => [`${range.topic}/${range.partition}`, range.end]))
+  let consumer: Consumer | undefined
+  const look = () => {
+    const tasks = consumer?.assignment?.tasks
+    if (tasks?.every((task) => task.reached(targets.get(`${task.at.topic}/${task.at.partition}`) ?? 0))) done.resolve()
+  }
+  consumer = await openConsumer(config, { mode: 'drain', log, leaveWithinMs: LEAVE_WITHIN_MS, onProgress: look })
+  try {
+    const stop = new AbortController()
+    const budget = delay(Math.max(0, deadline - Date.now()), undefined, { signal: stop.signal }).catch(() => undefined)
+    await Promise.race([done.promise, consumer.done, budget])
+    stop.abort()
+  } finally {
+    await consumer.close()
+  }
+  return consumer.metrics.totals
+}
+
+/** Every commit is clean and at the end of its partition. */
+async function isIdle(kafka: KafkaClient, config: Config, ends: readonly PartitionOffsets[]): Promise<boolean> {
+  const commits = await commitsOf(kafka, config, ends)
+  return ends.every((range) => {
+    const commit = commits.get(keyOf(range))
+    const decoded = decodeLog(commit?.metadata ?? '')
+    return commit?.offset === range.end && decoded.kind === 'log' && decoded.log.clean
+  })
+}
+
+async function countRemaining(kafka: KafkaClient, config: Config, ends: readonly PartitionOffsets[]): Promise<number> {
+  const commits = await commitsOf(kafka, config, ends)
+  return ends.reduce((sum, range) => {
+    const from = Math.max(commits.get(keyOf(range))?.offset ?? -1, range.start)
+    return sum + Math.max(0, range.end - from)
+  }, 0)
+}
+
+async function commitsOf(kafka: KafkaClient, config: Config, partitions: readonly TopicPartition[]) {
+  const commits = await readCommits(kafka, groupOf(config, 'drain'), partitions)
+  return new Map(commits.map((commit) => [keyOf(commit), commit]))
+}
+
+const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`

@@ -1,0 +1,17 @@
+import type { Request, Response } from '@google-cloud/functions-framework'
+import { loadConfig } from '../../shared/config/index.ts'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { drain } from './drain.ts'
+
+export { drain, type DrainAnswer } from './drain.ts'
+
+/**
+ * The function `kafka-drain`, called by Cloud Scheduler: 200 and what was done; what it throws becomes 500, and the next
+ * call goes on where this one ended.
+ */
+export async function kafkaDrain(_request: Request, response: Response): Promise<void> {
+  const log = createLog('kafka-drain')
+  const answer = await drain(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), log)
+  log.info({ metrics: answer }, 'millrace.metrics')
+  response.status(200).json(answer)
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { openPipeline, type Pipeline } from '../../test/support/pipeline.ts'
+import { drain } from './index.ts'
+
+const log = createLog('test')
+const route = { visits: 'schema: visit.proto#shop.Visit' }
+const events = (count: number) => Array.from({ length: count }, (_, number) => Buffer.from(JSON.stringify({ number })))
+
+async function rowsOf(pipeline: Pipeline): Promise<number> {
+  const [row] = await pipeline.query('SELECT COUNT(*) AS n FROM logs.visits')
+  return Number(row?.['n'])
+}
+
+const writeCalls = ({ recorder }: Pipeline, method: string) =>
+  recorder.calls().filter((call) => call.service === 'bigquery-write' && call.method === method).length
+
+void test('a drain takes what is there, says so, and leaves a stream that the next one goes on with', async (t) => {
+  const pipeline = await openPipeline(t, { routes: route })
+  await pipeline.publish('visits', events(500), { partition: 0 })
+  await pipeline.publish('visits', [...events(300), Buffer.from('no json')], { partition: 1, compression: 'gzip' })
+  const first = await drain(pipeline.config, log)
+  assert.deepEqual(first, { partitions: 2, events: 801, rows: 800, dead_letters: 1, remaining: 0 })
+  assert.equal(await rowsOf(pipeline), 800)
+
+  const created = writeCalls(pipeline, 'CreateWriteStream')
+  await pipeline.publish('visits', events(20), { partition: 1 })
+  assert.equal((await drain(pipeline.config, log)).rows, 20)
+  assert.equal(await rowsOf(pipeline), 820)
+  assert.equal(writeCalls(pipeline, 'CreateWriteStream'), created, 'no new stream')
+  assert.equal(writeCalls(pipeline, 'FinalizeWriteStream'), 0, 'nothing to take over')
+})
+
+void test('a drain with nothing to do calls BigQuery not at all', async (t) => {
+  const pipeline = await openPipeline(t, { routes: route })
+  await pipeline.publish('visits', events(10))
+  await drain(pipeline.config, log)
+  const before = pipeline.recorder.calls().length
+  const answer = await drain(pipeline.config, log)
+  assert.deepEqual(answer, { partitions: 2, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  assert.equal(pipeline.recorder.calls().length, before)
+})
+
+void test('two drains at once take every event once', async (t) => {
+  const pipeline = await openPipeline(t, { routes: route })
+  await pipeline.publish('visits', events(4000), { partition: 0 })
+  await pipeline.publish('visits', events(4000), { partition: 1 })
+  await Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)])
+  await drain(pipeline.config, log)
+  assert.equal(await rowsOf(pipeline), 8000)
+})
