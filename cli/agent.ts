@@ -20,7 +20,7 @@ export const command: Command = {
       throw new UserError(`--from ${from}`, 'use --from start or --from end')
     const config = loadConfig(call.config)
     const { runAgent } = await import('../agent/index.ts')
-    await runAgent(config, { signal: stopSignal(), ...(from ? { from } : {}) })
+    await runAgent(config, { signal: stopSignal(config.agent.stop_within), ...(from ? { from } : {}) })
     return EXIT_OK
   },
 }

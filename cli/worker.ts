@@ -10,7 +10,7 @@ export const command: Command = {
   async run(call) {
     const config = loadConfig(call.config)
     const { runWorker } = await import('../functions/kafka-worker/index.ts')
-    await runWorker(config, { signal: stopSignal() })
+    await runWorker(config, { signal: stopSignal(config.consumer.stop_within) })
     return EXIT_OK
   },
 }

@@ -13,6 +13,8 @@ import { eventually } from './support/eventually.ts'
 /** `npm start` as a user sees it, on a data folder of the test's own. */
 const START = fileURLToPath(new URL('../local/start/main.ts', import.meta.url))
 const RUN_WITHIN_MS = 180_000
+/** Long enough that a killed worker's partitions come back (session_timeout) before the next is killed. */
+const KILL_EVERY_MS = 3_000
 
 interface Result {
   readonly code: number | null
@@ -60,11 +62,13 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
 
   void test('also when agent, worker and function are killed again and again', async (t) => {
     const data = await folder(t)
-    const run = start('--for', '20s', '--data', data, '--rate', '2000')
+    const run = start('--for', '30s', '--data', data, '--rate', '1500')
     const stop = new AbortController()
     const killing = killAgainAndAgain(join(data, 'run'), ['agent', 'worker', 'chunk-load'], stop.signal)
-    const ended = run.ended.finally(() => stop.abort())
-    assertProven(await ended)
+    run.child.stdout?.on('data', (text: Buffer) => {
+      if (text.includes('the time is over')) stop.abort()
+    })
+    assertProven(await run.ended)
     assert((await killing) >= 6)
   })
 
@@ -127,7 +131,7 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
 /** Kills each in turn, when it has run for a moment; returns how often. */
 async function killAgainAndAgain(run: string, names: string[], signal: AbortSignal): Promise<number> {
   for (let kills = 0; ; kills++) {
-    await delay(1500, undefined, { signal }).catch(() => undefined)
+    await delay(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return kills
     const [pid] = pidsIn(run, [names[kills % names.length] ?? '']) ?? []
     if (pid === undefined || !isAlive(pid)) kills--

@@ -1,0 +1,54 @@
+import { openCodec } from '../shared/codec/index.ts'
+import { loadConfig, type Route, tableId } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { openWarehouse, planChange, tableSpec, type TableField, type Warehouse } from '../shared/warehouse/index.ts'
+import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
+import { routeOf } from './route.ts'
+
+export const command: Command = {
+  usage: 'ROUTE',
+  summary: "Prints the BigQuery schema of a route's table.",
+  options: {
+    diff: { type: 'boolean', help: 'compares it with the table; exit 1 when they differ' },
+    apply: { type: 'boolean', help: 'creates the table, or changes it where BigQuery can' },
+  },
+  arguments: [1, 1],
+  async run(call) {
+    const config = loadConfig(call.config)
+    const route = routeOf(config, call.arguments[0] ?? '')
+    const { fields } = openCodec(route)
+    if (!call.flag('diff') && !call.flag('apply')) {
+      process.stdout.write(`${JSON.stringify(fields, null, 2)}\n`)
+      return EXIT_OK
+    }
+    const warehouse = openWarehouse(config, 'schema')
+    try {
+      return call.flag('apply') ? await apply(warehouse, route, fields) : await diff(warehouse, route, fields)
+    } finally {
+      warehouse.close()
+    }
+  },
+}
+
+async function apply(warehouse: Warehouse, route: Route, fields: readonly TableField[]): Promise<number> {
+  const { kind, gained } = await warehouse.ensureTable(route.table, tableSpec(route, fields), { adopt: true })
+  process.stdout.write(`${tableId(route.table)}: ${kind}${gained.length > 0 ? `, gained ${gained.join(', ')}` : ''}\n`)
+  return EXIT_OK
+}
+
+async function diff(warehouse: Warehouse, route: Route, fields: readonly TableField[]): Promise<number> {
+  const existing = await warehouse.tableFields(route.table)
+  if (!existing) {
+    process.stdout.write(`${tableId(route.table)}: there is no such table\n`)
+    return EXIT_FOUND
+  }
+  const change = planChange(existing, fields)
+  if (change.kind === 'same') return EXIT_OK
+  if (change.kind === 'refused')
+    throw new UserError(
+      change.problems.join('\n'),
+      'name another table, or change the schema so that it only gains columns',
+    )
+  for (const column of change.gained) process.stdout.write(`+ ${column}\n`)
+  return EXIT_FOUND
+}
