@@ -1,3 +1,4 @@
+import { newTable } from '../catalog/new-table.ts'
 import { type Table, tableKey } from '../catalog/state.ts'
 import { canonicalType, PARTITION_TIME_COLUMN, quoteIdentifier } from '../types.ts'
 import { isIngestionTime, partitionUnit } from '../warehouse/partitions.ts'
@@ -6,7 +7,6 @@ import { type Context, fieldsOf } from './context.ts'
 import { alreadyExists, invalid, notBuilt, notFound, RestError } from './errors.ts'
 import { object, text } from './exchange.ts'
 import type { Job, JobStatistics } from './jobs.ts'
-import { newTable } from './tables.ts'
 
 /** A table, or with a decorator (`table$20260131`) one of its partitions. */
 interface Part {

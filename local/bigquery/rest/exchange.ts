@@ -69,6 +69,6 @@ export function object(value: unknown, name: string): Record<string, unknown> | 
 export function count(value: unknown): number | undefined {
   if (value === undefined || value === null || value === '') return undefined
   const number = Number(value)
-  if (!Number.isSafeInteger(number) || number < 0) throw invalid(`Invalid value: ${String(value)}`)
+  if (!Number.isSafeInteger(number) || number < 0) throw invalid(`Invalid value: ${JSON.stringify(value)}`)
   return number
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../clock/index.ts'
 import type { Store } from '../store/store.ts'
 import type { TableField } from '../types.ts'
-import { alreadyExists, notFound, type RestError, restErrorOf } from './errors.ts'
+import { alreadyExists, invalid, notFound, type RestError, restErrorOf } from './errors.ts'
 import { Results } from './results.ts'
 
 /** Finished jobs whose results are kept; BigQuery keeps them for 24 hours. */
@@ -60,7 +60,7 @@ export class Jobs {
     work: (job: Job) => Promise<JobStatistics>,
   ): Promise<Job> {
     const name = id ?? `job_${randomUUID().replaceAll('-', '')}`
-    if (!ID.test(name)) throw restErrorOf(new Error(`Invalid job ID "${name}"`))
+    if (!ID.test(name)) throw invalid(`Invalid job ID "${name}".`)
     const key = keyOf(project, name)
     if (this.#jobs.has(key) || (id !== undefined && (await this.#store.warehouse?.findJob(key)) !== undefined)) {
       throw alreadyExists(`Job ${key}`)
@@ -68,8 +68,15 @@ export class Jobs {
     const results = new Results(join(this.#tmp, `${randomUUID()}.rows`))
     const createdMs = this.#clock.now()
     const job: Job = {
-      ...{ project, id: name, configuration, createdMs, results, statistics: {} },
-      ...{ endMs: undefined, error: undefined, finished: Promise.resolve() },
+      project,
+      id: name,
+      configuration,
+      createdMs,
+      results,
+      statistics: {},
+      endMs: undefined,
+      error: undefined,
+      finished: Promise.resolve(),
     }
     this.#jobs.set(key, job)
     job.finished = this.#run(job, work)
@@ -99,10 +106,9 @@ export class Jobs {
     if (known) return known
     const stored = (await this.#store.warehouse?.findJob(key)) as StoredJob | undefined
     if (stored === undefined) throw notFound(`Job ${key}`)
-    return {
-      ...{ project, id, ...stored, results: new Results(''), endMs: stored.createdMs },
-      ...{ error: undefined, finished: Promise.resolve() },
-    }
+    const { createdMs } = stored
+    const results = new Results('')
+    return { ...stored, project, id, results, endMs: createdMs, error: undefined, finished: Promise.resolve() }
   }
 
   /** The newest first. */

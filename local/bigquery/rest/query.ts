@@ -1,5 +1,5 @@
-import type { Table } from '../catalog/state.ts'
-import { tableKey } from '../catalog/state.ts'
+import { newTable } from '../catalog/new-table.ts'
+import { type Table, tableKey } from '../catalog/state.ts'
 import {
   type DmlStats,
   type ListedTable,
@@ -15,11 +15,9 @@ import {
 import type { TableField } from '../types.ts'
 import { duckName } from '../warehouse/warehouse.ts'
 import { isIngestionTime } from '../warehouse/partitions.ts'
-import { fieldsOf } from './context.ts'
-import type { Context } from './context.ts'
+import { type Context, fieldsOf } from './context.ts'
 import { alreadyExists, invalid, notBuilt, notFound } from './errors.ts'
 import type { Results } from './results.ts'
-import { newTable } from './tables.ts'
 
 /** A statement as the API takes it. */
 export interface Statement {

@@ -2,7 +2,7 @@ import type { TableBody, TimePartitioning } from '../catalog/state.ts'
 import { canonicalType, modeOf, type TableField } from '../types.ts'
 import { mergeLabels } from './datasets.ts'
 import { invalid, notBuilt } from './errors.ts'
-import { isObject, object, text } from './exchange.ts'
+import { count, isObject, object, text } from './exchange.ts'
 import { checkFields } from './schema-rules.ts'
 
 const CLUSTERING_COLUMNS_MAX = 4
@@ -56,12 +56,12 @@ function partitioningOf(named: Readonly<Record<string, unknown>>): TimePartition
   if (raw === undefined) return undefined
   const type = (text(raw, 'type') ?? 'DAY').toUpperCase()
   if (!PARTITION_TYPES.includes(type)) throw invalid(`Invalid value for timePartitioning.type: ${type}`)
-  const expiration = raw['expirationMs']
+  const expiration = count(raw['expirationMs'])
   const field = text(raw, 'field')
   return {
     type,
     ...(field !== undefined && { field }),
-    ...(expiration !== undefined && expiration !== null && { expirationMs: String(expiration) }),
+    ...(expiration !== undefined && { expirationMs: String(expiration) }),
     ...(raw['requirePartitionFilter'] === true && { requirePartitionFilter: true }),
   }
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { newTable } from '../catalog/new-table.ts'
 import { type Table, type TableBody, tableKey } from '../catalog/state.ts'
 import { DEFAULT_STREAM } from '../store/store.ts'
 import { type Context, datasetOf, fieldsOf, tableOf } from './context.ts'
@@ -12,16 +12,6 @@ import { viewSchema } from './query.ts'
 
 const NAME = /^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd}\p{Zs}]{1,1024}$/u
 const PAGE_ITEMS = 50
-
-/** A table made now, with an identity of its own. */
-export function newTable(
-  name: { project: string; dataset: string; table: string },
-  body: TableBody,
-  nowMs: number,
-): Table {
-  const { project, dataset, table } = name
-  return { uid: randomBytes(10).toString('hex'), project, dataset, table, createdMs: nowMs, modifiedMs: nowMs, body }
-}
 
 export async function insertTable(context: Context, request: Request): Promise<Answer> {
   const { project, dataset } = datasetOf(context, request)

@@ -71,12 +71,23 @@ function setBigInt(reader: Reader, value: bigint): void {
 const textOf = ({ source, from, to }: Reader): string => source.toString('utf8', from, to)
 const setText = (reader: Reader, text: string): void => reader.setBytes(Buffer.from(text))
 
-/** Plain ASCII is checked in place, which is cheaper than a call for the short texts of most columns. */
+/** Plain ASCII is found in place, eight bytes at a time, which is cheaper than a call for the short texts of most columns. */
 const utf8: Convert = ({ source, from, to }) => {
-  for (let at = from; at < to; at++) {
-    if ((source[at] as number) >= 0x80) return isUtf8(source.subarray(at, to)) ? '' : 'Invalid UTF-8'
+  let bits = 0
+  let at = from
+  for (const end = to - 7; at < end; at += 8) {
+    bits |=
+      (source[at] as number) |
+      (source[at + 1] as number) |
+      (source[at + 2] as number) |
+      (source[at + 3] as number) |
+      (source[at + 4] as number) |
+      (source[at + 5] as number) |
+      (source[at + 6] as number) |
+      (source[at + 7] as number)
   }
-  return ''
+  for (; at < to; at++) bits |= source[at] as number
+  return bits < 0x80 || isUtf8(source.subarray(from, to)) ? '' : 'Invalid UTF-8'
 }
 
 const notNegative: Convert = (reader) => (reader.hi >>> 31 === 0 ? '' : 'Integer overflow')

@@ -116,19 +116,13 @@ export class Appends {
     const fields = this.#watch.appendFields(table)
     const interpretation = `${connection.defaultMissing} ${[...request.missing].join()}`
     const known = connection.writer
-    if (
-      known?.fields === fields &&
-      known.interpretation === interpretation &&
-      (known.descriptor === descriptor || known.descriptor.equals(descriptor))
-    ) {
+    if (known?.fields === fields && known.interpretation === interpretation && known.descriptor === descriptor) {
       return known
     }
     const defaults = defaultsOf(fields, connection.defaultMissing, request.missing)
-    const own = Buffer.from(descriptor)
-    const plan = planOf(own, fields, defaults, name)
-    const state: WriterState = { descriptor: own.toString('base64'), defaults }
-    connection.descriptor = own
-    connection.writer = { fields, descriptor: own, interpretation, plan, state: JSON.stringify(state) }
+    const plan = planOf(descriptor, fields, defaults, name)
+    const state: WriterState = { descriptor: descriptor.toString('base64'), defaults }
+    connection.writer = { fields, descriptor, interpretation, plan, state: JSON.stringify(state) }
     return connection.writer
   }
 
@@ -145,7 +139,11 @@ export class Appends {
 
 function remember(connection: Connection, request: AppendRequest): void {
   if (request.writeStream !== '') connection.writeStream = request.writeStream
-  if (request.descriptor !== undefined) connection.descriptor = request.descriptor
+  const { descriptor } = request
+  if (descriptor !== undefined && !connection.descriptor?.equals(descriptor)) {
+    // The request's bytes are valid only while it is answered.
+    connection.descriptor = Buffer.from(descriptor)
+  }
   if (request.defaultMissing !== 0) connection.defaultMissing = request.defaultMissing
 }
 
