@@ -15,7 +15,6 @@ const KEPT = [
   'iamConfiguration',
   'softDeletePolicy',
   'rpo',
-  'hierarchicalNamespace',
 ] as const
 
 /** Fields that would make the real service act, and that this one does not honour. */
@@ -55,6 +54,13 @@ export async function getBucket(service: Service, request: Request): Promise<Ans
   if (verdict === 'failed') throw preconditionFailed()
   if (verdict === 'not-modified') throw new NotModified()
   return { status: 200, json: bucketResource(state, service.endpoint) }
+}
+
+/** https://cloud.google.com/storage/docs/json_api/v1/buckets/getStorageLayout: every bucket here is flat. */
+export async function getStorageLayout(service: Service, request: Request): Promise<Answer> {
+  const { name: bucket, location, locationType } = bucketResource(requireBucket(service, nameOf(request, 'bucket')), '')
+  const hierarchicalNamespace = { enabled: false }
+  return { status: 200, json: { kind: 'storage#storageLayout', bucket, location, locationType, hierarchicalNamespace } }
 }
 
 export async function listBuckets(service: Service, request: Request): Promise<Answer> {
@@ -109,6 +115,9 @@ function patchBucketFields(before: Record<string, unknown>, body: Record<string,
     if (!empty && !(Array.isArray(value) && value.length === 0)) throw notBuilt(`The bucket field ${name}`)
   }
   if (isRecord(body['versioning']) && body['versioning']['enabled'] === true) throw notBuilt('Object versioning')
+  if (isRecord(body['hierarchicalNamespace']) && body['hierarchicalNamespace']['enabled'] === true) {
+    throw notBuilt('A hierarchical namespace')
+  }
   if (isRecord(body['billing']) && body['billing']['requesterPays'] === true) throw notBuilt('Requester pays')
   const after = { ...before }
   for (const name of KEPT) {

@@ -1,4 +1,4 @@
-import { deleteBucket, getBucket, insertBucket, listBuckets, updateBucket } from './buckets.ts'
+import { deleteBucket, getBucket, getStorageLayout, insertBucket, listBuckets, updateBucket } from './buckets.ts'
 import { composeObject, copyObject, rewriteObject } from './copy.ts'
 import { notBuilt } from './errors.ts'
 import type { Answer, Request } from './exchange.ts'
@@ -72,6 +72,7 @@ const ROUTES: readonly Route[] = [
   on('POST', `${BUCKETS}$`, 'buckets.insert', insertBucket),
   on('GET', `${BUCKETS}$`, 'buckets.list', listBuckets),
   on('GET', `${BUCKET}$`, 'buckets.get', getBucket),
+  on('GET', `${BUCKET}/storageLayout$`, 'buckets.getStorageLayout', getStorageLayout),
   on('PATCH PUT', `${BUCKET}$`, 'buckets.patch', updateBucket),
   on('DELETE', `${BUCKET}$`, 'buckets.delete', deleteBucket),
   on('POST', `${BUCKET}/notificationConfigs$`, 'notifications.insert', insertNotification),

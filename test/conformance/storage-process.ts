@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Storage } from '@google-cloud/storage'
+import type { DeliveryTarget } from '../../local/storage/index.ts'
 import { faultsClient, type FaultsClient } from '../../local/faults/client.ts'
 
 /** The local Cloud Storage in a process of its own, on one folder and one port through all its lives. */
@@ -15,12 +16,15 @@ export class StorageProcess {
   #endpoint = ''
   #faults: FaultsClient | undefined
 
-  private constructor(dataDir: string) {
+  readonly #targets: readonly DeliveryTarget[]
+
+  private constructor(dataDir: string, targets: readonly DeliveryTarget[]) {
     this.dataDir = dataDir
+    this.#targets = targets
   }
 
-  static async start(): Promise<StorageProcess> {
-    const server = new StorageProcess(await mkdtemp(join(tmpdir(), 'millrace-storage-')))
+  static async start(targets: readonly DeliveryTarget[] = []): Promise<StorageProcess> {
+    const server = new StorageProcess(await mkdtemp(join(tmpdir(), 'millrace-storage-')), targets)
     await server.launch()
     return server
   }
@@ -47,7 +51,7 @@ export class StorageProcess {
 
   async launch(): Promise<void> {
     const serve = join(import.meta.dirname, 'storage-serve.ts')
-    const child = spawn(process.execPath, [serve, this.dataDir, String(this.#port)], {
+    const child = spawn(process.execPath, [serve, this.dataDir, String(this.#port), JSON.stringify(this.#targets)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#child = child

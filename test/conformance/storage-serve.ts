@@ -1,13 +1,14 @@
 import { createClock, createFaults, createRecorder, startFaultsServer } from '../../local/faults/index.ts'
-import { startStorage } from '../../local/storage/index.ts'
+import { type DeliveryTarget, startStorage } from '../../local/storage/index.ts'
 
-/** The local Cloud Storage as a process of its own, for tests that kill it: `storage-serve.ts DATA_DIR PORT`. */
+/** The local Cloud Storage as a process of its own, for tests that kill it: `storage-serve.ts DATA_DIR PORT [TARGETS]`. */
 
-const [dataDir, port] = process.argv.slice(2)
+const [dataDir, port, targets = '[]'] = process.argv.slice(2)
 if (dataDir === undefined || port === undefined) throw new Error('storage-serve.ts DATA_DIR PORT')
 
 const parts = { clock: createClock(), faults: createFaults(), recorder: createRecorder() }
-const storage = await startStorage({ ...parts, dataDir, port: Number(port), limitUpdates: false })
+const deliveries = JSON.parse(targets) as DeliveryTarget[]
+const storage = await startStorage({ ...parts, dataDir, port: Number(port), limitUpdates: false, deliveries })
 const faults = await startFaultsServer(parts)
 process.stdout.write(`${JSON.stringify({ endpoint: storage.endpoint, faults: faults.endpoint })}\n`)
 
