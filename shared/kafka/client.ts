@@ -140,7 +140,7 @@ interface SocketRequest {
  * As kafkajs's own, and one thing more: kafkajs listens to `end` and `error`, but not to `close`, so a socket that is destroyed
  * without either would leave its requests waiting for ever.
  */
-function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
+export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
   const name = isIP(host) ? {} : { servername: host }
   const socket = ssl ? connectTls({ host, port, ...name, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect)
   socket.setKeepAlive(true, KEEP_ALIVE_MS)

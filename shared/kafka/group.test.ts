@@ -345,6 +345,18 @@ test('a log start that moved past the commit is told', async (t) => {
   assert.deepEqual(reader.stops, [{ topic: w.topic, partition: 0, kind: 'out-of-range', offset: 2, start: 5, end: 8 }])
 })
 
+test('a topic that was deleted and created again is told, when its end lies before the position', async (t) => {
+  const w = await world(t, 1)
+  await w.publish(4)
+  const reader = await w.join()
+  await eventually(() => reader.values.size === 4)
+  const admin = await w.direct.admin()
+  await admin.deleteTopics({ topics: [w.topic] })
+  await eventually(() => createTopics(w.direct, [{ topic: w.topic, partitions: 1 }]).then(() => true))
+  await eventually(() => reader.stops.length === 1)
+  assert.deepEqual(reader.stops, [{ topic: w.topic, partition: 0, kind: 'out-of-range', offset: 8, start: 0, end: 0 }])
+})
+
 test('paused partitions are not fetched, resumed ones are; what was fetched before a seek is dropped', async (t) => {
   const w = await world(t, 2)
   const zero = { topic: w.topic, partition: 0 }

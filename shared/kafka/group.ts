@@ -258,7 +258,8 @@ class Member implements Group {
   async #sendHeartbeat(membership: GroupMembership, findAgain: boolean): Promise<void> {
     const { group: groupId, generation: groupGenerationId, memberId } = membership
     if (findAgain) membership.coordinator = await this.#cluster.findGroupCoordinator({ groupId })
-    await membership.coordinator.heartbeat({ groupId, groupGenerationId, memberId })
+    const beat = membership.coordinator.heartbeat({ groupId, groupGenerationId, memberId })
+    await withTimeout(beat, this.#options.sessionTimeoutMs / 3)
   }
 
   /** All known topics with the number of their partitions. */

@@ -7,6 +7,7 @@ import { KafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
 import { EncodedPartition, ProduceBody, type ProduceOptions } from './produce-request.ts'
 import { BatchBuilder } from './record-batch.ts'
+import javaBatches from './testdata/java-batches.json' with { type: 'json' }
 import type { Compression, FetchedBatch, SealedBatch } from './types.ts'
 
 interface Given {
@@ -313,5 +314,18 @@ test('an answer of each version is read as its layout says', () => {
       records: Buffer.from('ab'),
     }
     assert.deepEqual(partitions, [expected], `version ${version}`)
+  }
+})
+
+test("Java's batches are read, with every compression", () => {
+  // Forty lines of the console producer of Kafka 4.1.0, from the broker's log.
+  for (const [codec, base64] of Object.entries(javaBatches)) {
+    const records = readAll(readRanges(fetched(Buffer.from(base64, 'base64')), 0))
+    assert.equal(records.length, 40)
+    for (const [i, { offset, key, value }] of records.entries()) {
+      assert.equal(offset, i)
+      assert.equal(Buffer.from(key ?? []).toString(), `key${i + 1}`)
+      assert.equal(Buffer.from(value).toString(), `${codec} line ${i + 1} of the Java console producer`)
+    }
   }
 })
