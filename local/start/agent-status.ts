@@ -11,7 +11,10 @@ export async function askAgent(port: number): Promise<AgentFigures> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })
     const text = await response.text()
-    return { published: metric(text, 'millrace_agent_events_total'), chunks: metric(text, 'millrace_agent_chunks_total') }
+    return {
+      published: metric(text, 'millrace_agent_events_total'),
+      chunks: metric(text, 'millrace_agent_chunks_total'),
+    }
   } catch {
     return { published: 0, chunks: 0 }
   }

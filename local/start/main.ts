@@ -85,13 +85,13 @@ function howToQuery(config: Config): string {
   const file = relative('.', config.file)
   const table = route ? `${route.table.dataset}.${route.table.table}` : ''
   const { bigquery, storage } = config.endpoints
+  const gcloud = `  CLOUDSDK_AUTH_DISABLE_CREDENTIALS=True CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=${storage}/storage/v1/ CLOUDSDK_CORE_PROJECT=${config.project} gcloud storage ls gs://${config.bucket}\n`
   return `ask in another terminal:
   npx millrace query --config ${file} 'SELECT COUNT(*) AS n FROM ${table}'
   npx millrace audit --config ${file}
 with Google's own command-line clients, where they are installed:
   bq --api ${bigquery} --oauth_access_token=x --project_id=${config.project} --headless query --use_legacy_sql=false 'SELECT COUNT(*) FROM ${table}'
-  CLOUDSDK_AUTH_DISABLE_CREDENTIALS=True CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=${storage}/storage/v1/ CLOUDSDK_CORE_PROJECT=${config.project} gcloud storage ls gs://${config.bucket}
-`
+${config.bucket ? gcloud : ''}`
 }
 
 /** The live status, until the time is over or the user stops it. */

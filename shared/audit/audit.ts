@@ -33,12 +33,12 @@ const LOOKS_MAX = 3
 export async function runAudit(
   warehouse: Warehouse,
   config: Config,
-  { day }: { day?: string } = {},
+  { day, settleMs = SETTLE_MS }: { day?: string; settleMs?: number } = {},
 ): Promise<AuditReport> {
   const tables = await tablesOf(warehouse, config)
   let report = await look(warehouse, tables, day)
   for (let looks = 1; report.faults > 0 && looks < LOOKS_MAX; looks++) {
-    await delay(SETTLE_MS)
+    await delay(settleMs)
     report = await look(warehouse, tables, day)
   }
   return report
