@@ -1,5 +1,6 @@
-import { createReadStream, readSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { read, readSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import { type Encoding, openDecompressed } from '../../shared/framing/index.ts'
 
 /** Memory that one consumer reads plain files into; what a read returned is valid until the next one. */
@@ -81,8 +82,7 @@ class CompressedReader implements PlainReader {
     this.close()
     this.#start = 0
     this.#ended = false
-    const file = createReadStream('', { fd: this.#fd, autoClose: false, start: 0, highWaterMark: 64 * 1024 })
-    this.#stream = openDecompressed(file, this.#encoding)
+    this.#stream = openDecompressed(Readable.from(bytesOf(this.#fd), { objectMode: false }), this.#encoding)
     this.#chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   }
 
@@ -92,5 +92,19 @@ class CompressedReader implements PlainReader {
     const passed = Math.min(Math.max(0, from - this.#start), joined.length)
     this.#window = joined.subarray(passed)
     this.#start += passed
+  }
+}
+
+const COMPRESSED_READ_BYTES = 64 * 1024
+const readAt = promisify(read)
+
+/** A file from its beginning, by its descriptor; fs.ReadStream would close that when it is destroyed. */
+async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
+  for (let at = 0; ; ) {
+    const memory = Buffer.allocUnsafe(COMPRESSED_READ_BYTES)
+    const { bytesRead } = await readAt(fd, memory, 0, memory.length, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield memory.subarray(0, bytesRead)
   }
 }
