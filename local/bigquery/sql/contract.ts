@@ -89,13 +89,18 @@ export interface TranslatedSelect extends TranslatedBase {
   schema: TableField[]
 }
 
+export interface Guard {
+  sql: string
+  message: string
+}
+
 /** A statement that changes the rows of `target`. */
 export interface TranslatedDml extends TranslatedBase {
   statementType: 'INSERT' | 'UPDATE' | 'DELETE' | 'MERGE' | 'TRUNCATE_TABLE'
   sql: string
   target: TableName
-  /** For MERGE: a query that returns a row when a target row has more than one source row, which is an error. */
-  guard?: { sql: string; message: string }
+  /** Queries to run before: each that returns a row stops the statement with its message. */
+  guards: Guard[]
 }
 
 /** CREATE VIEW and DROP VIEW change the catalog, which is the caller's: `runQuery` refuses them. */

@@ -159,14 +159,17 @@ function formatted(call: FunctionCall, type: SqlType): Typed {
   return { sql: formatMoment(format, { local }, call.at), type: STRING }
 }
 
-/** Reads a text by a literal format. */
-export function parsedLocal(call: FunctionCall): string {
+/** Reads a text by a literal format: a wall clock, or an instant when the format has an offset. */
+export function parsedText(call: FunctionCall): { sql: string; isInstant: boolean } {
   const formats = parseFormats(call.constant(0, 'format'), call.at)
   const list = formats.length === 1 ? quote(formats[0] ?? '') : `[${formats.map(quote).join(', ')}]`
-  return `${call.safe ? 'try_strptime' : 'strptime'}(${call.typed(1, STRING).sql}, ${list})`
+  const sql = `${call.safe ? 'try_strptime' : 'strptime'}(${call.typed(1, STRING).sql}, ${list})`
+  return { sql, isInstant: formats.some((format) => format.includes('%z')) }
 }
 
 function parsed(call: FunctionCall, type: SqlType, duck: string): Typed {
   call.count(2)
-  return { sql: `CAST(${parsedLocal(call)} AS ${duck})`, type }
+  const { sql, isInstant } = parsedText(call)
+  if (isInstant) throw errorAt(`${call.name} does not read the offset of a zone`, call.at)
+  return { sql: `CAST(${sql} AS ${duck})`, type }
 }

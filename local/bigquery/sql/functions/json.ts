@@ -59,12 +59,6 @@ export const JSON_FUNCTIONS: FunctionTable = {
   BOOL: (call) => strict(call, BOOL, "'BOOLEAN'", 'BOOLEAN'),
   INT64: (call) => strict(call, INT64, "'BIGINT', 'UBIGINT'", 'BIGINT'),
   FLOAT64: (call) => strict(call, FLOAT64, "'BIGINT', 'UBIGINT', 'DOUBLE'", 'DOUBLE'),
-  LAX_STRING: "JSON -> STRING | CASE WHEN json_type($1) NOT IN ('OBJECT', 'ARRAY') THEN ($1 ->> '$') END",
-  LAX_INT64:
-    "JSON -> INT64 | CASE WHEN json_type($1) NOT IN ('OBJECT', 'ARRAY') THEN TRY_CAST(round(TRY_CAST(($1 ->> '$') AS DOUBLE)) AS BIGINT) END",
-  LAX_FLOAT64:
-    "JSON -> FLOAT64 | CASE WHEN json_type($1) NOT IN ('OBJECT', 'ARRAY') THEN TRY_CAST(($1 ->> '$') AS DOUBLE) END",
-  JSON_KEYS: 'JSON -> STRING[] | list_sort(json_keys($1))',
 }
 
 /** The JSON to read: a JSON value, or a text; a text that is no JSON reads as NULL. */

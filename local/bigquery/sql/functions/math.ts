@@ -23,7 +23,6 @@ export const MATH: FunctionTable = {
   ATAN: DOUBLE_FUNCTION('atan'),
   ATAN2: 'FLOAT64, FLOAT64 -> FLOAT64 | atan2($1, $2)',
   BIT_COUNT: 'INT64 -> INT64 | CAST(bit_count($1) AS BIGINT)',
-  CBRT: DOUBLE_FUNCTION('cbrt'),
   CEIL: rounding('ceil'),
   CEILING: rounding('ceil'),
   COS: DOUBLE_FUNCTION('cos'),

@@ -54,6 +54,11 @@ function offset({ local, instant, zone }: Moment, colon: string): string | undef
   return `(CASE WHEN ${minutes} < 0 THEN '-' ELSE '+' END || printf('%02d${colon}%02d', abs(${minutes}) // 60, abs(${minutes}) % 60))`
 }
 
+/** `+00`, `-08`, `+05:30`: how a zone stands in the text of a TIMESTAMP. */
+export function shortOffset(moment: Moment): string {
+  return `regexp_replace(${offset(moment, ':') ?? "''"}, ':00$', '')`
+}
+
 /** The text of a moment by a literal format. */
 export function formatMoment(format: string, moment: Moment, at: Position): string {
   const pieces: string[] = []

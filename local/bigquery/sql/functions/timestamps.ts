@@ -3,9 +3,9 @@ import { INT64, scalar, STRING, type Typed } from '../translate/types.ts'
 import { instantOf, localOf } from '../translate/zones.ts'
 import type { FunctionCall, FunctionTable } from './call.ts'
 import { DATE_UNITS, datePart, TIME_UNITS, truncated, unknownPart } from './date-parts.ts'
-import { intervalArgument, parsedLocal } from './dates.ts'
+import { intervalArgument, parsedText } from './dates.ts'
 import { jsonString } from './json.ts'
-import { formatMoment } from './time-formats.ts'
+import { formatMoment, shortOffset } from './time-formats.ts'
 
 const TIMESTAMP = scalar('TIMESTAMP')
 
@@ -52,7 +52,11 @@ export const TIMESTAMPS: FunctionTable = {
       const seconds = cast(call.typed(1, STRING), INT64, call.safe, call.at)
       return { sql: `make_timestamptz(${seconds.sql} * 1000000)`, type: TIMESTAMP }
     }
-    return { sql: instantOf(`CAST(${parsedLocal(call)} AS TIMESTAMP)`, zone), type: TIMESTAMP }
+    const { sql, isInstant } = parsedText(call)
+    return {
+      sql: isInstant ? `CAST(${sql} AS TIMESTAMPTZ)` : instantOf(`CAST(${sql} AS TIMESTAMP)`, zone),
+      type: TIMESTAMP,
+    }
   },
   STRING: (call) => {
     call.count(1, 2)
@@ -70,7 +74,8 @@ export const TIMESTAMPS: FunctionTable = {
     const instant = call.typed(0, TIMESTAMP).sql
     const zone = zoneOf(call, 1)
     const moment = { local: localOf(instant, zone), instant, ...(zone !== undefined && { zone }) }
-    return { sql: formatMoment('%Y-%m-%d %H:%M:%E*S%Ez', moment, call.at), type: STRING }
+    const local = textOf({ sql: moment.local, type: scalar('DATETIME') })
+    return { sql: `(${local} || ${shortOffset(moment)})`, type: STRING }
   },
 }
 

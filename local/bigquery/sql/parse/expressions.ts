@@ -122,7 +122,10 @@ export abstract class ExpressionParser extends Cursor {
     const at = this.token.at
     const op = this.acceptOneOf('-', '+', '~')
     if (op === undefined) return this.#postfix(this.#primary())
-    return { kind: 'unary', op, operand: this.nested(() => this.#unary()), at }
+    const operand = this.nested(() => this.#unary())
+    // The minus belongs to the number: the smallest INT64 has no positive counterpart.
+    const number = op === '-' && operand.kind === 'literal' && /^[0-9.]/.test(operand.text) && isNumber(operand.type)
+    return number ? { ...operand, text: `-${operand.text}`, at } : { kind: 'unary', op, operand, at }
   }
 
   #postfix(start: Expr): Expr {
@@ -489,6 +492,10 @@ export abstract class ExpressionParser extends Cursor {
     const { upper, kind } = this.peek(distance)
     return kind === 'name' && (upper === 'SELECT' || upper === 'WITH')
   }
+}
+
+function isNumber(type: string): boolean {
+  return type === 'INT64' || type === 'FLOAT64'
 }
 
 function matchesStar(cursor: Cursor): boolean {

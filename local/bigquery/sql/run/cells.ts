@@ -57,9 +57,18 @@ function elementWriter(field: TableField, timestamps: TimestampFormat): CellWrit
       return (value) => (value instanceof DuckDBDecimalValue ? decimalText(value) : String(value))
     case 'INTERVAL':
       return (value) => (value instanceof DuckDBIntervalValue ? intervalText(value) : String(value))
+    case 'JSON':
+      return (value) => compactJson(String(value))
     default:
       return (value) => String(value)
   }
+}
+
+const JSON_BLANKS = /("(?:[^"\\]|\\.)*")|\s+/g
+
+/** BigQuery prints JSON without blanks; the text of a table is kept as it was written. */
+function compactJson(text: string): string {
+  return /\s/.test(text) ? text.replace(JSON_BLANKS, '$1') : text
 }
 
 function recordWriter(fields: readonly TableField[], timestamps: TimestampFormat): CellWriter {

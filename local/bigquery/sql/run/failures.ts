@@ -11,6 +11,10 @@ const FAILURES: readonly [RegExp, (found: RegExpExecArray) => string][] = [
     /Overflow in (?:addition|subtraction|multiplication|negation) of INT64 \((.*?)\)/,
     (found) => `int64 overflow: ${found[1]}`,
   ],
+  [
+    /Could not parse string "(.*?)" according to format specifier/s,
+    (found) => `Failed to parse input string "${found[1]}"`,
+  ],
   [/More than one row returned by a subquery/, () => 'Scalar subquery produced more than one element'],
   [/Malformed JSON/, () => 'Invalid JSON: syntax error while parsing value'],
   [/invalid (?:timestamp|date|time) field format: "(.*?)"/, (found) => `Invalid timestamp: '${found[1]}'`],

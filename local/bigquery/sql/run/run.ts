@@ -55,9 +55,9 @@ async function* rowChunks(
 }
 
 async function changeRows(connection: DuckDBConnection, dml: TranslatedDml): Promise<QueryResult> {
-  if (dml.guard !== undefined) {
-    const reader = await connection.runAndReadAll(dml.guard.sql)
-    if (reader.currentRowCount > 0) throw new QueryError(dml.guard.message)
+  for (const guard of dml.guards) {
+    const reader = await connection.runAndReadAll(guard.sql)
+    if (reader.currentRowCount > 0) throw new QueryError(guard.message)
   }
   const stats: DmlStats = { insertedRowCount: 0, updatedRowCount: 0, deletedRowCount: 0 }
   if (dml.statementType === 'MERGE') await countActions(await connection.stream(dml.sql), stats)

@@ -4,22 +4,24 @@ import { coerce } from './casts.ts'
 import { quote } from './literals.ts'
 import { coercible, duckTypeOf, type Typed, typeOfField, typeText } from './types.ts'
 
-/** A value on its way into a column: coerced; an absent array is empty; a REQUIRED column fails on NULL. */
-export function assign(value: Typed, field: TableField, at: Position): string {
+/** What a REQUIRED column says to a NULL. */
+export function requiredMessage(field: TableField): string {
+  return `Required field ${field.name} cannot be null`
+}
+
+/**
+ * A value on its way into a column: coerced; an absent array is empty; a REQUIRED column fails on NULL, unless the
+ * caller checks that by itself (`lenient`).
+ */
+export function assign(value: Typed, field: TableField, at: Position, lenient = false): string {
   const type = typeOfField(field)
   if (!coercible(value, type)) {
-    throw errorAt(
-      `Value has type ${typeText(value.type)} which cannot be inserted into column ${field.name}, which has type ${typeText(type)}`,
-      at,
-    )
+    const target = `column ${field.name}, which has type ${typeText(type)}`
+    throw errorAt(`Value has type ${typeText(value.type)} which cannot be inserted into ${target}`, at)
   }
   const { sql } = coerce(value, type, at)
-  switch (modeOf(field)) {
-    case 'REPEATED':
-      return `coalesce(${sql}, CAST([] AS ${duckTypeOf(type)}))`
-    case 'REQUIRED':
-      return `coalesce(${sql}, CAST(error(${quote(`Required field ${field.name} cannot be null`)}) AS ${duckTypeOf(type)}))`
-    default:
-      return sql
-  }
+  const mode = modeOf(field)
+  if (mode === 'REPEATED') return `coalesce(${sql}, CAST([] AS ${duckTypeOf(type)}))`
+  if (mode !== 'REQUIRED' || lenient || (value.literal !== undefined && value.literal.kind !== 'NULL')) return sql
+  return `coalesce(${sql}, CAST(error(${quote(requiredMessage(field))}) AS ${duckTypeOf(type)}))`
 }

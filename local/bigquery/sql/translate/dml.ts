@@ -1,5 +1,5 @@
 import { modeOf, PARTITION_TIME_COLUMN, quoteIdentifier, type TableField } from '../../types.ts'
-import type { TableName, TranslatedDml } from '../contract.ts'
+import type { Guard, TableName, TranslatedDml } from '../contract.ts'
 import { errorAt, type Position, QueryError } from '../errors.ts'
 import type { Assignment, Expr, InsertRows, MergeClause, Statement, TablePath } from '../parse/ast.ts'
 import { parseExpressionText } from '../parse/statements.ts'
@@ -8,7 +8,7 @@ import type { Environment } from './environment.ts'
 import { tableRange, translateFrom, type TranslatedFrom } from './from.ts'
 import { NOTHING_AROUND, translator } from './queries.ts'
 import { EMPTY_SCOPE, type Range, type Scope } from './scope.ts'
-import { assign } from './assignments.ts'
+import { assign, requiredMessage } from './assignments.ts'
 import { duckTypeOf, type Typed, typeOfField, typeText } from './types.ts'
 
 /** DML: https://cloud.google.com/bigquery/docs/reference/standard-sql/dml-syntax */
@@ -26,13 +26,13 @@ export function translateDml(statement: Dml, env: Environment): Omit<TranslatedD
   const dml = new DmlTranslation(env, target)
   switch (statement.kind) {
     case 'insert':
-      return { statementType: 'INSERT', target: target.name, sql: dml.insert(statement) }
+      return { statementType: 'INSERT', target: target.name, sql: dml.insert(statement), guards: [] }
     case 'update':
       return { statementType: 'UPDATE', target: target.name, ...dml.update(statement) }
     case 'delete':
-      return { statementType: 'DELETE', target: target.name, sql: dml.delete(statement.where) }
+      return { statementType: 'DELETE', target: target.name, sql: dml.delete(statement.where), guards: [] }
     case 'truncate':
-      return { statementType: 'TRUNCATE_TABLE', target: target.name, sql: `DELETE FROM ${target.duckName}` }
+      return { statementType: 'TRUNCATE_TABLE', target: target.name, sql: `DELETE FROM ${target.duckName}`, guards: [] }
     case 'merge':
       return { statementType: 'MERGE', target: target.name, ...dml.merge(statement) }
   }
@@ -62,6 +62,8 @@ class DmlTranslation {
   readonly #env: Environment
   readonly #target: Target
   readonly #query: QueryContext
+  /** In a MERGE, which computes values for rows that it then leaves alone, the values that a guard has to look at. */
+  #nullable: { sql: string; field: TableField }[] | undefined
 
   constructor(env: Environment, target: Target) {
     this.#env = env
@@ -171,19 +173,22 @@ class DmlTranslation {
 
   /** A value as a column keeps it: of its type, never NULL where NULL is not allowed. */
   #stored(value: Typed, field: TableField, at: Position): string {
-    return assign(value, field, at)
+    if (this.#nullable === undefined || modeOf(field) !== 'REQUIRED') return assign(value, field, at)
+    const sql = assign(value, field, at, true)
+    this.#nullable.push({ sql, field })
+    return sql
   }
 
-  update(statement: Dml & { kind: 'update' }): { sql: string; guard?: { sql: string; message: string } } {
+  update(statement: Dml & { kind: 'update' }): { sql: string; guards: Guard[] } {
     const { duckName, duckAlias } = this.#target
     const from = statement.from && translateFrom(statement.from, this.#query, translator)
     const scope = this.#with(from)
     const where = this.#condition(statement.where, scope, WHERE)
     const set = this.#assignments(statement.set, scope)
     const head = `UPDATE ${duckName} AS ${duckAlias} SET ${set}`
-    if (from === undefined) return { sql: `${head} WHERE ${where}` }
+    if (from === undefined) return { sql: `${head} WHERE ${where}`, guards: [] }
     const guard = `SELECT 1 FROM ${duckName} AS ${duckAlias}, ${from.sql} WHERE ${where}`
-    return { sql: `${head} FROM ${from.sql} WHERE ${where}`, guard: manySources(guard, duckAlias) }
+    return { sql: `${head} FROM ${from.sql} WHERE ${where}`, guards: [manySources(guard, duckAlias)] }
   }
 
   #with(from: TranslatedFrom | undefined): Scope {
@@ -219,42 +224,54 @@ class DmlTranslation {
     return current
   }
 
-  merge(statement: Dml & { kind: 'merge' }): { sql: string; guard?: { sql: string; message: string } } {
+  merge(statement: Dml & { kind: 'merge' }): { sql: string; guards: Guard[] } {
     const { duckName, duckAlias } = this.#target
     const source = translateFrom(statement.source, this.#query, translator)
     const both = this.#with(source)
     const on = this.#condition(statement.on, both, MERGE_ON)
-    const clauses = statement.clauses.map((clause) => this.#mergeClause(clause, source, both))
-    const sql = `MERGE INTO ${duckName} AS ${duckAlias} USING ${source.sql} ON ${on} ${clauses.join(' ')} RETURNING merge_action`
-    const matched = statement.clauses.some((clause) => clause.match === 'MATCHED')
-    if (!matched) return { sql }
-    return {
-      sql,
-      guard: manySources(`SELECT 1 FROM ${duckName} AS ${duckAlias} JOIN ${source.sql} ON ${on}`, duckAlias),
+    const rows: Readonly<Record<MergeClause['match'], string>> = {
+      MATCHED: `FROM ${duckName} AS ${duckAlias} JOIN ${source.sql} ON ${on} WHERE TRUE`,
+      'NOT MATCHED': `FROM ${source.sql} WHERE NOT EXISTS (SELECT 1 FROM ${duckName} AS ${duckAlias} WHERE ${on})`,
+      'NOT MATCHED BY SOURCE': `FROM ${duckName} AS ${duckAlias} WHERE NOT EXISTS (SELECT 1 FROM ${source.sql} WHERE ${on})`,
     }
+    const matched = statement.clauses.some((clause) => clause.match === 'MATCHED')
+    const guards = matched ? [manySources(`SELECT 1 ${rows.MATCHED}`, duckAlias)] : []
+    const clauses = statement.clauses.map((clause) => {
+      const { text, condition, nullable } = this.#mergeClause(clause, source, both)
+      for (const { sql, field } of nullable) {
+        guards.push({
+          sql: `SELECT 1 ${rows[clause.match]}${condition} AND ${sql} IS NULL LIMIT 1`,
+          message: requiredMessage(field),
+        })
+      }
+      return text
+    })
+    const head = `MERGE INTO ${duckName} AS ${duckAlias} USING ${source.sql} ON ${on}`
+    return { sql: `${head} ${clauses.join(' ')} RETURNING merge_action`, guards }
   }
 
-  #mergeClause(clause: MergeClause, source: TranslatedFrom, both: Scope): string {
+  #mergeClause(clause: MergeClause, source: TranslatedFrom, both: Scope): MergeText {
+    const { action, at, match } = clause
     const scope =
-      clause.match === 'MATCHED'
-        ? both
-        : clause.match === 'NOT MATCHED'
-          ? { ranges: source.ranges, merged: [] }
-          : this.#own
+      match === 'MATCHED' ? both : match === 'NOT MATCHED' ? { ranges: source.ranges, merged: [] } : this.#own
     const condition = clause.condition === undefined ? '' : ` AND ${this.#condition(clause.condition, scope, WHERE)}`
-    const { action, at } = clause
-    const head = `WHEN ${clause.match}${condition} THEN `
-    if (action.kind === 'insert' && clause.match !== 'NOT MATCHED')
+    if (action.kind === 'insert' && match !== 'NOT MATCHED')
       throw errorAt('INSERT is only allowed in a NOT MATCHED clause', at)
-    if (action.kind !== 'insert' && clause.match === 'NOT MATCHED')
+    if (action.kind !== 'insert' && match === 'NOT MATCHED')
       throw errorAt('Only INSERT is allowed in a NOT MATCHED clause', at)
+    this.#nullable = []
+    const text = `WHEN ${match}${condition} THEN ${this.#mergeAction(action, source, scope, at)}`
+    return { text, condition, nullable: this.#nullable }
+  }
+
+  #mergeAction(action: MergeClause['action'], source: TranslatedFrom, scope: Scope, at: Position): string {
     switch (action.kind) {
       case 'delete':
-        return `${head}DELETE`
+        return 'DELETE'
       case 'update':
-        return `${head}UPDATE SET ${this.#assignments(action.set, scope)}`
+        return `UPDATE SET ${this.#assignments(action.set, scope)}`
       case 'insert':
-        return `${head}INSERT (${this.#columns()}) VALUES (${this.#inserted(action.rows, source, scope, at)})`
+        return `INSERT (${this.#columns()}) VALUES (${this.#inserted(action.rows, source, scope, at)})`
     }
   }
 
@@ -298,6 +315,12 @@ function coalesceStruct(current: string, field: TableField): string {
   return `coalesce(${current}, struct_pack(${members.join(', ')}))`
 }
 
-function manySources(select: string, duckAlias: string): { sql: string; message: string } {
+interface MergeText {
+  text: string
+  condition: string
+  nullable: readonly { sql: string; field: TableField }[]
+}
+
+function manySources(select: string, duckAlias: string): Guard {
   return { sql: `${select} GROUP BY ${duckAlias}.rowid HAVING count(*) > 1 LIMIT 1`, message: MANY_SOURCES }
 }

@@ -286,9 +286,6 @@ function jsonElement(base: Typed, index: Typed, at: Position): Typed {
 function literalOf(expr: Of<'literal'>): Typed {
   if (expr.type === 'NULL') return { sql: 'NULL', type: NULL_TYPE, literal: { kind: 'NULL', text: 'NULL' } }
   if (expr.type !== 'INT64') return literalAt(expr.type, expr.text, expr.at)
-  // The magnitude of the smallest INT64 is none itself; the minus before it makes it one.
-  if (expr.text === '9223372036854775808')
-    return { sql: '9223372036854775808', type: INT64, literal: { kind: 'INT64', text: expr.text } }
   try {
     return literalAt('INT64', expr.text, expr.at)
   } catch {
