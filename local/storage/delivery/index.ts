@@ -6,7 +6,7 @@ import type { Store } from '../store.ts'
 import { pushOf } from './event.ts'
 import { backoffMs, DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget, targetName } from './target.ts'
 
-export { DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget } from './target.ts'
+export type { DeliveryOptions, DeliveryTarget } from './target.ts'
 
 /** Statuses that a Pub/Sub push takes as an acknowledgement: https://cloud.google.com/pubsub/docs/push#receive_push */
 const ACKNOWLEDGED = new Set([102, 200, 201, 202, 204])
