@@ -16,12 +16,19 @@ const LITERALS: readonly Buffer[] = ['true', 'false', 'null'].map((word) => Buff
 /** Reads JSON's tokens from bytes[.., end). Every position that it answers is at most `end`; negative ones are reasons. */
 export class JsonScanner {
   protected bytes: Buffer = Buffer.alloc(0)
+  protected view = new DataView(this.bytes.buffer)
   protected end = 0
   /** Where the content of the last string is, without escapes: source[from, to). */
   protected source: Buffer = this.bytes
   protected from = 0
   protected to = 0
   private scratch = Buffer.allocUnsafeSlow(256)
+
+  /** Turns to another buffer: once for a batch, not for an event. */
+  protected look(bytes: Buffer): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
 
   /** Skips white space. */
   protected blank(start: number): number {

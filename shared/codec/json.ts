@@ -1,8 +1,8 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
 import type { Key } from './keys.ts'
-import { int64, jsonNumberEnd, parseDouble, parseInteger } from './numbers.ts'
-import { Op, type Plan, type Slot } from './plan.ts'
+import { decimal, decimalDouble, int64, jsonNumberEnd, parseDouble, parseInteger, putSafe, readDecimal, readWhole, setSafe } from './numbers.ts'
+import { FAST_BOOL, FAST_DOUBLE, FAST_INTEGER, FAST_LONG, FAST_STRING, Op, type Plan, type Slot } from './plan.ts'
 import {
   DUPLICATE,
   INVALID,
@@ -33,6 +33,13 @@ const CLOSE = 0x7d
 const MINUS = 0x2d
 const LETTER_N = 0x6e
 
+/** "true" and "fals" in one number each. */
+const WORD_TRUE = 0x65757274
+const WORD_FALS = 0x736c6166
+
+/** Room for the tag, the length and the longest number of a value. */
+const VALUE_ROOM = 32
+
 /** A tag and the longest number behind it. */
 const SCALAR_MAX = 16
 
@@ -50,10 +57,11 @@ export class JsonWalker extends JsonScanner implements Walker {
     this.plan = plan
     this.unknown = unknown
     this.out = out
+    this.key = plan.keys.head
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.bytes = input
+    if (input !== this.bytes) this.look(input)
     this.end = end
     this.out = out
     this.path = ''
@@ -68,43 +76,147 @@ export class JsonWalker extends JsonScanner implements Walker {
     return p === end ? p : TRAILING
   }
 
-  /** The members of an object whose brace is before `start`. Answers the position behind its end, or a reason. */
+  /**
+   * The members of an object whose brace is before `start`. Answers the position behind its end, or a reason. This is
+   * the loop that everything depends on: the common values are written here, with the positions in local variables.
+   */
   private object(plan: Plan, start: number, depth: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
-    const { bytes, end } = this
+    const { bytes, end, view, out } = this
+    const { seen, keys } = plan
     const stamp = plan.open()
+    let { head: key } = keys
     let count = 0
-    let previous = plan.keys.head
-    let p = this.blank(start)
-    if (p < end && bytes[p] === CLOSE) return this.close(plan, stamp, 0, p + 1)
+    let p = start
+    let o = out.length
+    let into = out.bytes
+    let room = into.length - VALUE_ROOM - end
     for (;;) {
-      if (p >= end || bytes[p] !== QUOTE) return p >= end ? TRUNCATED : JSON_SYNTAX
-      let key: Key | undefined = previous.next
-      const guess = key === undefined ? -1 : this.matchEnd(key.quoted, p + 1)
-      if (guess < 0) {
-        key = this.find(plan, p + 1)
-        if (this.keyEnd < 0) return this.keyEnd
-        if (key !== undefined) previous.next = key
-        p = this.colon(this.keyEnd + 1)
-      } else p = this.colon(guess)
-      if (p < 0) return p
-      if (key === undefined) p = this.unknownMember(p, depth)
+      let q = expected(key, view, p, end)
+      if (q >= 0) key = key.next
       else {
-        previous = key
-        if (key.slot === undefined) p = this.valueEnd(p, depth)
-        else {
-          p = this.member(plan, key.slot, stamp, p, depth)
-          if (p >= 0 && plan.seen[key.slot.index] === stamp) count++
+        q = this.separator(plan, key, p, depth)
+        if (q < 0) return q
+        key = this.key
+        if (key === keys.tail) {
+          out.length = o
+          return this.close(plan, stamp, count, q)
         }
       }
-      if (p < 0) return p
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      const c = bytes[p]
-      if (c === CLOSE) return this.close(plan, stamp, count, p + 1)
-      if (c !== COMMA) return JSON_SYNTAX
+      p = q
+      const { slot } = key
+      if (slot === undefined) continue
+      const before = seen[slot.index]
+      if (before === stamp || before === -stamp) return this.fail(DUPLICATE, slot.name)
+      seen[slot.index] = stamp
+      count++
+      if (o - p > room) {
+        out.reserveAt(o, end - p + VALUE_ROOM)
+        into = out.bytes
+        room = into.length - VALUE_ROOM - end
+      }
+      if (slot.fast === FAST_STRING && bytes[p] === QUOTE) {
+        q = copyPlain(bytes, view, p + 1, end, into, out.view, o + 2)
+        const size = q - p - 1
+        if (size < 128 && q < end && bytes[q] === QUOTE) {
+          into[o] = slot.tag
+          into[o + 1] = size
+          o += size + 2
+          p = q + 1
+          continue
+        }
+      } else if (slot.fast >= FAST_INTEGER) {
+        const first = (bytes[p] as number) - 0x30
+        const nine = slot.fast <= FAST_LONG && p + 9 < end ? p + 9 : p
+        let value = 0
+        let digit = 0
+        for (q = p; q < nine && (digit = (bytes[q] as number) - 0x30) >>> 0 < 10; q++) value = (value * 10 + digit) | 0
+        if (q < nine && (digit === COMMA - 0x30 || digit === CLOSE - 0x30) && (first !== 0 || q === p + 1) && q > p) {
+          into[o++] = slot.tag
+          for (; value > 127; value >>>= 7) into[o++] = (value & 127) | 128
+          into[o++] = value
+          p = q
+          continue
+        }
+        q = slot.fast === FAST_LONG ? readWhole(bytes, p, end) : -1
+        if (q >= 0) {
+          into[o] = slot.tag
+          o = putSafe(into, o + 1, decimal[0] as number)
+          p = q
+          continue
+        }
+        q = slot.fast > FAST_LONG ? this.scalar(slot, p, into, o) : -1
+        if (q >= 0) {
+          o += slot.fast === FAST_BOOL ? 2 : 9
+          p = q
+          continue
+        }
+      }
+      out.length = o
+      p = this.member(plan, slot, stamp, p, depth)
+      o = out.length
+      into = out.bytes
+      room = into.length - VALUE_ROOM - end
+      if (p < 0) return this.fail(p, slot.name)
+      if (seen[slot.index] !== stamp) count--
+    }
+  }
+
+  /** A tag and a double of up to 15 digits, or true or false, at `o`; -1 when it is of another form. */
+  private scalar(slot: Slot, p: number, into: Uint8Array, o: number): number {
+    into[o] = slot.tag
+    if (slot.fast === FAST_DOUBLE) {
+      const q = readDecimal(this.bytes, p, this.end)
+      if (q >= 0) this.out.view.setFloat64(o + 1, decimalDouble(), true)
+      return q
+    }
+    const word = p + 5 <= this.end ? this.view.getInt32(p, true) : 0
+    const no = word === WORD_FALS && this.bytes[p + 4] === 0x65
+    into[o + 1] = no ? 0 : 1
+    return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
+  }
+
+  /** A value that is not of the commonest kinds, or not in the commonest form. */
+  private member(plan: Plan, slot: Slot, stamp: number, p: number, depth: number): number {
+    if (this.bytes[p] === LETTER_N && !slot.takesNull) {
+      plan.seen[slot.index] = -stamp
+      return this.literal(p)
+    }
+    if (slot.oneof >= 0 && !plan.choose(slot.oneof, stamp)) return ONEOF
+    if (slot.repeated) return slot.map ? this.map(slot, p, depth) : this.array(slot, p, depth)
+    this.out.tag(slot.tag)
+    return this.value(slot, p, depth)
+  }
+
+  /** Set by separator: the key that it read; tail: the object ended. */
+  private key: Key
+
+  /**
+   * What stands between two values: comma, name and colon with their white space, or the end of the object. Answers
+   * the position of the next value and remembers these bytes for the next time; the slow way, for the first time.
+   */
+  private separator(plan: Plan, before: Key, start: number, depth: number): number {
+    const { bytes, end } = this
+    const { keys } = plan
+    let p = this.blank(start)
+    if (p < end && bytes[p] === CLOSE) {
+      this.key = keys.tail
+      return p + 1
+    }
+    if (before !== keys.head) {
+      if (p >= end || bytes[p] !== COMMA) return p >= end ? TRUNCATED : JSON_SYNTAX
       p = this.blank(p + 1)
     }
+    if (p >= end || bytes[p] !== QUOTE) return p >= end ? TRUNCATED : JSON_SYNTAX
+    const name = p + 1
+    const after = this.text(name)
+    if (after < 0) return after
+    const key = keys.find(this.source, this.from, this.to)
+    p = this.colon(after)
+    this.key = key ?? keys.stray
+    if (p >= 0 && key?.slot !== undefined) before.remember(key, this.view, start, p)
+    if (p < 0 || key?.slot !== undefined) return p
+    return key === undefined ? this.unknownMember(name, after - 1, p, depth) : this.valueEnd(p, depth)
   }
 
   /** Position of the value behind a colon at or after p. */
@@ -122,51 +234,6 @@ export class JsonWalker extends JsonScanner implements Walker {
     return q < end ? q : TRUNCATED
   }
 
-  /** Position behind the quoted name at p when it is the one expected, else -1. */
-  private matchEnd(quoted: Uint8Array, p: number): number {
-    const { bytes } = this
-    const { length } = quoted
-    if (p + length > this.end) return -1
-    for (let i = 0; i < length; i++) if (bytes[p + i] !== quoted[i]) return -1
-    return p + length
-  }
-
-  private keyStart = 0
-  private keyEnd = 0
-
-  /** The key whose name begins at p; keyEnd: its closing quote, or a reason. */
-  private find(plan: Plan, p: number): Key | undefined {
-    const after = this.text(p)
-    this.keyStart = p
-    this.keyEnd = after < 0 ? after : after - 1
-    if (after < 0) return undefined
-    return plan.keys.find(this.source, this.from, this.to)
-  }
-
-  private member(plan: Plan, slot: Slot, stamp: number, p: number, depth: number): number {
-    const { seen } = plan
-    const before = seen[slot.index]
-    if (before === stamp || before === -stamp) return this.fail(DUPLICATE, slot.name)
-    if (this.bytes[p] === LETTER_N && slot.op !== Op.VALUE && !slot.enum?.nullValue) {
-      seen[slot.index] = -stamp
-      const q = this.literal(p)
-      return q < 0 ? this.fail(q, slot.name) : q
-    }
-    seen[slot.index] = stamp
-    if (slot.oneof >= 0) {
-      if (plan.oneofs[slot.oneof] === stamp) return this.fail(ONEOF, slot.name)
-      plan.oneofs[slot.oneof] = stamp
-    }
-    let q: number
-    if (slot.repeated) q = slot.map ? this.map(slot, p, depth) : this.array(slot, p, depth)
-    else {
-      this.out.reserve(SCALAR_MAX)
-      this.out.varint(slot.tag)
-      q = this.value(slot, p, depth)
-    }
-    return q < 0 ? this.fail(q, slot.name) : q
-  }
-
   /** The end of a record: its absent fields. */
   private close(plan: Plan, stamp: number, count: number, p: number): number {
     if (count === plan.slots.length) return p
@@ -180,8 +247,8 @@ export class JsonWalker extends JsonScanner implements Walker {
     return p
   }
 
-  private unknownMember(p: number, depth: number): number {
-    const { keyStart, keyEnd, unknown } = this
+  private unknownMember(keyStart: number, keyEnd: number, p: number, depth: number): number {
+    const { unknown } = this
     if (unknown.policy === 'reject') {
       return this.fail(UNKNOWN_FIELD, this.bytes.toString('utf8', keyStart, keyEnd))
     }
@@ -338,14 +405,16 @@ export class JsonWalker extends JsonScanner implements Walker {
   }
 
   private string(slot: Slot, p: number): number {
-    const { bytes, end } = this
+    const { bytes, end, out } = this
     if (bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
-    const start = p + 1
-    let q = start
-    while (q < end && PLAIN[bytes[q] as number] === 1) q++
+    out.reserve(end - p + 8)
+    const mark = out.length
+    const { width } = slot
+    const q = copyPlain(bytes, this.view, p + 1, end, out.bytes, out.view, mark + width)
     if (q >= end) return TRUNCATED
-    if (bytes[q] !== QUOTE) return this.wideString(start)
-    this.out.lengthAndCopy(bytes, start, q)
+    if (bytes[q] !== QUOTE) return this.wideString(p + 1)
+    out.length = mark + width + q - p - 1
+    slot.width = out.patchLength(mark, width)
     return q + 1
   }
 
@@ -359,38 +428,29 @@ export class JsonWalker extends JsonScanner implements Walker {
 
   private integer(slot: Slot, p: number): number {
     const { bytes, end } = this
-    let q = p
-    const negative = bytes[q] === MINUS
-    if (negative) q++
-    const first = q
-    const stop = q + 9 < end ? q + 9 : end
-    let value = 0
-    let c = 0
-    while (q < stop && (c = (bytes[q] as number) - 0x30) >>> 0 < 10) {
-      value = value * 10 + c
-      q++
-    }
-    const next = q < end ? (bytes[q] as number) : 0
-    const ends = next === COMMA || next === CLOSE || next === CLOSE_ARRAY
-    const unsigned = negative && (slot.op === Op.UINT32 || slot.op === Op.UINT64)
-    if (q === first || !ends || unsigned || (bytes[first] === 0x30 && q > first + 1)) return this.longInteger(slot, p)
-    this.out.int32(negative ? -value : value)
-    return q
-  }
-
-  private longInteger(slot: Slot, p: number): number {
-    if (this.bytes[p] === QUOTE) {
+    if (bytes[p] === QUOTE) {
       const q = this.quoted(p)
       return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
     }
-    const q = this.number(p)
-    return q < 0 ? q : this.putInteger(slot, this.bytes, p, q) || q
+    const q = readDecimal(bytes, p, end)
+    if (q < 0 || decimal[1] !== 0) {
+      const after = this.number(p)
+      return after < 0 ? after : this.putInteger(slot, bytes, p, after) || after
+    }
+    setSafe(decimal[0] as number)
+    return this.putHalves(slot, (decimal[0] as number) < 0) || q
   }
 
   private putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
     const failed = parseInteger(bytes, start, end, slot.op === Op.UINT64)
     if (failed < 0) return failed
+    return this.putHalves(slot, false)
+  }
+
+  /** Writes int64, when it is within the slot's type. */
+  private putHalves(slot: Slot, negative: boolean): number {
     const { low, high } = int64
+    if (negative && slot.op === Op.UINT64) return RANGE
     if (slot.op === Op.INT32 && high !== low >> 31) return RANGE
     if (slot.op === Op.UINT32 && high !== 0) return RANGE
     this.out.varint64(low, high)
@@ -399,6 +459,8 @@ export class JsonWalker extends JsonScanner implements Walker {
 
   private float(slot: Slot, p: number): number {
     if (this.bytes[p] === QUOTE) return this.quotedFloat(slot, p)
+    const short = readDecimal(this.bytes, p, this.end)
+    if (short >= 0) return this.putFloat(slot, decimalDouble()) || short
     const q = this.number(p)
     if (q < 0) return q
     return this.putFloat(slot, parseDouble(this.bytes, p, q)) || q
@@ -429,12 +491,14 @@ export class JsonWalker extends JsonScanner implements Walker {
   }
 
   private bool(slot: Slot, p: number): number {
-    const c = this.bytes[p]
-    if (c !== 0x74 && c !== 0x66) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
-    const q = this.literal(p)
-    if (q < 0) return q
-    this.out.varint(c === 0x74 ? 1 : 0)
-    return q
+    const { bytes } = this
+    const c = bytes[p]
+    if (c === 0x74 || c === 0x66) {
+      this.out.varint(c === 0x74 ? 1 : 0)
+      return this.literal(p)
+    }
+    const q = slot.proto === undefined ? this.converted(slot, p) : this.valueEnd(p, 0)
+    return q < 0 || slot.proto === undefined ? q : WRONG_TYPE
   }
 
   private timestamp(p: number): number {
@@ -507,4 +571,40 @@ export class JsonWalker extends JsonScanner implements Walker {
     this.path = pathWithin(name, this.path)
     return reason
   }
+}
+
+/** Position of the value of the key that followed `before` last time, when the same bytes lead to it again; else -1. */
+function expected(before: Key, view: DataView, p: number, end: number): number {
+  const { length } = before
+  const next = p + length
+  if (next > end || view.getInt32(next - 4, true) !== before.last) return -1
+  if (length > 4 && view.getInt32(p, true) !== before.first) return -1
+  if (length > 8 && view.getInt32(p + 4, true) !== before.second) return -1
+  if (length > 12) {
+    const { words } = before
+    const last = next - 4
+    for (let q = p + 8, i = 2; q < last; q += 4, i++) if (view.getInt32(q, true) !== words[i]) return -1
+  }
+  return next
+}
+
+/** Copies a string's bytes up to the first that is not plain; answers where that is, or the end. */
+function copyPlain(bytes: Uint8Array, view: DataView, start: number, end: number, into: Uint8Array, intoView: DataView, at: number): number {
+  let p = start
+  let o = at
+  for (const stop = end - 4; p <= stop; p += 4, o += 4) {
+    const word = view.getInt32(p, true)
+    const special = specialOf(word)
+    intoView.setInt32(o, word, true)
+    if (special !== 0) return p + ((31 - Math.clz32(special & -special)) >> 3)
+  }
+  while (p < end && PLAIN[bytes[p] as number] === 1) into[o++] = bytes[p++] as number
+  return p
+}
+
+/** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
+function specialOf(word: number): number {
+  const quote = word ^ 0x22222222
+  const backslash = word ^ 0x5c5c5c5c
+  return (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) & 0x80808080
 }

@@ -1,4 +1,4 @@
-import type { RowBuffer } from './row-buffer.ts'
+import { RowBuffer } from './row-buffer.ts'
 
 /** Where an event came from. Reused: the caller fills it anew for each event. */
 export interface Origin {
@@ -21,17 +21,18 @@ const TOPIC_TAG = (4 << 3) | 2
 const PARTITION_TAG = 5 << 3
 const OFFSET_TAG = 6 << 3
 const INGESTED_TAG = 7 << 3
-/** Five integers of at most ten bytes with their tags, and the lengths around. */
-const NUMBERS_MAX = 80
+/** Three integers with their tags, the column's tag and length, and the last word of the fixed part. */
+const CHANGING_MAX = 48
 
-/** Writes the metadata column; the bytes of source and topic are made once for each change. */
+/** Writes the metadata column. What is the same for many events is encoded once and copied. */
 export class MetadataWriter {
   private readonly tag: number
   private width = 1
   private source: string | null = null
-  private sourceField: Buffer = Buffer.alloc(0)
   private topic: string | null = null
-  private topicField: Buffer = Buffer.alloc(0)
+  private partition = -1
+  private ingestedAt = -1
+  private readonly fixed = new RowBuffer(512)
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -39,50 +40,54 @@ export class MetadataWriter {
   }
 
   write(origin: Origin, out: RowBuffer): void {
-    if (origin.source !== this.source) this.rememberSource(origin.source)
-    if (origin.kafkaTopic !== this.topic) this.rememberTopic(origin.kafkaTopic)
-    out.reserve(this.sourceField.length + this.topicField.length + NUMBERS_MAX)
+    if (
+      origin.ingestedAtMicros !== this.ingestedAt ||
+      origin.kafkaPartition !== this.partition ||
+      origin.source !== this.source ||
+      origin.kafkaTopic !== this.topic
+    )
+      this.remember(origin)
+    const { fixed } = this
+    out.reserve(fixed.length + CHANGING_MAX)
     out.varint(this.tag)
     const mark = out.length
-    out.length += this.width
+    out.length = mark + this.width
+    out.copyWords(fixed.view, fixed.length)
     if (origin.source !== null) {
-      out.copy(this.sourceField, 0, this.sourceField.length)
-      integerField(out, POSITION_TAG, origin.position)
-      integerField(out, SIZE_TAG, origin.size)
+      out.bytes[out.length++] = POSITION_TAG
+      out.integer(origin.position)
+      out.bytes[out.length++] = SIZE_TAG
+      out.integer(origin.size)
     }
     if (origin.kafkaTopic !== null) {
-      out.copy(this.topicField, 0, this.topicField.length)
-      integerField(out, PARTITION_TAG, origin.kafkaPartition)
-      integerField(out, OFFSET_TAG, origin.kafkaOffset)
+      out.bytes[out.length++] = OFFSET_TAG
+      out.integer(origin.kafkaOffset)
     }
-    integerField(out, INGESTED_TAG, origin.ingestedAtMicros)
     this.width = out.patchLength(mark, this.width)
   }
 
-  private rememberSource(source: string | null): void {
+  private remember(origin: Origin): void {
+    const { source, kafkaTopic, kafkaPartition, ingestedAtMicros } = origin
     this.source = source
-    this.sourceField = source === null ? Buffer.alloc(0) : stringField(SOURCE_TAG, source)
-  }
-
-  private rememberTopic(topic: string | null): void {
-    this.topic = topic
-    this.topicField = topic === null ? Buffer.alloc(0) : stringField(TOPIC_TAG, topic)
+    this.topic = kafkaTopic
+    this.partition = kafkaPartition
+    this.ingestedAt = ingestedAtMicros
+    const { fixed } = this
+    fixed.clear()
+    if (source !== null) text(fixed, SOURCE_TAG, source)
+    if (kafkaTopic !== null) {
+      text(fixed, TOPIC_TAG, kafkaTopic)
+      fixed.tag(PARTITION_TAG)
+      fixed.integer(kafkaPartition)
+    }
+    fixed.tag(INGESTED_TAG)
+    fixed.integer(ingestedAtMicros)
+    fixed.reserve(4)
   }
 }
 
-function integerField(out: RowBuffer, tag: number, value: number): void {
-  out.bytes[out.length++] = tag
-  out.integer(value)
-}
-
-function stringField(tag: number, text: string): Buffer {
-  const bytes = Buffer.from(text)
-  const size = bytes.length
-  const length =
-    size < 128
-      ? [size]
-      : size < 16_384
-        ? [(size & 127) | 128, size >> 7]
-        : [(size & 127) | 128, ((size >> 7) & 127) | 128, size >> 14]
-  return Buffer.concat([Buffer.from([tag, ...length]), bytes])
+function text(out: RowBuffer, tag: number, value: string): void {
+  const bytes = Buffer.from(value)
+  out.tag(tag)
+  out.lengthAndCopy(bytes, 0, bytes.length)
 }

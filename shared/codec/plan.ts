@@ -58,6 +58,10 @@ export class Slot {
   readonly plan: Plan
   readonly text: TextWriter
   readonly enum: EnumTable | undefined
+  /** Whether the JSON walker's main loop writes it. */
+  readonly fast: number
+  /** JSON's null is a value of it. */
+  readonly takesNull: boolean
   /** Wire type in a protobuf source, and in the row. */
   readonly sourceType: number
   readonly rowType: number
@@ -86,6 +90,8 @@ export class Slot {
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
     this.enum = field.proto?.enum && new EnumTable(field.proto.enum, field.rowType === 'string')
+    this.fast = fastOf(this)
+    this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
     this.standard = this.repeated ? undefined : standardOf(field, this)
     this.required = field.mode === 'REQUIRED' && this.standard === undefined
   }
@@ -122,6 +128,13 @@ export class Plan {
     this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
   }
 
+  /** Takes a member of a oneof; false when another one is taken. */
+  choose(oneof: number, stamp: number): boolean {
+    if (this.oneofs[oneof] === stamp) return false
+    this.oneofs[oneof] = stamp
+    return true
+  }
+
   /** The slot of a field number of the source. */
   slotOf(number: number): Slot | undefined {
     return number < this.near.length ? this.near[number] : this.far.get(number)
@@ -146,6 +159,21 @@ export class Plan {
 const NEAR_MAX = 255
 
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
+
+export const FAST_STRING = 1
+export const FAST_INTEGER = 2
+export const FAST_LONG = 3
+export const FAST_DOUBLE = 4
+export const FAST_BOOL = 5
+
+function fastOf(slot: Slot): number {
+  if (slot.repeated || slot.oneof >= 0 || slot.tag > 127) return 0
+  if (slot.op === Op.STRING) return FAST_STRING
+  if (slot.op === Op.DOUBLE) return FAST_DOUBLE
+  if (slot.op === Op.BOOL) return FAST_BOOL
+  if (slot.op === Op.INT64 || slot.op === Op.UINT64) return FAST_LONG
+  return slot.op >= Op.INT64 && slot.op <= Op.UINT64 ? FAST_INTEGER : 0
+}
 
 const KINDS: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
   string: Op.STRING,

@@ -1,5 +1,7 @@
 /** Room that a row's own length takes at first; most rows are longer than 127 bytes and shorter than 16 KiB. */
 const ROW_LENGTH_WIDTH = 2
+/** A tag and the longest number behind it. */
+const SCALAR_MAX = 16
 const ENTRY_TAG = 0x0a
 /** Below this a loop copies faster than a call into the runtime. */
 const LOOP_COPY_MAX = 48
@@ -67,6 +69,13 @@ export class RowBuffer {
     if (this.length + count > this.bytes.length) this.grow(count)
   }
 
+  /** Makes sure that so many bytes can follow `length`, which it sets. */
+  reserveAt(length: number, count: number): number {
+    this.length = length
+    this.reserve(count)
+    return length
+  }
+
   /** An unsigned number below 2^32; needs 5 bytes. */
   varint(value: number): void {
     const { bytes } = this
@@ -78,6 +87,13 @@ export class RowBuffer {
     }
     bytes[at++] = rest
     this.length = at
+  }
+
+  /** A field's tag, and room for the longest number behind it. */
+  tag(value: number): void {
+    if (this.length + SCALAR_MAX > this.bytes.length) this.grow(SCALAR_MAX)
+    if (value < 128) this.bytes[this.length++] = value
+    else this.varint(value)
   }
 
   /** 64 bits in two halves; needs 10 bytes. */
@@ -131,6 +147,13 @@ export class RowBuffer {
     }
     for (let i = start; i < end; i++) bytes[at++] = source[i] as number
     this.length = at
+  }
+
+  /** Copies the first `size` bytes of a view, four at a time: there must be room in both for three more. */
+  copyWords(source: DataView, size: number): void {
+    const { view, length } = this
+    for (let i = 0; i < size; i += 4) view.setInt32(length + i, source.getInt32(i, true), true)
+    this.length = length + size
   }
 
   /** A length and source[start, end), with the room that they need. */

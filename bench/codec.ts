@@ -1,0 +1,210 @@
+/**
+ * Events to rows, beside what one would write without the codec: `JSON.parse`, and protobufjs. One process, the
+ * contestants in turns, the best of several rounds of each, quoted as ratios. `--check` exits 1 when a bar is missed.
+ */
+import protobuf from 'protobufjs'
+import { compileRoute, RowBuffer, type RowCodec } from '../shared/codec/index.ts'
+import { recordFromMessage } from '../shared/schema/proto.ts'
+
+const SCHEMA = `
+syntax = "proto3";
+message Visit {
+  int64 user_id = 1;
+  string session = 2;
+  string method = 3;
+  string path = 4;
+  int32 status = 5;
+  int32 bytes = 6;
+  double latency = 7;
+  string country = 8;
+  bool cached = 9;
+  string agent = 10;
+  string referer = 11;
+  int64 at = 12;
+}
+message Search {
+  int64 id = 1;
+  string query = 2;
+  Place from = 3;
+  Place to = 4;
+  repeated Leg legs = 5;
+  double price = 6;
+}
+message Place { string code = 1; string city = 2; double lat = 3; double lon = 4; }
+message Leg { string carrier = 1; int32 number = 2; int64 departs = 3; bool direct = 4; }
+message Access {
+  string remote_host = 1;
+  string method = 2;
+  string path = 3;
+  string protocol = 4;
+  int64 time = 5;
+  int32 status = 6;
+  int32 bytes = 7;
+  string referer = 8;
+  string user_agent = 9;
+}
+`
+const COUNT = 20_000
+const ROUNDS = 9
+const root = new protobuf.Root()
+protobuf.parse(SCHEMA, root, { keepCase: true })
+root.resolveAll()
+
+const origin = {
+  source: 'abcdefghijklmnopqrstuvwxyz',
+  position: 1_000_000,
+  size: 221,
+  kafkaTopic: 'visits',
+  kafkaPartition: 3,
+  kafkaOffset: 123_456,
+  ingestedAtMicros: 1_764_000_000_000_000,
+}
+
+type Message = Record<string, unknown>
+
+function visit(i: number): Message {
+  return {
+    user_id: 10_000_000 + i * 7,
+    session: `s${(i * 2_654_435_761) >>> 0}`,
+    method: i % 5 === 0 ? 'POST' : 'GET',
+    path: `/api/v1/items/${i % 977}/offers`,
+    status: i % 17 === 0 ? 404 : 200,
+    bytes: 200 + (i % 5000),
+    latency: ((i * 37) % 10_000) / 1000,
+    country: ['DE', 'SG', 'US', 'FR'][i % 4],
+    cached: i % 3 === 0,
+    agent: 'okhttp/4.9.1',
+    referer: 'https://x.example/',
+    at: 1_764_000_000_000 + i,
+  }
+}
+
+function search(i: number): Message {
+  const place = (k: number) => ({ code: ['SIN', 'BER', 'JFK'][k % 3], city: 'Somewhere', lat: 1.5 + k / 8, lon: -70.25 })
+  const leg = (k: number) => ({ carrier: 'SQ', number: 320 + k, departs: 1_764_000_000 + i, direct: k % 2 === 0 })
+  return { id: i, query: `flights ${i}`, from: place(i), to: place(i + 1), legs: [leg(1), leg(2)], price: 100.25 + (i % 100) }
+}
+
+function access(i: number): Message {
+  return {
+    remote_host: `10.${i % 200}.3.${i % 250}`,
+    method: 'GET',
+    path: `/presentations/images/kibana-${i % 999}.png`,
+    protocol: 'HTTP/1.1',
+    time: 1_431_857_103_000_000,
+    status: 200,
+    bytes: 203_023 + (i % 100),
+    referer: 'http://semicomplete.com/presentations/',
+    user_agent: 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_1) AppleWebKit/537.36',
+  }
+}
+
+function accessLine(i: number): Buffer {
+  const m = access(i)
+  const request = `${m['method']} ${m['path']} ${m['protocol']}`
+  return Buffer.from(`${m['remote_host']} - - [17/May/2015:10:05:03 +0000] "${request}" ${m['status']} ${m['bytes']} "${m['referer']}" "${m['user_agent']}"`)
+}
+
+/** Events in one buffer, as a fetched batch has them. */
+class Batch {
+  readonly bytes: Buffer
+  readonly starts: number[] = []
+  readonly ends: number[] = []
+
+  constructor(events: readonly Buffer[]) {
+    this.bytes = Buffer.concat(events.flatMap((event) => [event, Buffer.from('\n')]))
+    let at = 0
+    for (const event of events) {
+      this.starts.push(at)
+      this.ends.push(at + event.length)
+      at += event.length + 1
+    }
+  }
+}
+
+function batchOf(make: (i: number) => Buffer): Batch {
+  return new Batch(Array.from({ length: COUNT }, (_, i) => make(i)))
+}
+
+const out = new RowBuffer(16 * 1024 * 1024)
+
+function encodeAll(codec: RowCodec, batch: Batch): void {
+  out.clear()
+  const { bytes, starts, ends } = batch
+  for (let i = 0; i < starts.length; i++) {
+    const rejection = codec.encode(bytes, starts[i] as number, ends[i] as number, origin, out)
+    if (rejection) throw new Error(rejection.message)
+  }
+}
+
+let sink = 0
+
+function each(batch: Batch, use: (event: Buffer) => unknown): void {
+  const { bytes, starts, ends } = batch
+  for (let i = 0; i < starts.length; i++) if (use(bytes.subarray(starts[i], ends[i]))) sink++
+}
+
+function encoderOf(type: protobuf.Type): (message: Message) => Uint8Array {
+  return (message) => type.encode(message).finish()
+}
+
+interface Contest {
+  readonly name: string
+  readonly events: number
+  readonly run: () => void
+}
+
+function contests(): Contest[] {
+  const types = { visit: root.lookupType('Visit'), search: root.lookupType('Search'), access: root.lookupType('Access') }
+  const codec = (type: protobuf.Type, format: 'json' | 'protobuf') =>
+    compileRoute({ name: 'bench', format, unknown: 'keep', metadata: 'millrace', convert: {} }, recordFromMessage(type, 'bench'))
+  const list: Contest[] = []
+  const add = (name: string, run: () => void) => list.push({ name, events: COUNT, run })
+  for (const [name, make, type] of [['flat', visit, types.visit], ['nested', search, types.search]] as const) {
+    const json = batchOf((i) => Buffer.from(JSON.stringify(make(i))))
+    const wire = batchOf((i) => Buffer.from(type.encode(make(i)).finish()))
+    const encode = encoderOf(type)
+    const fromJson = codec(type, 'json')
+    const fromWire = codec(type, 'protobuf')
+    add(`${name}: JSON to row`, () => encodeAll(fromJson, json))
+    add(`${name}: JSON.parse`, () => each(json, (event) => JSON.parse(event.toString())))
+    add(`${name}: JSON.parse + protobufjs`, () => each(json, (event) => encode(JSON.parse(event.toString()) as Message)))
+    add(`${name}: protobuf to row`, () => encodeAll(fromWire, wire))
+    add(`${name}: protobufjs decode + encode`, () => each(wire, (event) => type.encode(type.decode(event)).finish()))
+  }
+  const lines = batchOf(accessLine)
+  const objects = batchOf((i) => Buffer.from(JSON.stringify(access(i))))
+  const combined = compileRoute({ name: 'bench', format: 'text', preset: 'combined', unknown: 'keep', metadata: 'millrace', convert: {} })
+  const encode = encoderOf(types.access)
+  add('access: combined to row', () => encodeAll(combined, lines))
+  add('access: JSON.parse + protobufjs', () => each(objects, (event) => encode(JSON.parse(event.toString()) as Message)))
+  return list
+}
+
+/** CPU seconds of this process: what others on the machine do does not count. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+/** Events a second: the best round of each, the rounds interleaved. */
+function measure(list: readonly Contest[]): Map<string, number> {
+  const best = new Map<string, number>()
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const contest of list) {
+      const begin = cpu()
+      contest.run()
+      const seconds = cpu() - begin
+      best.set(contest.name, Math.max(best.get(contest.name) ?? 0, contest.events / seconds))
+    }
+  }
+  return best
+}
+
+const list = contests()
+const rates = measure(list)
+for (const [name, rate] of rates) console.log(`${name.padEnd(40)} ${(rate / 1e6).toFixed(3).padStart(8)} M events/s`)
+const ratio = (a: string, b: string) => (rates.get(a) ?? 0) / (rates.get(b) ?? 1)
+console.log(ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'), ratio('flat: JSON to row', 'flat: JSON.parse'), ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'))
+console.log(ratio('nested: JSON to row', 'nested: JSON.parse + protobufjs'), ratio('nested: JSON to row', 'nested: JSON.parse'), ratio('nested: protobuf to row', 'nested: protobufjs decode + encode'))
+console.log(ratio('access: combined to row', 'access: JSON.parse + protobufjs'), sink > 0)
