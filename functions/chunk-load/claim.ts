@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Bucket,
   type ChunkState,
@@ -14,6 +13,12 @@ import {
 const UPDATE_INTERVAL_MS = 1_000
 const RENEW_EVERY_MS = CLAIM_MS / 3
 
+/** The time, as an invocation sees it. */
+export interface Clock {
+  nowMs(): number
+  pause(ms: number): Promise<void>
+}
+
 /** Somebody else changed the object: what we hold is no longer ours, and our streams are never committed. */
 export class ClaimLost extends Error {
   override readonly name = 'ClaimLost'
@@ -26,11 +31,13 @@ export class ObjectState {
   state: ChunkState
   readonly #bucket: Bucket
   readonly #id: ObjectId
+  readonly #clock: Clock
   #updatedMs = 0
   #renewedMs = 0
 
-  constructor(bucket: Bucket, object: ObjectView) {
+  constructor(bucket: Bucket, object: ObjectView, clock: Clock) {
     this.#bucket = bucket
+    this.#clock = clock
     this.#id = `${bucket.name}/${object.name}#${object.generation}`
     this.object = object
     this.state = decodeState(this.#id, object.metadata[STATE_KEY])
@@ -51,23 +58,23 @@ export class ObjectState {
    * may have been made.
    */
   async change(state: ChunkState): Promise<boolean> {
-    await delay(Math.max(0, this.#updatedMs + UPDATE_INTERVAL_MS - Date.now()))
+    await this.#clock.pause(Math.max(0, this.#updatedMs + UPDATE_INTERVAL_MS - this.#clock.nowMs()))
     const answer = await this.#bucket.patch(this.object, { [STATE_KEY]: encodeState(this.#id, state) })
     if (answer.kind === 'changed') return false
-    this.#updatedMs = Date.now()
+    this.#updatedMs = this.#clock.nowMs()
     this.object = answer.object
     this.state = state
     return true
   }
 
   claim(token: string): Promise<boolean> {
-    this.#renewedMs = Date.now()
+    this.#renewedMs = this.#clock.nowMs()
     return this.change({ state: 'writing', token, until: this.#renewedMs + CLAIM_MS })
   }
 
   /** To be called now and then while rows are written. @throws ClaimLost */
   async renewWhenDue(token: string): Promise<void> {
-    if (Date.now() - this.#renewedMs < RENEW_EVERY_MS) return
+    if (this.#clock.nowMs() - this.#renewedMs < RENEW_EVERY_MS) return
     if (!(await this.claim(token))) throw new ClaimLost('the claim was replaced while rows were written')
   }
 }

@@ -1,4 +1,5 @@
 import type { Request, Response } from '@google-cloud/functions-framework'
+import { setTimeout as pause } from 'node:timers/promises'
 import { openBucket } from '../../shared/chunks/index.ts'
 import { type Config, loadConfig } from '../../shared/config/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
@@ -18,6 +19,7 @@ export function openEnvironment(config: Config, entry: string): Environment {
     warehouse,
     tables: openTables(config, warehouse),
     log: createLog(entry),
+    clock: { nowMs: Date.now, pause },
   }
 }
 

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Bucket, type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
 import type { Config } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import type { Warehouse } from '../../shared/warehouse/index.ts'
-import { ClaimLost, ObjectState } from './claim.ts'
+import { ClaimLost, type Clock, ObjectState } from './claim.ts'
 import { type Plan, planOf } from './plan.ts'
 import { BrokenContent } from './read-events.ts'
 import { carriesRow, recordSource } from './settle.ts'
@@ -19,6 +18,7 @@ export interface Environment {
   readonly warehouse: Warehouse
   readonly tables: Tables
   readonly log: Log
+  readonly clock: Clock
 }
 
 /** `later`: come back; the notification is to return. */
@@ -35,7 +35,7 @@ export async function loadChunk(environment: Environment, name: string, generati
   const object = await environment.bucket.stat(name)
   if (!object || (generation !== undefined && object.generation !== generation)) return done('gone or written anew')
   const token = randomUUID()
-  const state = new ObjectState(environment.bucket, object)
+  const state = new ObjectState(environment.bucket, object, environment.clock)
   let unknown = 0
   for (let readings = 0; readings < READINGS_MAX; readings++) {
     if (readings > 0 && !(await state.read())) return done('gone or written anew')
@@ -46,7 +46,7 @@ export async function loadChunk(environment: Environment, name: string, generati
       if (error instanceof ClaimLost) return later(error.message)
       if (++unknown > UNKNOWN_ANSWERS_MAX) throw error
       environment.log.warn({ object: name, error: messageOf(error) }, 'unknown outcome; reading the object again')
-      await delay(AFTER_UNKNOWN_MS)
+      await environment.clock.pause(AFTER_UNKNOWN_MS)
     }
   }
   return later('its state keeps changing')
@@ -57,7 +57,7 @@ async function takeStep(environment: Environment, state: ObjectState, token: str
   const plan = readPlan(environment, state)
   if ('notOurs' in plan) return done(plan.notOurs)
   if ('broken' in plan) return fail(environment, state, plan.broken)
-  const step = nextStep(state.state, plan.ranges, token, Date.now())
+  const step = nextStep(state.state, plan.ranges, token, environment.clock.nowMs())
   if (step.do !== 'leave' && step.do !== 'later') await environment.tables.ensure(plan.route)
   switch (step.do) {
     case 'leave':
@@ -104,7 +104,7 @@ async function write(
     const keepClaim = () => state.renewWhenDue(token)
     const { rows, deadLetters, events, end } = await writeRows(environment, plan, state.object, keepClaim)
     const streams = { ...(rows ? { rows } : {}), ...(deadLetters ? { deadLetters } : {}) }
-    await state.change({ state: 'committing', token, since: Date.now(), ...streams, events, end })
+    await state.change({ state: 'committing', token, since: environment.clock.nowMs(), ...streams, events, end })
     return undefined
   } catch (error) {
     if (error instanceof BrokenContent) return fail(environment, state, error.message)
@@ -127,7 +127,8 @@ async function commit(
   ]
   for (const answer of answers) if (answer?.kind === 'unfinished') throw new Error(`commit: ${answer.message}`)
   if (answers.some((answer) => answer?.kind === 'gone')) {
-    if (whenStreamsAreGone(committing, Date.now()) === 'later') return later('BigQuery does not know its streams')
+    if (whenStreamsAreGone(committing, environment.clock.nowMs()) === 'later')
+      return later('BigQuery does not know its streams')
     if (!(await carriesRow(environment, plan))) {
       await state.change({ state: 'none' })
       return undefined
