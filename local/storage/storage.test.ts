@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type ApiError, Storage } from '@google-cloud/storage'
+import { crc32c } from '@node-rs/crc32'
 import { UserError } from '../../shared/errors.ts'
 import { createClock } from '../faults/index.ts'
 import { startStorage, type StorageOptions } from './index.ts'
@@ -108,7 +109,7 @@ test('a folder that is in use is refused, one that a dead process held is taken'
   await start(t, { dataDir })
 })
 
-test('a damaged folder, a missing content file and a future format are each one clear error', async (t) => {
+test('a damaged folder and a missing content file are each one clear error', async (t) => {
   const dataDir = await folder(t)
   const { storage, bucket } = await start(t, { dataDir })
   await bucket.file('a').save('some bytes', { resumable: false })
@@ -120,6 +121,13 @@ test('a damaged folder, a missing content file and a future format are each one 
   await assert.rejects(startStorage({ dataDir }), isUserError(/gs:\/\/test-bucket\/a are missing/))
   await appendFile(join(dataDir, 'journal'), 'garbage\n')
   await assert.rejects(startStorage({ dataDir }), isUserError(/journal:\d+: .* is damaged/))
+})
+
+test('a folder of a later format is refused', async (t) => {
+  const dataDir = await folder(t)
+  const line = '[{"op":"format","version":99}]'
+  await writeFile(join(dataDir, 'journal'), `${crc32c(line).toString(16).padStart(8, '0')} ${line}\n`)
+  await assert.rejects(startStorage({ dataDir }), isUserError(/has format 99; this Millrace reads 1/))
 })
 
 test('a port that is taken is one clear error, and the folder is free again', async (t) => {
