@@ -137,7 +137,7 @@ interface SocketRequest {
 }
 
 /**
- * As kafkajs's own, and one thing more: kafkajs listens to `end` and `error`, but not to `close`, so a socket that is destroyed
+ * As kafkajs's own, but for its ends: kafkajs listens to `end` and `error`, but not to `close`, so a socket that is destroyed
  * without either would leave its requests waiting for ever.
  */
 export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
@@ -147,6 +147,8 @@ export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): So
   let told = false
   socket.once('end', () => (told = true)).once('error', () => (told = true))
   socket.once('close', () => {
+    // kafkajs ends a dead socket with every try to reconnect, and each `unref` would leave a listener on it.
+    socket.unref = () => socket
     if (!told && !socket.writableEnded) socket.emit('error', new Error('the connection was closed'))
   })
   return socket

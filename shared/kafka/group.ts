@@ -264,9 +264,8 @@ class Member implements Group {
 
   /** All known topics with the number of their partitions. */
   #layout(): string {
-    return JSON.stringify(
-      Array.from(this.#partitionsByTopic(), ([topic, partitions]) => [topic, partitions.length]).sort(),
-    )
+    const counts = Array.from(this.#partitionsByTopic(), ([topic, partitions]) => `${topic}/${partitions.length}`)
+    return counts.sort().join()
   }
 
   /** Gives the member id up, so that nothing that was sent under it can take effect later. */
