@@ -399,7 +399,9 @@ export class PartitionTask {
     const piece = this.#pieces.get(id)
     if (this.#appender?.stream !== stream) {
       this.#appender?.close()
-      this.#appender = this.#context.warehouse.openAppender(stream, this.#sink.codec.descriptor)
+      this.#appender = this.#context.warehouse.openAppender(stream, this.#sink.codec.descriptor, {
+        answerWithinMs: this.#context.consumer.answer_within,
+      })
     }
     const sentAt = performance.now()
     const answer = await this.#appender.append(piece?.rows.slice() ?? Buffer.alloc(0), offset)

@@ -84,6 +84,7 @@ void suite('configuration', () => {
         queue_bytes: 33554432,
         fetch_bytes: 1048576,
         session_timeout: 30000,
+        answer_within: 60000,
         budget: 50000,
         stop_within: 8000,
       },

@@ -51,6 +51,9 @@ const consumer = z.strictObject({
   queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
   fetch_bytes: size().prefault('1MiB').describe('fetched from one partition at once'),
   session_timeout: duration().prefault('30s').describe("Kafka's session time-out of a member"),
+  answer_within: duration()
+    .prefault('60s')
+    .describe('an append without an answer for this long is taken for lost: its stream is closed and counted'),
   budget: duration().prefault('50s').describe('how long one drain may work'),
   stop_within: duration().prefault('8s').describe('after SIGTERM; Cloud Run kills after 10 s'),
   port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),

@@ -128,13 +128,28 @@ function endOfCall(error: ServiceError): AppendAnswer {
 function appendRequest({ rows, offset }: Pending, opening?: { stream: string; descriptor: Buffer }): Buffer {
   const schema = opening ? field(1, field(1, opening.descriptor)) : Buffer.alloc(0)
   const rowsHead = Buffer.concat([varint(2 * 8 + 2), varint(rows.length)])
-  return Buffer.concat([
+  const head = Buffer.concat([
     opening ? field(1, Buffer.from(opening.stream)) : Buffer.alloc(0),
     offset === undefined ? Buffer.alloc(0) : field(2, Buffer.concat([varint(1 * 8), varint(offset)])),
     varint(4 * 8 + 2),
     varint(schema.length + rowsHead.length + rows.length),
     schema,
     rowsHead,
-    rows,
   ])
+  return gather(head, rows)
+}
+
+/**
+ * Two buffers that pass for one: grpc-js asks a message for its length, and copies it behind its own header. Saves one copy
+ * of every row, and the memory for it.
+ */
+function gather(head: Buffer, body: Buffer): Buffer {
+  const message = {
+    length: head.length + body.length,
+    copy(target: Buffer, start: number): number {
+      head.copy(target, start)
+      return head.length + body.copy(target, start + head.length)
+    },
+  }
+  return message as Buffer
 }

@@ -40,6 +40,8 @@ export function openChannel(config: Config, entry: string): Channel {
       'grpc.primary_user_agent': userAgent(entry),
       'grpc.use_local_subchannel_pool': 1,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      // Nothing is ever sent twice by itself, and what was sent is not kept for it.
+      'grpc.enable_retries': 0,
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
     })
