@@ -163,9 +163,18 @@ function planOf(descriptor: Buffer, fields: readonly TableField[], defaults: Def
     return compilePlan(descriptor, layoutOf(fields), defaults, Date.now)
   } catch (error) {
     if (!(error instanceof SchemaMismatch)) throw invalid('Invalid proto schema: it is no DescriptorProto.', name)
+    if (error.extraFields.some((field) => CHANGE_COLUMN.test(field))) throw noChanges(name)
     const code = error.extraFields.length > 0 ? 'SCHEMA_MISMATCH_EXTRA_FIELDS' : undefined
     throw new WriteError(status.INVALID_ARGUMENT, `${error.message} Entity: ${name}`, name, code)
   }
+}
+
+/** The pseudo columns of change data capture, which the service takes on default streams alone. */
+const CHANGE_COLUMN = /^_CHANGE_(?:TYPE|SEQUENCE_NUMBER)$/i
+
+function noChanges(name: string): WriteError {
+  if (name.endsWith(`/${DEFAULT_STREAM}`)) return notBuilt('Change data capture')
+  return invalid('_CHANGE_TYPE can only be used with the default stream.', name)
 }
 
 function counted(request: AppendRequest, name: string): { writer: string; rows: number; body: Buffer } {

@@ -1,10 +1,4 @@
-import {
-  constants,
-  createServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { status } from '@grpc/grpc-js'
 import { messageOf, UserError } from '../../../shared/errors.ts'
 import { statusOf, WriteError } from './errors.ts'
@@ -115,7 +109,6 @@ function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods:
 /** An answer without any message. */
 function refuse(stream: ServerHttp2Stream, message: string): void {
   stream.respond({ ...HEADERS, ...trailers(new WriteError(status.UNIMPLEMENTED, message, '')) }, { endStream: true })
-  stream.close(constants.NGHTTP2_NO_ERROR)
 }
 
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity' }
@@ -167,11 +160,7 @@ class Http2Call implements GrpcCall {
     if (this.#ended || stream.destroyed) return
     this.#ended = true
     this.#respond()
-    stream.once('wantTrailers', () => {
-      stream.sendTrailers(trailers(error))
-      // The client may go on sending: it is told that nobody reads.
-      if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
-    })
+    stream.once('wantTrailers', () => stream.sendTrailers(trailers(error)))
     stream.end()
     stream.resume()
   }
