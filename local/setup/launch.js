@@ -1,7 +1,8 @@
 // Runs a program of this repository on a fresh clone:  node launch.js PROGRAM.ts [ARGUMENT...]
 // Plain JavaScript for Node 20 and later, without packages: nothing is installed yet. It installs what is missing and
 // starts PROGRAM in the Node that package.json pins. (`npm run` of two commands in a row would not do: the shell may
-// remember where the old node is.) Signals go through to PROGRAM, and its exit code comes back.
+// remember where the old node is; and they say `exec`, because a shell in between would keep npm's signals to itself.)
+// Signals go through to PROGRAM, and its exit code comes back; when npm is killed PROGRAM ends too.
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './install.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const LOOK_FOR_PARENT_MS = 500
 const withParent = new URL('with-parent.js', import.meta.url).href
 
 try {
@@ -32,6 +34,13 @@ function runProgram(node, program, args) {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
     })
   }
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    child.kill('SIGTERM')
+  }, LOOK_FOR_PARENT_MS)
+  timer.unref()
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]))

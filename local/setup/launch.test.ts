@@ -10,14 +10,15 @@ const ROOT = join(import.meta.dirname, '..', '..')
 
 /** Launches a program as npm scripts do; its folder lies in the repository, because programs are named from there. */
 function launch(t: TestContext, code: string, ...args: string[]): ChildProcess {
+  return spawn(process.execPath, command(t, code, ...args), { stdio: ['ignore', 'pipe', 2] })
+}
+
+function command(t: TestContext, code: string, ...args: string[]): string[] {
   mkdirSync(join(ROOT, '.millrace'), { recursive: true })
   const dir = mkdtempSync(join(ROOT, '.millrace', 'launch-test-'))
   t.after(() => rmSync(dir, { recursive: true }))
   writeFileSync(join(dir, 'program.ts'), code)
-  const program = relative(ROOT, join(dir, 'program.ts'))
-  return spawn(process.execPath, [join(import.meta.dirname, 'launch.js'), program, ...args], {
-    stdio: ['ignore', 'pipe', 2],
-  })
+  return [join(import.meta.dirname, 'launch.js'), relative(ROOT, join(dir, 'program.ts')), ...args]
 }
 
 function output(child: ChildProcess): NodeJS.ReadableStream {
@@ -63,5 +64,14 @@ test('the program ends in order when the launcher is killed', async (t) => {
   await once(output(child), 'data')
   const rest = text(output(child))
   child.kill('SIGKILL')
+  assert.equal(await rest, 'SIGTERM\n')
+})
+
+test('the program ends in order when npm is killed, the parent of the launcher', async (t) => {
+  const args = [process.execPath, ...command(t, WAITING)]
+  const npm = spawn('/bin/sh', ['-c', '"$@" & wait', 'sh', ...args], { stdio: ['ignore', 'pipe', 2] })
+  await once(output(npm), 'data')
+  const rest = text(output(npm))
+  npm.kill('SIGKILL')
   assert.equal(await rest, 'SIGTERM\n')
 })
