@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../../types.ts'
 import { errorAt, type Position } from '../errors.ts'
 import { literalAt, quote } from './literals.ts'
 import {
@@ -35,7 +36,7 @@ function coerceStruct(value: Typed, to: SqlType & { kind: 'STRUCT' }, at: Positi
 }
 
 function packStruct(to: SqlType & { kind: 'STRUCT' }, parts: readonly Typed[], source: Typed): string {
-  const packed = `struct_pack(${to.fields.map((field, i) => `"${fieldName(field, i)}" := ${parts[i]?.sql}`).join(', ')})`
+  const packed = `struct_pack(${to.fields.map((field, i) => `${quoteIdentifier(fieldName(field, i))} := ${parts[i]?.sql}`).join(', ')})`
   return source.items === undefined ? `CASE WHEN ${source.sql} IS NOT NULL THEN ${packed} END` : packed
 }
 

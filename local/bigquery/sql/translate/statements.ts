@@ -7,7 +7,9 @@ import { Environment } from './environment.ts'
 import { NOTHING_AROUND, settleNulls, translator } from './queries.ts'
 import type { Column } from './scope.ts'
 import { fieldOfType } from './types.ts'
-import type { TableField } from '../../types.ts'
+import { quoteIdentifier, type TableField } from '../../types.ts'
+import type { TranslatedQuery } from './context.ts'
+import { rangeOf } from './from.ts'
 
 /** Translates one statement of any kind. */
 export function translateStatement(sql: string, context: TranslationContext): Translated {
@@ -31,7 +33,9 @@ function viewStatement(statement: ViewStatement, env: Environment): TranslatedVi
   if (statement.kind === 'dropView')
     return { statementType: 'DROP_VIEW', target, orReplace: false, tolerant, tables: [] }
   const inside = { ctes: new Map(), views: [`${target.project}.${target.dataset}.${target.table}`] }
-  const { columns } = settleNulls(translator.query(statement.query, { env, surroundings: inside }))
+  const { columns } = outermost(translator.query(statement.query, { env, surroundings: inside }), env)
+  const nameless = columns.findIndex((column) => column.name === undefined)
+  if (nameless >= 0) throw new QueryError(`CREATE VIEW columns must be named, but column ${nameless + 1} has no name`)
   const { orReplace, text: query } = statement
   return {
     statementType: 'CREATE_VIEW',
@@ -45,8 +49,22 @@ function viewStatement(statement: ViewStatement, env: Environment): TranslatedVi
 }
 
 function selectOf(query: Query, env: Environment): { sql: string; schema: TableField[] } {
-  const translated = settleNulls(translator.query(query, { env, surroundings: NOTHING_AROUND }))
+  const translated = outermost(translator.query(query, { env, surroundings: NOTHING_AROUND }), env)
   return { sql: translated.sql, schema: schemaOf(translated.columns) }
+}
+
+/** A query as its reader sees it: the row of a SELECT AS STRUCT shows its fields, an untyped NULL is an INT64. */
+function outermost(query: TranslatedQuery, env: Environment): TranslatedQuery {
+  if (!query.isValue || query.columns[0]?.type.kind !== 'STRUCT') return settleNulls(query)
+  const alias = env.fresh('v')
+  const { columns } = rangeOf(query.columns, true, alias, undefined)
+  const named = columns.map((column, i) => ({ ...column, sql: quoteIdentifier(`_col_${i + 1}`) }))
+  const items = columns.map((column, i) => `${column.sql} AS ${named[i]?.sql}`)
+  return settleNulls({
+    sql: `SELECT ${items.join(', ')} FROM (${query.sql}) AS ${alias}`,
+    columns: named,
+    isValue: false,
+  })
 }
 
 /** The result's schema: columns without a name are f0_, f1_ and so on; doubles are refused. */
