@@ -5,6 +5,9 @@ import type { Config } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { userAgent } from '../telemetry/index.ts'
 
+type Interceptor = Storage['interceptors'][number]
+type Intercepted = ReturnType<Interceptor['request']>
+
 /** An object as one reading of its metadata shows it. */
 export interface ObjectView {
   readonly name: string
@@ -44,7 +47,9 @@ const LIST_PAGE_OBJECTS = 1000
 /** @throws UserError when the configuration names no bucket */
 export function openBucket(config: Config, entry: string): Bucket {
   if (!config.bucket) throw new UserError(`${config.file}: bucket is missing`, 'name the bucket that holds the chunks')
-  const bucket = new Storage(storageOptions(config, entry)).bucket(config.bucket)
+  const storage = new Storage(storageOptions(config, entry))
+  storage.interceptors.push(namesCaller(entry))
+  const bucket = storage.bucket(config.bucket)
   return {
     name: config.bucket,
     stat: (name, generation) => stat(bucket.file(name, generation === undefined ? {} : { generation })),
@@ -66,6 +71,15 @@ export function openBucket(config: Config, entry: string): Bucket {
 function storageOptions({ project, endpoints }: Config, entry: string): StorageOptions {
   const options: StorageOptions = { projectId: project, userAgent: userAgent(entry) }
   return endpoints.storage ? { ...options, apiEndpoint: endpoints.storage, useAuthWithCustomEndpoint: false } : options
+}
+
+/**
+ * Names the caller once more: the client's resumable uploads leave the user agent out. On the real service this is
+ * custom audit information: https://cloud.google.com/storage/docs/audit-logging#add-custom-metadata
+ */
+function namesCaller(entry: string): Interceptor {
+  const header = { 'x-goog-custom-audit-millrace': userAgent(entry) }
+  return { request: (options) => ({ ...options, headers: { ...options.headers, ...header } }) as Intercepted }
 }
 
 async function stat(file: File): Promise<ObjectView | undefined> {
