@@ -1,6 +1,7 @@
 import { errorAt } from '../errors.ts'
 import type { CallExpr, Expr, FrameBound, IndexMode, OrderItem, Query, TypeName, Window } from './ast.ts'
-import { Cursor, RESERVED } from './cursor.ts'
+import { type Cursor, RESERVED } from './cursor.ts'
+import { TypeParser } from './types.ts'
 
 /** Binary operators by how tightly they bind. https://cloud.google.com/bigquery/docs/reference/standard-sql/operators */
 const BINARY: readonly (readonly string[])[] = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*', '/', '||']]
@@ -23,7 +24,7 @@ const RESERVED_FUNCTIONS = new Set(['IF', 'LEFT', 'RIGHT', 'GROUPING'])
 const BARE_FUNCTIONS = new Set(['CURRENT_DATE', 'CURRENT_TIME', 'CURRENT_DATETIME', 'CURRENT_TIMESTAMP'])
 
 /** Expressions; queries inside of them are the subclass's. */
-export abstract class ExpressionParser extends Cursor {
+export abstract class ExpressionParser extends TypeParser {
   #positional = 0
 
   abstract query(): Query
@@ -332,7 +333,7 @@ export abstract class ExpressionParser extends Cursor {
   #array(): Expr {
     const { at } = this.advance()
     if (this.is('(')) return { kind: 'subquery', form: 'array', query: this.parenthesized(() => this.query()), at }
-    const type = this.is('<') ? this.#angleElement(at) : undefined
+    const type = this.is('<') ? this.angleElement() : undefined
     this.expect('[')
     return { kind: 'array', items: this.#items(), at, ...(type && { type }) }
   }
@@ -449,41 +450,6 @@ export abstract class ExpressionParser extends Cursor {
     const direction = this.acceptOneOf('PRECEDING', 'FOLLOWING')
     if (direction === undefined) throw this.unexpected()
     return offset === undefined ? { kind: `UNBOUNDED ${direction}` } : { kind: direction, offset }
-  }
-
-  type(): TypeName {
-    return this.nested(() => this.#type())
-  }
-
-  #type(): TypeName {
-    const at = this.token.at
-    if (this.accept('ARRAY')) return { kind: 'array', element: this.#angleElement(at), at }
-    if (this.accept('STRUCT')) {
-      this.expect('<')
-      const fields = this.is('>') ? [] : this.list(() => this.#structField())
-      this.closeAngle()
-      return { kind: 'struct', fields, at }
-    }
-    if (this.is('INTERVAL')) return { kind: 'simple', name: this.advance().upper, at }
-    const name = this.identifier().toUpperCase()
-    if (this.accept('(')) {
-      this.list(() => this.expression())
-      this.expect(')')
-    }
-    return { kind: 'simple', name, at }
-  }
-
-  #angleElement(_at: Expr['at']): TypeName {
-    this.expect('<')
-    const element = this.type()
-    this.closeAngle()
-    return element
-  }
-
-  #structField(): { name?: string; type: TypeName } {
-    const next = this.peek(1)
-    const named = this.isIdentifier() && (next.kind === 'name' || next.kind === 'quoted')
-    return named ? { name: this.identifier(), type: this.type() } : { type: this.type() }
   }
 
   startsQuery(): boolean {

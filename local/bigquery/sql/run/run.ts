@@ -86,5 +86,4 @@ async function countActions(result: DuckDBResult, stats: DmlStats): Promise<void
   }
 }
 
-// oxlint-disable-next-line require-yield -- an empty sequence of chunks
 async function* noChunks(): AsyncGenerator<ResultRow[]> {}

@@ -77,7 +77,7 @@ export function binary(op: string, left: Typed, right: Typed, at: Position): Typ
     case '/':
       return divide(left, right, at)
     default:
-      return temporal(op, left, right, at) ?? arithmetic(op, left, right, at)
+      return temporal(op, left, right) ?? arithmetic(op, left, right, at)
   }
 }
 
@@ -163,11 +163,11 @@ export function guardZero(left: Typed, right: Typed, sql: string, op: string, sa
 }
 
 /** Dates and times plus and minus days and intervals. */
-function temporal(op: string, left: Typed, right: Typed, at: Position): Typed | undefined {
+function temporal(op: string, left: Typed, right: Typed): Typed | undefined {
   if (op !== '+' && op !== '-') return undefined
   const [a, b] = [left.type.kind, right.type.kind]
   if (op === '+' && (a === 'INTERVAL' || a === 'INT64') && b !== a && TEMPORAL.includes(b))
-    return temporal(op, right, left, at)
+    return temporal(op, right, left)
   if (a === 'DATE' && b === 'INT64')
     return { sql: `(${left.sql} ${op} CAST(${right.sql} AS INTEGER))`, type: left.type }
   if (b === 'INTERVAL' && TEMPORAL.includes(a)) {
