@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Admin, Kafka, type LogEntry, logLevel, type RetryOptions } from 'kafkajs'
+import { type Admin, Kafka, type LogEntry, logLevel, type PartitionAssigner, type RetryOptions } from 'kafkajs'
 import type { KafkaConfig } from '../config/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import { authentication } from './auth.ts'
@@ -38,58 +38,25 @@ export class KafkaClient {
 
   /** One admin connection, shared. A failure to connect is not kept. */
   admin(): Promise<Admin> {
-    this.#admin ??= this.#connectAdmin()
+    this.#admin ??= connected(this.kafka.admin(), () => (this.#admin = undefined))
     return this.#admin
   }
 
-  async #connectAdmin(): Promise<Admin> {
-    const admin = this.kafka.admin()
-    try {
-      await admin.connect()
-      return admin
-    } catch (error) {
-      this.#admin = undefined
-      throw error
-    }
-  }
-
-  /** One cluster for reading, shared. It reconnects by itself; a first failure to connect is not kept. */
+  /** One cluster for reading, shared, in the same way. */
   cluster(): Promise<Cluster> {
-    this.#cluster ??= this.#connectCluster()
+    this.#cluster ??= connected(this.openCluster(), () => (this.#cluster = undefined))
     return this.#cluster
-  }
-
-  async #connectCluster(): Promise<Cluster> {
-    const cluster = this.openCluster()
-    try {
-      await cluster.connect()
-      return cluster
-    } catch (error) {
-      this.#cluster = undefined
-      throw error
-    }
   }
 
   /** A cluster of its own: connections, metadata and coordinators, as kafkajs hands them to a partition assigner. */
   openCluster(): Cluster {
-    let cluster: Cluster | undefined
-    this.kafka.consumer({
-      groupId: 'unused',
-      allowAutoTopicCreation: false,
-      partitionAssigners: [
-        (context) => {
-          cluster = context.cluster as unknown as Cluster
-          return {
-            name: 'unused',
-            version: 1,
-            assign: async () => [],
-            protocol: () => ({ name: 'unused', metadata: Buffer.alloc(0) }),
-          }
-        },
-      ],
-    })
-    if (!cluster) throw new Error('kafkajs did not hand out its cluster')
-    return cluster
+    let cluster: unknown
+    const spy: PartitionAssigner = (context) => {
+      cluster = context.cluster
+      return { name: '', version: 1, assign: async () => [], protocol: () => ({ name: '', metadata: Buffer.alloc(0) }) }
+    }
+    this.kafka.consumer({ groupId: 'unused', allowAutoTopicCreation: false, partitionAssigners: [spy] })
+    return cluster as Cluster
   }
 
   /** Closes the shared connections. Producers and groups close their own. */
@@ -99,6 +66,16 @@ export class KafkaClient {
     this.#cluster = undefined
     await (await admin?.catch(() => undefined))?.disconnect()
     await (await cluster?.catch(() => undefined))?.disconnect()
+  }
+}
+
+async function connected<T extends { connect(): Promise<void> }>(client: T, failed: () => void): Promise<T> {
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    failed()
+    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/in
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
-import { listOffsets } from './topics.ts'
+import { EARLIEST, LATEST, listOffsets } from './topics.ts'
 import type { FetchedBatch, PartitionStop, TopicPartition } from './types.ts'
 
 const FETCH_KEY = 1
@@ -40,6 +40,8 @@ interface Place extends TopicPartition {
   paused: boolean
   /** Not fetched: no position yet, or stopped until the next seek. */
   idle: boolean
+  /** In a request that is under way, or waiting for metadata: never in two, though its leader moves. */
+  busy: boolean
   corrupt: number
 }
 
@@ -60,7 +62,7 @@ export class Fetcher {
     this.#cluster = cluster
     this.#options = options
     this.#sink = sink
-    const fresh = { offset: -1, epoch: 0, paused: false, idle: true, corrupt: 0 }
+    const fresh = { offset: -1, epoch: 0, paused: false, idle: true, busy: false, corrupt: 0 }
     this.#places = new Map(
       partitions.map(({ topic, partition }) => [`${topic}/${partition}`, { topic, partition, ...fresh }]),
     )
@@ -104,12 +106,15 @@ export class Fetcher {
 
   #pump(): void {
     if (!this.#running || this.#stopped) return
-    const ready = [...this.#places.values()].filter(({ idle, paused }) => !idle && !paused)
+    const ready = [...this.#places.values()].filter(({ idle, paused, busy }) => !idle && !paused && !busy)
     for (const [leader, places] of Map.groupBy(ready, (place) => this.#leaderOf(place))) {
       if (this.#busy.has(leader)) continue
       this.#busy.add(leader)
-      void this.#fetchFrom(leader, places).finally(() => {
+      for (const place of places) place.busy = true
+      void this.#fetchFrom(leader, places).then((later) => {
         this.#busy.delete(leader)
+        for (const place of places) place.busy = later.includes(place)
+        if (later.length > 0) void this.#refresh(later)
         this.#pump()
       })
     }
@@ -124,20 +129,24 @@ export class Fetcher {
     }
   }
 
-  async #fetchFrom(leader: string, places: readonly Place[]): Promise<void> {
+  /** Gives back those whose leader must be looked for again, while the others go on. */
+  async #fetchFrom(leader: string, places: readonly Place[]): Promise<readonly Place[]> {
+    if (leader === '') return places
     try {
-      if (leader === '') return await this.#refresh()
       const broker = await this.#cluster.findBroker({ nodeId: leader })
-      const asked = places.map((place) => ({ place, offset: place.offset, epoch: place.epoch }))
-      const answers = await this.#send(broker, places)
-      for (const answer of answers) {
+      const asked = places.map((place) => ({ place, epoch: place.epoch }))
+      const later: Place[] = []
+      for (const answer of await this.#send(broker, places)) {
         const ask = asked.find(({ place }) => place.topic === answer.topic && place.partition === answer.partition)
-        if (ask && ask.place.epoch === ask.epoch) await this.#take(ask.place, answer)
+        if (!ask || ask.place.epoch !== ask.epoch || this.#stopped) continue
+        if (LEADER_MOVED.has(answer.errorCode)) later.push(ask.place)
+        else await this.#take(ask.place, answer)
       }
+      return later
     } catch (thrown) {
       const error = kafkaError(thrown)
       if (error.kind === 'unauthorized') this.#sink.failed(error)
-      else await this.#refresh()
+      return places
     }
   }
 
@@ -162,14 +171,11 @@ export class Fetcher {
   }
 
   async #take(place: Place, answer: FetchedPartition): Promise<void> {
-    if (this.#stopped) return
-    if (answer.errorCode === OFFSET_OUT_OF_RANGE) return this.#outOfRange(place)
-    if (LEADER_MOVED.has(answer.errorCode)) return this.#refresh()
-    if (answer.errorCode !== 0)
-      return this.#stop(place, { kind: 'refused', message: `Kafka's error ${answer.errorCode}` })
+    const { errorCode } = answer
+    if (errorCode === OFFSET_OUT_OF_RANGE) return this.#outOfRange(place)
+    if (errorCode !== 0) return this.#stop(place, { kind: 'refused', message: `Kafka's error ${errorCode}` })
     const { epoch } = place
-    const ranges = this.#read(place, answer)
-    for (const range of ranges) {
+    for (const range of this.#read(place, answer)) {
       place.offset = range.lastOffset + 1
       this.#sink.batch(range)
       if (this.#stopped || place.epoch !== epoch) return // the handler sought, or ended the membership
@@ -189,16 +195,12 @@ export class Fetcher {
   }
 
   async #outOfRange(place: Place): Promise<void> {
-    const { epoch, offset } = place
-    const key = `${place.topic}/${place.partition}`
-    const [starts, ends] = [
-      await listOffsets(this.#cluster, [place], -2),
-      await listOffsets(this.#cluster, [place], -1),
-    ]
-    const [start = -1, end = -1] = [starts.get(key), ends.get(key)]
+    const { topic, partition, epoch, offset } = place
+    const [starts, ends] = await Promise.all([EARLIEST, LATEST].map((end) => listOffsets(this.#cluster, [place], end)))
+    const [start = -1, end = -1] = [starts, ends].map((found) => found?.get(`${topic}/${partition}`))
     if (this.#stopped || place.epoch !== epoch) return
-    if (start <= offset && offset <= end) return this.#refresh() // a leader that had not caught up
-    this.#stop(place, { kind: 'out-of-range', start, end })
+    // Within the range: the leader that was asked had not caught up. It is asked again.
+    if (offset < start || offset > end) this.#stop(place, { kind: 'out-of-range', start, end })
   }
 
   #stop(place: Place, why: StopReason): void {
@@ -207,9 +209,12 @@ export class Fetcher {
     this.#sink.stopped({ topic, partition, offset, ...why })
   }
 
-  async #refresh(): Promise<void> {
+  async #refresh(places: readonly Place[]): Promise<void> {
     await delay(RETRY_AFTER_MS)
-    if (!this.#stopped) await this.#cluster.refreshMetadata().catch(() => undefined)
+    if (this.#stopped) return
+    await this.#cluster.refreshMetadata().catch(() => undefined)
+    for (const place of places) place.busy = false
+    this.#pump()
   }
 }
 

@@ -6,7 +6,7 @@ import type { KafkaClient } from './client.ts'
 import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
 import { codeOf, KafkaError, kafkaError } from './errors.ts'
 import { type Ending, GroupMembership, type Joined, withTimeout } from './membership.ts'
-import { fetchCommits, findTopics, listOffsets } from './topics.ts'
+import { EARLIEST, fetchCommits, findTopics, LATEST, listOffsets } from './topics.ts'
 import type { Group, GroupHandlers, GroupOptions, TopicPartition } from './types.ts'
 
 const DEFAULTS = {
@@ -198,7 +198,7 @@ class Member implements Group {
     for (const { topic, partition, offset } of await fetchCommits(coordinator, group, fetcher.unplaced())) {
       const from = this.#options.topics.find((known) => known.topic === topic)?.from
       const fresh = async () => {
-        const ends = await listOffsets(this.#cluster, [{ topic, partition }], from === 'end' ? -1 : -2)
+        const ends = await listOffsets(this.#cluster, [{ topic, partition }], from === 'end' ? LATEST : EARLIEST)
         return ends.get(`${topic}/${partition}`) ?? 0
       }
       fetcher.seek({ topic, partition }, offset < 0 ? await fresh() : offset)
@@ -247,8 +247,8 @@ class Member implements Group {
           if (this.#layout() !== known) membership.finish('rebalance') // a leader that joins again makes a new generation
         }
       } catch (error) {
-        failed = true
         const verdict = judgeHeartbeat(error)
+        failed = verdict === 'again'
         if (verdict === 'rebalance') membership.finish('rebalance')
         else if (verdict === 'lost' || performance.now() - heardAt > sessionTimeoutMs) membership.lose()
       }

@@ -6,8 +6,8 @@ import type { Committed, PartitionOffsets, TopicPartition } from './types.ts'
 
 const READ_COMMITTED = 1
 /** ListOffsets' names for the ends of a log. */
-const LATEST = -1
-const EARLIEST = -2
+export const LATEST = -1
+export const EARLIEST = -2
 /** Reading changes nothing, so it is tried again for so long, while a broker or a coordinator moves. */
 const READ_AGAIN_WITHIN_MS = 3000
 const READ_AGAIN_AFTER_MS = 50
@@ -93,7 +93,7 @@ function partitionsOf(cluster: Cluster, topic: string): TopicPartition[] {
 export async function listOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
-  timestamp: typeof EARLIEST | typeof LATEST,
+  timestamp: number,
 ): Promise<Map<string, number>> {
   const offsets = new Map<string, number>()
   const byLeader = Map.groupBy(
