@@ -1,7 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { CODECS } from './compression.ts'
 import { BATCH_HEADER_BYTES } from './record-batch.ts'
-import { corrupt, RecordRange } from './record-range.ts'
+import { corrupt, createRange, type RecordRange } from './record-range.ts'
 
 /** One partition of a Fetch answer, its records not looked at yet. */
 export interface FetchedPartition {
@@ -81,7 +81,7 @@ export function readRanges(fetched: FetchedPartition, fetchOffset: number): Reco
     if (range.lastOffset < fetchOffset) continue
     const before = ranges.at(-1)
     if (visible && range.records > 0) ranges.push(range)
-    else if (before?.records === 0) before.extend(range.lastOffset)
+    else if (before?.records === 0) before.lastOffset = range.lastOffset
     else ranges.push(withoutRecords(range))
   }
   return ranges
@@ -110,12 +110,12 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
     appendTimestampMs: attributes & APPEND_TIME ? safe(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
-  return new RecordRange(head, batch.subarray(BATCH_HEADER_BYTES))
+  return createRange(head, batch.subarray(BATCH_HEADER_BYTES))
 }
 
 function withoutRecords({ topic, partition, firstOffset, lastOffset, endOffset }: RecordRange): RecordRange {
   const none = { records: 0, compression: 'none', baseTimestampMs: 0, appendTimestampMs: undefined } as const
-  return new RecordRange(
+  return createRange(
     { topic, partition, baseOffset: firstOffset, firstOffset, lastOffset, endOffset, ...none },
     Buffer.alloc(0),
   )

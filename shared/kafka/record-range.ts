@@ -8,7 +8,7 @@ export interface RangeHead {
   readonly partition: number
   readonly baseOffset: number
   readonly firstOffset: number
-  readonly lastOffset: number
+  lastOffset: number
   readonly records: number
   readonly compression: Compression
   readonly baseTimestampMs: number
@@ -17,91 +17,67 @@ export interface RangeHead {
   readonly endOffset: number
 }
 
-/** Attributes and five varints of one byte. */
-const RECORD_BYTES_MIN = 6
-const DECOMPRESSED: Compression = 'none'
+/** Those without records can be extended by what follows them. */
+export type RecordRange = RangeHead & FetchedBatch
 
-/** A range of offsets with the records of one RecordBatch; without any, `body` is empty. */
-export class RecordRange implements FetchedBatch {
-  readonly topic: string
-  readonly partition: number
-  readonly firstOffset: number
-  readonly records: number
-  readonly compression: Compression
-  readonly #head: RangeHead
-  #lastOffset: number
-  #endOffset: number
-  #body: Buffer
-  #codec: Compression
+/** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. */
+export function createRange(head: RangeHead, packed: Buffer): RecordRange {
+  let body = packed
+  let codec: Compression = head.compression
+  const unpacked = (bytes: Buffer) => {
+    body = bytes
+    codec = 'none'
+  }
   /** Where a visit that begins at this offset goes on: record number and place in the body. */
-  #next = { offset: -1, index: 0, at: 0 }
-
-  constructor(head: RangeHead, body: Buffer) {
-    this.topic = head.topic
-    this.partition = head.partition
-    this.firstOffset = head.firstOffset
-    this.records = head.records
-    this.compression = head.compression
-    this.#head = head
-    this.#lastOffset = head.lastOffset
-    this.#endOffset = head.endOffset
-    this.#body = body
-    this.#codec = head.compression
-  }
-
-  get lastOffset(): number {
-    return this.#lastOffset
-  }
-
-  get endOffset(): number {
-    return this.#endOffset
-  }
-
-  get bytes(): number {
-    return this.#body.length
-  }
-
-  /** Lets a range without records take in the one that follows it. */
-  extend(lastOffset: number): void {
-    this.#lastOffset = lastOffset
-  }
-
-  async ready(): Promise<void> {
-    if (this.#codec !== DECOMPRESSED) this.#opened(await decompress(this.#codec, this.#body))
-  }
-
-  visit(fromOffset: number, visitor: RecordVisitor): number {
-    if (this.#codec !== DECOMPRESSED) this.#opened(decompressSync(this.#codec, this.#body))
-    const from = Math.max(fromOffset, this.firstOffset)
-    const resumed = this.#next.offset === from
-    return this.#walk(from, resumed ? this.#next.index : 0, resumed ? this.#next.at : 0, visitor)
-  }
-
-  #opened(body: Buffer): void {
-    this.#body = body
-    this.#codec = DECOMPRESSED
-  }
-
-  #walk(from: number, first: number, start: number, visitor: RecordVisitor): number {
-    const body = this.#body
-    const { baseOffset, baseTimestampMs, appendTimestampMs } = this.#head
-    const view = new View(body)
-    let at = start
-    for (let index = first; index < this.records; index++) {
-      const end = view.read(at, baseOffset, baseTimestampMs)
-      if (view.offset >= from) {
-        if (appendTimestampMs !== undefined) view.timestampMs = appendTimestampMs
-        if (visitor(view) === false) {
-          this.#next = { offset: view.offset, index, at }
-          return view.offset
-        }
-      }
-      at = end
-    }
-    if (this.records > 0 && at !== body.length) throw corrupt(`${body.length - at} bytes behind the last record`)
-    return this.#lastOffset + 1
+  let stop = { offset: -1, index: 0, at: 0 }
+  return {
+    ...head,
+    get bytes() {
+      return body.length
+    },
+    async ready() {
+      if (codec !== 'none') unpacked(await decompress(codec, body))
+    },
+    visit(fromOffset, visitor) {
+      if (codec !== 'none') unpacked(decompressSync(codec, body))
+      const from = Math.max(fromOffset, this.firstOffset)
+      stop = walk(head, body, from, stop.offset === from ? stop : { offset: from, index: 0, at: 0 }, visitor)
+      return stop.index === head.records ? this.lastOffset + 1 : stop.offset
+    },
   }
 }
+
+interface Stop {
+  readonly offset: number
+  readonly index: number
+  readonly at: number
+}
+
+/** Visits the records from a place on; gives back the one that was not taken, or the end. */
+function walk(
+  head: RangeHead,
+  body: Buffer,
+  from: number,
+  { index: first, at: start }: Stop,
+  visitor: RecordVisitor,
+): Stop {
+  const { records, baseOffset, baseTimestampMs, appendTimestampMs } = head
+  const view = new View(body)
+  let at = start
+  for (let index = first; index < records; index++) {
+    const end = view.read(at, baseOffset, baseTimestampMs)
+    if (view.offset >= from) {
+      if (appendTimestampMs !== undefined) view.timestampMs = appendTimestampMs
+      if (visitor(view) === false) return { offset: view.offset, index, at }
+    }
+    at = end
+  }
+  if (records > 0 && at !== body.length) throw corrupt(`${body.length - at} bytes behind the last record`)
+  return { offset: -1, index: records, at }
+}
+
+/** Attributes and five varints of one byte. */
+const RECORD_BYTES_MIN = 6
 
 /** One record at a time, read in place. https://kafka.apache.org/documentation/#record */
 class View implements RecordView {
