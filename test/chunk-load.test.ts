@@ -206,7 +206,7 @@ void suite('chunk-load', { timeout: 240_000 }, () => {
 
 /** Each method that the function called, at the middle one of its calls; the upload is the test's own. */
 function lossesOf(calls: readonly Call[]) {
-  const own = calls.filter(({ entry, method }) => entry === 'chunk-load' && method !== 'objects.insert')
+  const own = calls.filter(({ entry, method }) => entry === 'chunk-load' && !method.startsWith('objects.insert'))
   const byMethod = Object.groupBy(own, ({ method }) => method)
   return Object.values(byMethod).flatMap((all = []) =>
     (['before', 'after'] as const).map((when) => ({ ...all[0]!, nth: Math.ceil((all.length + 1) / 2), when })),
