@@ -63,6 +63,12 @@ export async function getStorageLayout(service: Service, request: Request): Prom
   return { status: 200, json: { kind: 'storage#storageLayout', bucket, location, locationType, hierarchicalNamespace } }
 }
 
+/** There are none, because none can be made here; tools ask before they delete a bucket. */
+export async function listManagedFolders(service: Service, request: Request): Promise<Answer> {
+  requireBucket(service, nameOf(request, 'bucket'))
+  return { status: 200, json: { kind: 'storage#managedFolders', items: [] } }
+}
+
 export async function listBuckets(service: Service, request: Request): Promise<Answer> {
   const project = request.query.get('project')
   const prefix = request.query.get('prefix') ?? ''

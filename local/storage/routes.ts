@@ -1,4 +1,12 @@
-import { deleteBucket, getBucket, getStorageLayout, insertBucket, listBuckets, updateBucket } from './buckets.ts'
+import {
+  deleteBucket,
+  getBucket,
+  getStorageLayout,
+  insertBucket,
+  listBuckets,
+  listManagedFolders,
+  updateBucket,
+} from './buckets.ts'
 import { composeObject, copyObject, rewriteObject } from './copy.ts'
 import { notBuilt } from './errors.ts'
 import type { Answer, Request } from './exchange.ts'
@@ -73,6 +81,7 @@ const ROUTES: readonly Route[] = [
   on('GET', `${BUCKETS}$`, 'buckets.list', listBuckets),
   on('GET', `${BUCKET}$`, 'buckets.get', getBucket),
   on('GET', `${BUCKET}/storageLayout$`, 'buckets.getStorageLayout', getStorageLayout),
+  on('GET', `${BUCKET}/managedFolders$`, 'managedFolders.list', listManagedFolders),
   on('PATCH PUT', `${BUCKET}$`, 'buckets.patch', updateBucket),
   on('DELETE', `${BUCKET}$`, 'buckets.delete', deleteBucket),
   on('POST', `${BUCKET}/notificationConfigs$`, 'notifications.insert', insertNotification),

@@ -90,3 +90,21 @@ test('gcloud storage: ls of buckets and folders, cp between objects', { skip }, 
   await gcloud('rm', '--recursive', 'gs://gcloud-bucket/tree')
   await assert.rejects(gcloud('ls', 'gs://gcloud-bucket/tree/'), /matched no objects/)
 })
+
+test('gcloud storage: a bucket made, filled, its objects moved and described, and removed with all in it', {
+  skip,
+}, async () => {
+  const file = join(folder, 'moved.txt')
+  await writeFile(file, 'moved')
+  await gcloud('buckets', 'create', 'gs://gcloud-made', '--location=europe-west1')
+  await gcloud('cp', file, 'gs://gcloud-made/from')
+  await gcloud('objects', 'update', 'gs://gcloud-made/from', '--custom-metadata=millrace-state=writing')
+  await gcloud('mv', 'gs://gcloud-made/from', 'gs://gcloud-made/to')
+  const described = JSON.parse(await gcloud('objects', 'describe', 'gs://gcloud-made/to', '--format=json')) as Record<
+    string,
+    unknown
+  >
+  assert.deepEqual([described['size'], described['custom_fields']], [5, { 'millrace-state': 'writing' }])
+  await gcloud('rm', '--recursive', 'gs://gcloud-made')
+  assert.doesNotMatch(await gcloud('ls'), /gcloud-made/)
+})
