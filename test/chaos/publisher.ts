@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { BatchBuilder, type KafkaClient, openProducer, type Producer, readCommits } from '../../shared/kafka/index.ts'
+
+const EVENTS_A_BATCH = 60
+const BATCH_BYTES = 64 * 1024
+const PAUSE_MS = 15
+/** One event in so many is no JSON, and becomes a dead letter. */
+const BROKEN_EVERY = 97
+
+/** Publishes numbered events, each once: the position goes with them in one transaction, as an agent does it. */
+export class ChaosPublisher {
+  /** Events that are in the topic for certain. */
+  published = 0
+  readonly #client: KafkaClient
+  readonly #topic: string
+  readonly #partitions: number
+  readonly #group: string
+  #producer: Producer | undefined
+  #sent: number[] = []
+
+  constructor(client: KafkaClient, topic: string, partitions: number) {
+    this.#client = client
+    this.#topic = topic
+    this.#partitions = partitions
+    this.#group = `${topic}-publisher`
+  }
+
+  async run(untilMs: number): Promise<void> {
+    for (let turn = 0; Date.now() < untilMs; turn++) {
+      try {
+        await this.#publish(turn % this.#partitions)
+      } catch {
+        await this.#producer?.close().catch(() => undefined)
+        this.#producer = undefined
+        await delay(200)
+      }
+      await delay(PAUSE_MS)
+    }
+    // The outcome of the last transaction may be unknown.
+    while (!(await this.#recover().catch(() => undefined))) await delay(500)
+    await this.#producer?.close().catch(() => undefined)
+    this.published = this.#sent.reduce((sum, count) => sum + count, 0)
+  }
+
+  async #publish(partition: number): Promise<void> {
+    const producer = this.#producer ?? (await this.#recover())
+    const first = this.#sent[partition] ?? 0
+    const builder = new BatchBuilder(BATCH_BYTES)
+    for (let number = first; number < first + EVENTS_A_BATCH; number++) this.#append(builder, partition, number)
+    const batch = await builder.seal(partition % 2 === 0 ? 'zstd' : 'none')
+    const { topic } = { topic: this.#topic }
+    const position = { group: this.#group, topic, partition, offset: first + EVENTS_A_BATCH, metadata: '' }
+    await producer.transact([{ topic, partition, batch }], [position])
+    this.#sent[partition] = first + EVENTS_A_BATCH
+  }
+
+  #append(builder: BatchBuilder, partition: number, number: number): void {
+    const broken = number % BROKEN_EVERY === 0
+    const value = Buffer.from(broken ? `broken ${number}` : JSON.stringify({ number, text: 'x'.repeat(number % 200) }))
+    const source = `chaos${'abcdefg'[partition]}`.padEnd(26, 'z')
+    builder.append(Buffer.from(`${source}@${number}+1`), value, 0, value.length, Date.now())
+  }
+
+  /** A new life of the producer, and only then the positions. */
+  async #recover(): Promise<Producer> {
+    const producer = await openProducer(this.#client, { transactionalId: this.#group, timeoutMs: 20_000 })
+    const partitions = Array.from({ length: this.#partitions }, (_, partition) => ({ topic: this.#topic, partition }))
+    const commits = await readCommits(this.#client, this.#group, partitions)
+    for (const { partition, offset } of commits) this.#sent[partition] = Math.max(0, offset)
+    this.#producer = producer
+    return producer
+  }
+}
