@@ -80,9 +80,21 @@ function visit(i: number): Message {
 }
 
 function search(i: number): Message {
-  const place = (k: number) => ({ code: ['SIN', 'BER', 'JFK'][k % 3], city: 'Somewhere', lat: 1.5 + k / 8, lon: -70.25 })
+  const place = (k: number) => ({
+    code: ['SIN', 'BER', 'JFK'][k % 3],
+    city: 'Somewhere',
+    lat: 1.5 + k / 8,
+    lon: -70.25,
+  })
   const leg = (k: number) => ({ carrier: 'SQ', number: 320 + k, departs: 1_764_000_000 + i, direct: k % 2 === 0 })
-  return { id: i, query: `flights ${i}`, from: place(i), to: place(i + 1), legs: [leg(1), leg(2)], price: 100.25 + (i % 100) }
+  return {
+    id: i,
+    query: `flights ${i}`,
+    from: place(i),
+    to: place(i + 1),
+    legs: [leg(1), leg(2)],
+    price: 100.25 + (i % 100),
+  }
 }
 
 function access(i: number): Message {
@@ -102,7 +114,9 @@ function access(i: number): Message {
 function accessLine(i: number): Buffer {
   const m = access(i)
   const request = `${m['method']} ${m['path']} ${m['protocol']}`
-  return Buffer.from(`${m['remote_host']} - - [17/May/2015:10:05:03 +0000] "${request}" ${m['status']} ${m['bytes']} "${m['referer']}" "${m['user_agent']}"`)
+  return Buffer.from(
+    `${m['remote_host']} - - [17/May/2015:10:05:03 +0000] "${request}" ${m['status']} ${m['bytes']} "${m['referer']}" "${m['user_agent']}"`,
+  )
 }
 
 /** Events in one buffer, as a fetched batch has them. */
@@ -155,12 +169,22 @@ interface Contest {
 }
 
 function contests(): Contest[] {
-  const types = { visit: root.lookupType('Visit'), search: root.lookupType('Search'), access: root.lookupType('Access') }
+  const types = {
+    visit: root.lookupType('Visit'),
+    search: root.lookupType('Search'),
+    access: root.lookupType('Access'),
+  }
   const codec = (type: protobuf.Type, format: 'json' | 'protobuf') =>
-    compileRoute({ name: 'bench', format, unknown: 'keep', metadata: 'millrace', convert: {} }, recordFromMessage(type, 'bench'))
+    compileRoute(
+      { name: 'bench', format, unknown: 'keep', metadata: 'millrace', convert: {} },
+      recordFromMessage(type, 'bench'),
+    )
   const list: Contest[] = []
   const add = (name: string, run: () => void) => list.push({ name, events: COUNT, run })
-  for (const [name, make, type] of [['flat', visit, types.visit], ['nested', search, types.search]] as const) {
+  for (const [name, make, type] of [
+    ['flat', visit, types.visit],
+    ['nested', search, types.search],
+  ] as const) {
     const json = batchOf((i) => Buffer.from(JSON.stringify(make(i))))
     const wire = batchOf((i) => Buffer.from(type.encode(make(i)).finish()))
     const encode = encoderOf(type)
@@ -168,16 +192,27 @@ function contests(): Contest[] {
     const fromWire = codec(type, 'protobuf')
     add(`${name}: JSON to row`, () => encodeAll(fromJson, json))
     add(`${name}: JSON.parse`, () => each(json, (event) => JSON.parse(event.toString())))
-    add(`${name}: JSON.parse + protobufjs`, () => each(json, (event) => encode(JSON.parse(event.toString()) as Message)))
+    add(`${name}: JSON.parse + protobufjs`, () =>
+      each(json, (event) => encode(JSON.parse(event.toString()) as Message)),
+    )
     add(`${name}: protobuf to row`, () => encodeAll(fromWire, wire))
     add(`${name}: protobufjs decode + encode`, () => each(wire, (event) => type.encode(type.decode(event)).finish()))
   }
   const lines = batchOf(accessLine)
   const objects = batchOf((i) => Buffer.from(JSON.stringify(access(i))))
-  const combined = compileRoute({ name: 'bench', format: 'text', preset: 'combined', unknown: 'keep', metadata: 'millrace', convert: {} })
+  const combined = compileRoute({
+    name: 'bench',
+    format: 'text',
+    preset: 'combined',
+    unknown: 'keep',
+    metadata: 'millrace',
+    convert: {},
+  })
   const encode = encoderOf(types.access)
   add('access: combined to row', () => encodeAll(combined, lines))
-  add('access: JSON.parse + protobufjs', () => each(objects, (event) => encode(JSON.parse(event.toString()) as Message)))
+  add('access: JSON.parse + protobufjs', () =>
+    each(objects, (event) => encode(JSON.parse(event.toString()) as Message)),
+  )
   return list
 }
 
@@ -205,6 +240,14 @@ const list = contests()
 const rates = measure(list)
 for (const [name, rate] of rates) console.log(`${name.padEnd(40)} ${(rate / 1e6).toFixed(3).padStart(8)} M events/s`)
 const ratio = (a: string, b: string) => (rates.get(a) ?? 0) / (rates.get(b) ?? 1)
-console.log(ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'), ratio('flat: JSON to row', 'flat: JSON.parse'), ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'))
-console.log(ratio('nested: JSON to row', 'nested: JSON.parse + protobufjs'), ratio('nested: JSON to row', 'nested: JSON.parse'), ratio('nested: protobuf to row', 'nested: protobufjs decode + encode'))
+console.log(
+  ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'),
+  ratio('flat: JSON to row', 'flat: JSON.parse'),
+  ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'),
+)
+console.log(
+  ratio('nested: JSON to row', 'nested: JSON.parse + protobufjs'),
+  ratio('nested: JSON to row', 'nested: JSON.parse'),
+  ratio('nested: protobuf to row', 'nested: protobufjs decode + encode'),
+)
 console.log(ratio('access: combined to row', 'access: JSON.parse + protobufjs'), sink > 0)

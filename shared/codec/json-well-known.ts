@@ -8,7 +8,7 @@ const DURATION_SECONDS_MAX = 315_576_000_000
 const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/
 
 /** "1.5s" as an INTERVAL. Answers 0 or a reason, as all of these. */
-export function writeDuration(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+export function writeDuration(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const [matched, sign = '', seconds = '', fraction = ''] = DURATION.exec(textOf(bytes, start, end)) ?? []
   if (matched === undefined) return INVALID
   const nanos = Number(fraction.padEnd(9, '0'))
@@ -31,13 +31,13 @@ function fractionOf(micros: number): string {
 const MASK = /^[A-Za-z0-9.,]*$/
 
 /** "fooBar,baz.qux": lowerCamelCase paths. */
-export function writeFieldMask(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+export function writeFieldMask(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end)
   return MASK.test(text) ? writeText(text, out) : INVALID
 }
 
 /** google.type.Date: {"year": ..., "month": ..., "day": ...}, or its text YYYY-MM-DD. */
-export function writeDateMembers(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+export function writeDateMembers(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const value: unknown = JSON.parse(textOf(bytes, start, end))
   if (typeof value === 'string') {
     const [matched, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(value) ?? []
@@ -57,7 +57,7 @@ export function writeDate(year: number, month: number, day: number, out: RowBuff
 }
 
 /** google.type.TimeOfDay: {"hours": ..., "minutes": ..., "seconds": ..., "nanos": ...}. */
-export function writeTimeMembers(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+export function writeTimeMembers(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const numbers = membersOf(JSON.parse(textOf(bytes, start, end)), ['hours', 'minutes', 'seconds', 'nanos'])
   return numbers ? writeTime(numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, numbers[3] ?? 0, out) : INVALID
 }

@@ -1,7 +1,18 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
 import type { Key } from './keys.ts'
-import { decimal, decimalDouble, int64, jsonNumberEnd, parseDouble, parseInteger, putSafe, readDecimal, readWhole, setSafe } from './numbers.ts'
+import {
+  decimal,
+  decimalDouble,
+  int64,
+  jsonNumberEnd,
+  parseDouble,
+  parseInteger,
+  putSafe,
+  readDecimal,
+  readWhole,
+  setSafe,
+} from './numbers.ts'
 import { FAST_BOOL, FAST_DOUBLE, FAST_INTEGER, FAST_LONG, FAST_STRING, Op, type Plan, type Slot } from './plan.ts'
 import {
   DUPLICATE,
@@ -589,7 +600,15 @@ function expected(before: Key, view: DataView, p: number, end: number): number {
 }
 
 /** Copies a string's bytes up to the first that is not plain; answers where that is, or the end. */
-function copyPlain(bytes: Uint8Array, view: DataView, start: number, end: number, into: Uint8Array, intoView: DataView, at: number): number {
+function copyPlain(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  into: Uint8Array,
+  intoView: DataView,
+  at: number,
+): number {
   let p = start
   let o = at
   for (const stop = end - 4; p <= stop; p += 4, o += 4) {
@@ -606,5 +625,8 @@ function copyPlain(bytes: Uint8Array, view: DataView, start: number, end: number
 function specialOf(word: number): number {
   const quote = word ^ 0x22222222
   const backslash = word ^ 0x5c5c5c5c
-  return (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) & 0x80808080
+  return (
+    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
+    0x80808080
+  )
 }

@@ -164,7 +164,8 @@ export function readDecimal(bytes: Uint8Array, start: number, end: number): numb
   let p = first
   // Two chains of whole numbers: a double's multiplication takes as long as three steps of these.
   for (; p < nine && (digit = (bytes[p] as number) - 0x30) >>> 0 < 10; p++) head = (head * 10 + digit) | 0
-  if (p === nine) for (; p < stop && (digit = (bytes[p] as number) - 0x30) >>> 0 < 10; p++) tail = (tail * 10 + digit) | 0
+  if (p === nine)
+    for (; p < stop && (digit = (bytes[p] as number) - 0x30) >>> 0 < 10; p++) tail = (tail * 10 + digit) | 0
   if (p === first || p === stop || (bytes[first] === 0x30 && p > first + 1)) return -1
   let value = p > nine ? head * (POWERS[p - nine] as number) + tail : head
   let scale = 0

@@ -69,6 +69,8 @@ export class Slot {
   readonly packable: boolean
   /** How a protobuf value is checked that the row takes as it is; -1: none is. */
   readonly verbatim: number
+  /** Whether the protobuf walker's main loop copies it, and how it finds its end. */
+  readonly quick: number
   /** Bytes that a nested length took last time. */
   width = 1
 
@@ -87,6 +89,7 @@ export class Slot {
     this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
     this.rowType = field.packed ? LENGTH : wireType(field)
     this.verbatim = verbatimOf(field)
+    this.quick = this.repeated || this.oneof >= 0 || this.tag > 127 ? 0 : (QUICK[this.verbatim] ?? 0)
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
     this.enum = field.proto?.enum && new EnumTable(field.proto.enum, field.rowType === 'string')
@@ -109,8 +112,9 @@ export class Plan {
   readonly seen: Int32Array
   readonly oneofs: Int32Array
   readonly keys: Keys
-  private readonly near: (Slot | undefined)[] = []
-  private readonly far = new Map<number, Slot>()
+  /** By the single byte of a tag: fields whose common values the protobuf walker copies in its main loop. */
+  readonly near: (Slot | undefined)[] = []
+  private readonly slotsByNumber = new Map<number, Slot>()
   stamp = 0
 
   constructor(record: RecordType) {
@@ -119,10 +123,10 @@ export class Plan {
     this.slots = record.fields.map((field, index) => new Slot(field, index))
     this.needed = this.slots.filter((slot) => slot.required || slot.standard !== undefined)
     this.seen = new Int32Array(this.slots.length)
-    for (let number = 0; number <= NEAR_MAX; number++) this.near.push(undefined)
+    for (let byte = 0; byte < 256; byte++) this.near.push(undefined)
     for (const slot of this.slots) {
-      if (slot.field.number <= NEAR_MAX) this.near[slot.field.number] = slot
-      else this.far.set(slot.field.number, slot)
+      this.slotsByNumber.set(slot.field.number, slot)
+      if (slot.quick > 0) this.near[slot.tag] = slot
     }
     this.keys = new Keys(record, this.slots)
     this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
@@ -137,7 +141,7 @@ export class Plan {
 
   /** The slot of a field number of the source. */
   slotOf(number: number): Slot | undefined {
-    return number < this.near.length ? this.near[number] : this.far.get(number)
+    return this.slotsByNumber.get(number)
   }
 
   isIgnored(number: number): boolean {
@@ -154,9 +158,6 @@ export class Plan {
     return ++this.stamp
   }
 }
-
-/** Field numbers that are found in an array; greater ones in a Map. */
-const NEAR_MAX = 255
 
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
 
@@ -232,6 +233,23 @@ const VERBATIM: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
   float: Op.FLOAT,
   string: Op.STRING,
   bytes: Op.BYTES,
+}
+
+export const QUICK_TEXT = 1
+export const QUICK_VARINT = 2
+export const QUICK_LONG = 3
+export const QUICK_BOOL = 4
+export const QUICK_DOUBLE = 5
+export const QUICK_FLOAT = 6
+
+const QUICK: Readonly<Record<number, number>> = {
+  [Op.STRING]: QUICK_TEXT,
+  [Op.INT32]: QUICK_VARINT,
+  [Op.UINT32]: QUICK_VARINT,
+  [Op.INT64]: QUICK_LONG,
+  [Op.BOOL]: QUICK_BOOL,
+  [Op.DOUBLE]: QUICK_DOUBLE,
+  [Op.FLOAT]: QUICK_FLOAT,
 }
 
 function verbatimOf(field: RecordField): number {

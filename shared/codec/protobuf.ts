@@ -1,5 +1,5 @@
 import type { Plan, Slot } from './plan.ts'
-import { Op } from './plan.ts'
+import { Op, QUICK_BOOL, QUICK_DOUBLE, QUICK_LONG, QUICK_TEXT, QUICK_VARINT } from './plan.ts'
 import { mergedEvent } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, UTF8, WIRE } from './reasons.ts'
@@ -25,6 +25,7 @@ export class ProtobufWalker implements Walker {
   private readonly plan: Plan
   private readonly unknown: UnknownFields
   private bytes: Buffer = Buffer.alloc(0)
+  private view = new DataView(this.bytes.buffer)
   private out: RowBuffer
   private readonly above: string[] = []
 
@@ -46,22 +47,36 @@ export class ProtobufWalker implements Walker {
   }
 
   private begin(input: Buffer, start: number, end: number): number {
-    this.bytes = input
+    if (input !== this.bytes) {
+      this.bytes = input
+      this.view = new DataView(input.buffer, input.byteOffset, input.length)
+    }
     this.path = ''
-    this.above.length = 0
+    if (this.above.length > 0) this.above.length = 0
     return this.message(this.plan, start, end, 1, 0)
   }
 
   /** The fields of one message. Answers the position behind it (behind the end tag of a group), or a reason. */
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
-    const { bytes } = this
+    const { bytes, view } = this
+    const { seen, near } = plan
     const stamp = plan.open()
     let count = 0
     let unknown: Buffer[] | undefined
     let run = start
     let p = start
     while (p < end) {
+      const quick = near[bytes[p] as number]
+      if (quick !== undefined && seen[quick.index] !== stamp) {
+        const q = quickEnd(quick.quick, bytes, view, p + 1, end)
+        if (q > 0) {
+          seen[quick.index] = stamp
+          count++
+          p = q
+          continue
+        }
+      }
       const at = p
       p = readLength(bytes, p, end)
       if (p < 0) return p
@@ -83,8 +98,8 @@ export class ProtobufWalker implements Walker {
         continue
       }
       if (!slot.repeated) {
-        if (plan.seen[slot.index] === stamp) return AGAIN
-        plan.seen[slot.index] = stamp
+        if (seen[slot.index] === stamp) return AGAIN
+        seen[slot.index] = stamp
         count++
         if (slot.oneof >= 0) {
           if (plan.oneofs[slot.oneof] === stamp) return AGAIN
@@ -257,4 +272,34 @@ function varintEnd(bytes: Uint8Array, start: number, end: number): number {
   const stop = start + 10 < end ? start + 10 : end
   for (let p = start; p < stop; p++) if ((bytes[p] as number) < 128) return p + 1
   return WIRE
+}
+
+/** The position behind a value in its commonest form, which the row takes as it is; 0 when it is in another form. */
+function quickEnd(quick: number, bytes: Uint8Array, view: DataView, p: number, end: number): number {
+  let q = p
+  if (quick === QUICK_TEXT) {
+    if (p >= end) return 0
+    const size = bytes[p] as number
+    q = p + 1 + size
+    return size < 128 && q <= end && isAscii(bytes, view, p + 1, q) ? q : 0
+  }
+  if (quick === QUICK_VARINT) {
+    const stop = p + 4 < end ? p + 4 : end
+    while (q < stop && (bytes[q] as number) > 127) q++
+    return q < stop ? q + 1 : 0
+  }
+  if (quick === QUICK_LONG) return varintEnd(bytes, p, end)
+  if (quick === QUICK_BOOL) return p < end && (bytes[p] as number) < 2 ? p + 1 : 0
+  q += quick === QUICK_DOUBLE ? 8 : 4
+  return q <= end ? q : 0
+}
+
+function isAscii(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+  let all = 0
+  if (end - start < 4) for (let p = start; p < end; p++) all |= bytes[p] as number
+  else {
+    all = view.getInt32(end - 4, true)
+    for (let p = start; p < end - 4; p += 4) all |= view.getInt32(p, true)
+  }
+  return (all & 0x80808080) === 0
 }

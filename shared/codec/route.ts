@@ -9,12 +9,15 @@ import {
 } from '../schema/index.ts'
 import { ACCESS_RECORDS, AccessLogWalker } from './access-log.ts'
 import { JsonWalker } from './json.ts'
+import { LogfmtWalker } from './logfmt.ts'
 import { MetadataWriter, type Origin } from './metadata.ts'
+import { PatternWalker } from './pattern.ts'
 import { Plan } from './plan.ts'
 import { ProtobufWalker } from './protobuf.ts'
 import { RAW_RECORD, RawWalker } from './raw.ts'
 import { type Rejection, rejectionOf, TOO_LARGE } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
+import { textRecord } from './text-columns.ts'
 import { UnknownFields } from './unknown.ts'
 import type { Walker } from './walker.ts'
 import { UserError } from '../errors.ts'
@@ -88,7 +91,7 @@ function recordOf(route: CodecRoute, record: RecordType | undefined): RecordType
       `route ${route.name}: format ${route.format} needs a schema`,
       'add schema: FILE.proto#package.Message or FILE.json',
     )
-  return record
+  return route.format === 'text' ? textRecord(record, `route ${route.name}`) : record
 }
 
 /** Whether events of the route can have fields that the schema does not have. */
@@ -100,6 +103,7 @@ function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker
   if (route.format === 'raw') return new RawWalker()
   if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
   if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown, new RowBuffer(64))
-  if (route.preset === 'combined' || route.preset === 'common') return new AccessLogWalker(route.preset === 'combined')
-  throw new UserError(`route ${route.name}: format ${route.format} is not built yet`)
+  if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)
+  if (route.preset) return new AccessLogWalker(route.preset === 'combined')
+  return new PatternWalker(plan, route)
 }

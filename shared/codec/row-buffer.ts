@@ -4,7 +4,7 @@ const ROW_LENGTH_WIDTH = 2
 const SCALAR_MAX = 16
 const ENTRY_TAG = 0x0a
 /** Below this a loop copies faster than a call into the runtime. */
-const LOOP_COPY_MAX = 48
+const LOOP_COPY_MAX = 32
 
 /**
  * Rows back to back as `serialized_rows` entries (tag 0x0a, length, row): the body of AppendRows' ProtoRows. One is
@@ -138,15 +138,11 @@ export class RowBuffer {
   }
 
   /** Copies source[start, end); the room must be there. */
-  copy(source: Uint8Array, start: number, end: number): void {
-    const { bytes } = this
-    let at = this.length
-    if (end - start > LOOP_COPY_MAX && Buffer.isBuffer(source)) {
-      this.length = at + source.copy(bytes, at, start, end)
-      return
-    }
-    for (let i = start; i < end; i++) bytes[at++] = source[i] as number
-    this.length = at
+  copy(source: Buffer, start: number, end: number): void {
+    const { bytes, length } = this
+    if (end - start > LOOP_COPY_MAX) source.copy(bytes, length, start, end)
+    else for (let i = start, at = length; i < end; i++) bytes[at++] = source[i] as number
+    this.length = length + end - start
   }
 
   /** Copies the first `size` bytes of a view, four at a time: there must be room in both for three more. */
@@ -157,7 +153,7 @@ export class RowBuffer {
   }
 
   /** A length and source[start, end), with the room that they need. */
-  lengthAndCopy(source: Uint8Array, start: number, end: number): void {
+  lengthAndCopy(source: Buffer, start: number, end: number): void {
     this.reserve(end - start + 5)
     this.varint(end - start)
     this.copy(source, start, end)

@@ -6,7 +6,7 @@ import { isUtf8, writeBase64 } from './strings.ts'
 import { daysOf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
 
 /** Writes the value that bytes[start, end) say, without its tag. Answers 0 or a reason. */
-export type TextWriter = (bytes: Uint8Array, start: number, end: number, out: RowBuffer) => number
+export type TextWriter = (bytes: Buffer, start: number, end: number, out: RowBuffer) => number
 
 /** How a text becomes a value of each column type: the forms that BigQuery loads from JSON and CSV. */
 export const TEXT_WRITERS: Readonly<Record<Exclude<ColumnType, 'RECORD'>, TextWriter>> = {
@@ -26,13 +26,13 @@ export const TEXT_WRITERS: Readonly<Record<Exclude<ColumnType, 'RECORD'>, TextWr
   INTERVAL: writeInterval,
 }
 
-export function writeString(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   if (!isUtf8(bytes, start, end)) return UTF8
   out.lengthAndCopy(bytes, start, end)
   return 0
 }
 
-function writeInteger(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeInteger(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const failed = parseInteger(bytes, start, end, false)
   if (failed < 0) return failed
   out.reserve(10)
@@ -50,7 +50,7 @@ const FLOATS: Readonly<Record<string, number>> = {
   '-infinity': Number.NEGATIVE_INFINITY,
 }
 
-function writeFloat(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeFloat(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const plain = jsonNumberEnd(bytes, start, end) === end
   const value = plain ? parseDouble(bytes, start, end) : FLOATS[textOf(bytes, start, end).toLowerCase()]
   if (value === undefined) return INVALID
@@ -63,7 +63,7 @@ function writeFloat(bytes: Uint8Array, start: number, end: number, out: RowBuffe
 const TRUE = new Set(['true', 't', 'yes', 'y', '1'])
 const FALSE = new Set(['false', 'f', 'no', 'n', '0'])
 
-function writeBool(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeBool(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end).toLowerCase()
   if (!TRUE.has(text) && !FALSE.has(text)) return INVALID
   out.reserve(1)
@@ -71,7 +71,7 @@ function writeBool(bytes: Uint8Array, start: number, end: number, out: RowBuffer
   return 0
 }
 
-function writeTimestamp(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   let failed = parseRfc3339(bytes, start, end)
   if (failed === INVALID) failed = parseTimestampText(textOf(bytes, start, end))
   if (failed < 0) return failed
@@ -80,7 +80,7 @@ function writeTimestamp(bytes: Uint8Array, start: number, end: number, out: RowB
   return 0
 }
 
-function writeDate(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeDate(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   let days = end - start === 10 ? parseDate(bytes, start, end) : Number.NaN
   if (days !== days) {
     const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(textOf(bytes, start, end))
@@ -102,11 +102,11 @@ function canonicalTime(text: string): string | undefined {
   return fraction === '' ? whole : `${whole}.${fraction.slice(0, 6)}`
 }
 
-function writeTime(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeTime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   return writeCanonical(canonicalTime(textOf(bytes, start, end)), out)
 }
 
-function writeDatetime(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const [matched, year, month, day, time] =
     /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
   if (matched === undefined || Number.isNaN(daysOf(Number(year), Number(month), Number(day)))) return INVALID
@@ -159,7 +159,7 @@ function beyond(text: string, point: number, wholeMax: number, scaleMax: number)
   return point > wholeMax + 1 || BigInt(text.slice(0, point)) > BIGNUMERIC_MAX
 }
 
-function writeJson(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = Buffer.from(bytes.subarray(start, end))
   if (!isUtf8(text, 0, text.length)) return UTF8
   try {
@@ -174,7 +174,7 @@ function writeJson(bytes: Uint8Array, start: number, end: number, out: RowBuffer
 const INTERVAL =
   /^[+-]?\d+-\d+ [+-]?\d+ [+-]?\d+:\d+:\d+(\.\d{1,9})?$|^P(?!$)([+-]?\d+Y)?([+-]?\d+M)?([+-]?\d+W)?([+-]?\d+D)?(T([+-]?\d+H)?([+-]?\d+M)?([+-]?\d+(\.\d+)?S)?)?$/
 
-function writeInterval(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
+function writeInterval(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end)
   return INTERVAL.test(text) ? writeCanonical(text, out) : INVALID
 }

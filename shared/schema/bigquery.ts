@@ -52,6 +52,11 @@ export const ROW_TYPES: Readonly<Record<ColumnType, RowType>> = {
   RECORD: 'message',
 }
 
+/** The protobuf type that carries a column of a type when no source says otherwise. */
+export function rowTypeOf(type: ColumnType): RowType {
+  return ROW_TYPES[type]
+}
+
 const MODES: readonly string[] = ['NULLABLE', 'REQUIRED', 'REPEATED'] satisfies Mode[]
 const ATTRIBUTES = [
   'description',

@@ -1,4 +1,4 @@
-export { columnType, type TableField } from './bigquery.ts'
+export { columnType, rowTypeOf, type TableField } from './bigquery.ts'
 export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from './descriptor.ts'
 export { loadSchema } from './load.ts'
 export type { ColumnType, Mode, ProtoSource, RecordField, RecordType, RowType } from './record.ts'

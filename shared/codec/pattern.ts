@@ -1,0 +1,113 @@
+import { UserError } from '../errors.ts'
+import type { CodecRoute } from './route.ts'
+import { checkPattern } from './pattern-check.ts'
+import type { Plan, Slot } from './plan.ts'
+import { LINE_TOO_LONG, NO_MATCH } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
+import { strptime } from './strptime.ts'
+import { TextColumns } from './text-columns.ts'
+import type { TextWriter } from './text-values.ts'
+import { LINE_BYTES_MAX, type Walker } from './walker.ts'
+
+/** A named group: its column, how it is written, and the text that means NULL. */
+interface Piece {
+  readonly group: string
+  readonly slot: Slot
+  readonly write: TextWriter
+  readonly nothing: string | undefined
+}
+
+const COLUMN_TYPES = {
+  string: undefined,
+  int: 'INT64',
+  float: 'FLOAT64',
+  bool: 'BOOL',
+  timestamp: 'TIMESTAMP',
+} as const
+
+/** Lines by a regular expression of the user's own. It sees bytes, one character each, and has to match the whole line. */
+export class PatternWalker extends TextColumns implements Walker {
+  private readonly regex: RegExp
+  private readonly pieces: readonly Piece[]
+
+  /** @throws UserError when the pattern is none, could take for ever, or names a column that is not there */
+  constructor(plan: Plan, route: CodecRoute) {
+    super(plan)
+    const source = Buffer.from(route.pattern ?? '').toString('latin1')
+    this.regex = compile(source, `route ${route.name}: pattern`)
+    const groups = [...source.matchAll(/\(\?<([A-Za-z_][A-Za-z0-9_]*)>/g)].map((match) => match[1] ?? '')
+    if (groups.length === 0)
+      throw new UserError(
+        `route ${route.name}: the pattern has no named group`,
+        'write (?<column>...) around what becomes a column',
+      )
+    this.pieces = groups.map((group) => pieceOf(group, plan, route))
+    const loose = Object.keys(route.convert).find((name) => !groups.includes(name))
+    if (loose)
+      throw new UserError(
+        `route ${route.name}: convert.${loose} names no group of the pattern`,
+        `use one of: ${groups.join(', ')}`,
+      )
+  }
+
+  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
+    this.path = ''
+    if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
+    const ranges = this.regex.exec(input.toString('latin1', start, end))?.indices?.groups
+    if (!ranges) return NO_MATCH
+    const stamp = this.plan.open()
+    for (const { group, slot, write, nothing } of this.pieces) {
+      const range = ranges[group]
+      if (range === undefined) continue
+      const from = start + range[0]
+      const to = start + range[1]
+      if (nothing !== undefined && nothing.length === to - from && input.toString('latin1', from, to) === nothing)
+        continue
+      const failed = this.column(slot, input, from, to, stamp, out, write)
+      if (failed < 0) return failed
+    }
+    return this.close(stamp, out)
+  }
+}
+
+function compile(source: string, where: string): RegExp {
+  let regex: RegExp
+  try {
+    regex = new RegExp(`^(?:${source})$`, 'ds')
+  } catch (error) {
+    throw new UserError(
+      `${where}: ${error instanceof Error ? error.message : String(error)}`,
+      'write it as JavaScript regular expressions are',
+    )
+  }
+  const problem = checkPattern(source)
+  if (problem)
+    throw new UserError(
+      `${where}: ${problem}`,
+      'make each repetition end at something that it cannot match itself, such as [^"]* before "',
+    )
+  return regex
+}
+
+function pieceOf(group: string, plan: Plan, route: CodecRoute): Piece {
+  const slot = plan.keys.find(Buffer.from(group), 0, group.length)?.slot
+  if (!slot)
+    throw new UserError(
+      `route ${route.name}: the schema has no column for the group ${group}`,
+      'add it, or leave the group unnamed with (?:...)',
+    )
+  const conversion = route.convert[group]
+  const where = `route ${route.name}: convert.${group}`
+  const wanted = COLUMN_TYPES[conversion?.type ?? 'string']
+  if (wanted !== undefined && wanted !== slot.field.type) {
+    throw new UserError(
+      `${where}: type ${conversion?.type} gives ${wanted}, but the column is ${slot.field.type}`,
+      'change one of the two',
+    )
+  }
+  const write =
+    conversion?.format === undefined ? slot.text : strptime(conversion.format, conversion.zone ?? 'Z', where)
+  const nothing =
+    conversion?.null_marker === undefined ? undefined : Buffer.from(conversion.null_marker).toString('latin1')
+  return { group, slot, write, nothing }
+}
