@@ -1,6 +1,6 @@
 import { openCodec } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
-import { UserError } from '../../shared/errors.ts'
+import { messageOf, UserError } from '../../shared/errors.ts'
 import {
   connectKafka,
   type Group,
@@ -92,7 +92,8 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
     await assignment.begin(await topicOffsets(kafka, topics), await formerly)
   }
 
-  const group: Group = await joinGroup(
+  const group = await joinOrExplain(
+    config,
     kafka,
     {
       groupId,
@@ -125,6 +126,19 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       await kafka.close()
       warehouse.close()
     },
+  }
+}
+
+async function joinOrExplain(config: Config, ...call: Parameters<typeof joinGroup>): Promise<Group> {
+  try {
+    return await joinGroup(...call)
+  } catch (error) {
+    const brokers = config.kafka?.brokers.join(', ')
+    throw new UserError(
+      `cannot reach Kafka at ${brokers}: ${messageOf(error)}`,
+      'start it, or correct kafka in the configuration',
+      { cause: error },
+    )
   }
 }
 
