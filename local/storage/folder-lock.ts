@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../../shared/errors.ts'
 
@@ -10,7 +10,8 @@ import { UserError } from '../../shared/errors.ts'
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const file = join(folder, 'lock')
-  if (!(await tryCreate(file))) {
+  const own = `${file}.${process.pid}`
+  if (!(await tryCreate(file, own))) {
     const holder = await readFile(file, 'utf8').catch(() => '')
     if (isAlive(holder)) {
       throw new UserError(
@@ -18,24 +19,34 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
         'Stop that process, or use another data folder.',
       )
     }
-    // Moved away under an own name first: of two that find the same dead lock, one wins the creation below.
-    await rename(file, `${file}.${process.pid}`).catch(() => undefined)
-    await rm(`${file}.${process.pid}`, { force: true })
-    if (!(await tryCreate(file))) throw new UserError(`${folder} is being opened by another process.`, 'Try again.')
+    if (!(await takeAway(file, own, holder)) || !(await tryCreate(file, own))) {
+      throw new UserError(`${folder} is being opened by another process.`, 'Try again.')
+    }
   }
   return () => rm(file, { force: true })
 }
 
-async function tryCreate(file: string): Promise<boolean> {
+/** Makes the lock, whole from its first instant. False when there is one. */
+async function tryCreate(file: string, own: string): Promise<boolean> {
   try {
-    const handle = await open(file, 'wx')
-    await handle.writeFile(`${process.pid} ${startOf(process.pid)}`)
-    await handle.close()
+    await writeFile(own, `${process.pid} ${startOf(process.pid)}`)
+    await link(own, file)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  } finally {
+    await rm(own, { force: true })
   }
+}
+
+/** Removes a dead process's lock. False when it was not that: somebody who found it dead too was faster. */
+async function takeAway(file: string, own: string, dead: string): Promise<boolean> {
+  await rename(file, own).catch(() => undefined)
+  const found = await readFile(own, 'utf8').catch(() => dead)
+  if (found !== dead) await link(own, file).catch(() => undefined)
+  await rm(own, { force: true })
+  return found === dead
 }
 
 function isAlive(holder: string): boolean {

@@ -109,6 +109,17 @@ test('a folder that is in use is refused, one that a dead process held is taken'
   await start(t, { dataDir })
 })
 
+test('of many that open one folder at once, one gets it, also when a dead process held it', async (t) => {
+  for (const dead of ['', '999999999 1']) {
+    const dataDir = await folder(t)
+    if (dead) await writeFile(join(dataDir, 'lock'), dead)
+    const opened = await Promise.allSettled(Array.from({ length: 8 }, () => startStorage({ dataDir })))
+    const running = opened.filter(({ status }) => status === 'fulfilled')
+    for (const one of opened) if (one.status === 'fulfilled') await one.value.stop()
+    assert.equal(running.length, 1)
+  }
+})
+
 test('a damaged folder and a missing content file are each one clear error', async (t) => {
   const dataDir = await folder(t)
   const { storage, bucket } = await start(t, { dataDir })
@@ -141,5 +152,5 @@ test('a port that is taken is one clear error, and the folder is free again', as
 test('a folder that cannot be made is one clear error', async (t) => {
   const file = join(await folder(t), 'file')
   await writeFile(file, '')
-  await assert.rejects(startStorage({ dataDir: join(file, 'data') }), isUserError(/cannot be made/))
+  await assert.rejects(startStorage({ dataDir: join(file, 'data') }), isUserError(/ENOTDIR/))
 })

@@ -81,11 +81,19 @@ export class Store {
 
 /** Opens the data folder, made if it is not there. Throws UserError when it is in use, damaged or not to be written. */
 export async function openStore(dataDir: string, clock: Clock): Promise<Store> {
-  const contentDir = join(dataDir, 'content')
-  await mkdir(contentDir, { recursive: true }).catch((error) => {
-    throw new UserError(`${dataDir}: cannot be made: ${messageOf(error)}`, 'Choose a folder that can be written.')
-  })
-  const unlock = await lockFolder(dataDir)
+  try {
+    await mkdir(join(dataDir, 'content'), { recursive: true })
+    return await openLocked(dataDir, clock, await lockFolder(dataDir))
+  } catch (error) {
+    if (error instanceof UserError || !(error as NodeJS.ErrnoException).code) throw error
+    throw new UserError(
+      `${dataDir}: ${messageOf(error)}`,
+      'Choose a folder that can be written, on a disk with free space.',
+    )
+  }
+}
+
+async function openLocked(dataDir: string, clock: Clock, unlock: () => Promise<void>): Promise<Store> {
   try {
     const state = new State()
     const journal = await Journal.open<readonly Change[]>({
@@ -96,7 +104,7 @@ export async function openStore(dataDir: string, clock: Clock): Promise<Store> {
       },
       snapshot: () => [...state.snapshot()].map((change) => [change]),
     })
-    const content = new ContentFolder(contentDir)
+    const content = new ContentFolder(join(dataDir, 'content'))
     await content.sweep((id) => state.contentUses.has(id))
     await requireContent(state, content)
     if (state.generation === 0) await journal.append([...state.snapshot()])
