@@ -18,8 +18,10 @@
  * | INTERVAL   | INTERVAL                 | months, days and microseconds are three separate numbers in both systems |
  * | GEOGRAPHY  | VARCHAR                  | WKT or GeoJSON text as it was written                                    |
  * | RECORD     | STRUCT                   | fields by name, in the order of the schema                               |
- * | REPEATED x | x[]                      | never NULL: an absent array is an empty one; elements are never NULL     |
+ * | REPEATED x | x[]                      | an absent array is written as an empty one; elements are never NULL      |
  *
+ * A column that a table has gained is NULL in the rows that were there before; so a NULL array has to be read as an
+ * empty one.
  * A table that is partitioned by ingestion time has one more column at its end, `_PARTITIONTIME` TIMESTAMP WITH TIME
  * ZONE (the start of the partition): it is not part of `fields`, and `*` does not show it.
  * RANGE is refused where a table is made.

@@ -68,9 +68,17 @@ export function statementOf(project: string, body: Readonly<Record<string, unkno
     sql,
     defaultDataset:
       datasetId === undefined ? undefined : { project: text(dataset, 'projectId') ?? project, dataset: datasetId },
-    parameters: (Array.isArray(body['queryParameters']) ? body['queryParameters'] : []) as QueryParameter[],
+    parameters: (Array.isArray(body['queryParameters']) ? texts(body['queryParameters']) : []) as QueryParameter[],
     parameterMode: mode === 'NAMED' || mode === 'POSITIONAL' ? mode : undefined,
   }
+}
+
+/** Numbers and booleans of a JSON body as texts, which is how Google's APIs read them where a text is expected. */
+function texts(value: unknown): unknown {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (Array.isArray(value)) return value.map(texts)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, texts(member)]))
 }
 
 /** What a statement would do, without doing it. */

@@ -61,7 +61,7 @@ export class Warehouse {
           cause: error,
         })
       }
-      throw corrupt(file, messageOf(error), { cause: error })
+      throw corrupt(file, messageOf(error).split('\n', 1)[0] ?? '', { cause: error })
     }
   }
 
