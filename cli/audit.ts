@@ -3,7 +3,7 @@ import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { openWarehouse } from '../shared/warehouse/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
-import { describeServiceError } from './service-error.ts'
+import { serviceError } from './service-error.ts'
 
 export const command: Command = {
   usage: '',
@@ -28,7 +28,7 @@ is outside the proof.`,
       process.stdout.write(`${JSON.stringify(report)}\n`)
       return report.faults > 0 ? EXIT_FOUND : EXIT_OK
     } catch (error) {
-      throw new UserError(describeServiceError(error), 'check the connection with millrace check --connect')
+      throw serviceError(error, 'check the rights with millrace check --connect')
     } finally {
       warehouse.close()
     }

@@ -1,8 +1,7 @@
 import { loadConfig } from '../shared/config/index.ts'
-import { UserError } from '../shared/errors.ts'
 import { openWarehouse } from '../shared/warehouse/index.ts'
 import { type Command, EXIT_OK } from './command.ts'
-import { describeServiceError } from './service-error.ts'
+import { serviceError } from './service-error.ts'
 import { printRows } from './table.ts'
 
 export const command: Command = {
@@ -21,10 +20,7 @@ export const command: Command = {
       )
       return EXIT_OK
     } catch (error) {
-      throw new UserError(
-        describeServiceError(error),
-        'correct the SQL; see docs/reference for what the embedded cloud understands',
-      )
+      throw serviceError(error, 'correct the SQL')
     } finally {
       warehouse.close()
     }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,6 +13,8 @@ const RESTART_AFTER_MS_MAX = 5_000
 /** A process that ran for this long was well: its next restart is quick again. */
 const WELL_AFTER_MS = 10_000
 const READY_WITHIN_MS = 60_000
+/** Of a service that failed to start. */
+const LAST_LINES = 6
 
 /** Ends a process when the other end of its pipe is gone: this process died, by kill -9 too. */
 const WITH_PARENT = new URL('../setup/with-parent.js', import.meta.url).href
@@ -118,8 +120,10 @@ export class Supervisor {
     return Promise.race([line, late])
   }
 
+  /** With the last that it said: a broken configuration, a busy port, a damaged folder. */
   #failure(name: string, what: string): UserError {
-    return new UserError(`${name} ${what} before it was ready`, `see ${this.logOf(name)}`)
+    const said = readFileSync(this.logOf(name), 'utf8').trimEnd().split('\n').slice(-LAST_LINES)
+    return new UserError([`${name} ${what} before it was ready:`, ...said].join('\n'), `see ${this.logOf(name)}`)
   }
 
   /** Asks for the end, waits, and kills in the end. */
