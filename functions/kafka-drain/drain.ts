@@ -3,6 +3,7 @@ import type { Config } from '../../shared/config/index.ts'
 import {
   connectKafka,
   type KafkaClient,
+  KafkaError,
   type PartitionOffsets,
   readCommits,
   type TopicPartition,
@@ -34,7 +35,7 @@ export async function drain(config: Config, log: Log): Promise<DrainAnswer> {
   if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
   const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
   try {
-    const ends = await topicOffsets(kafka, topicsOf(config))
+    const ends = (await Promise.all(topicsOf(config).map((topic) => endsOf(kafka, topic, log)))).flat()
     if (await isIdle(kafka, config, ends)) {
       return { partitions: ends.length, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
     }
@@ -64,6 +65,17 @@ async function consume(config: Config, log: Log, ends: readonly PartitionOffsets
     await consumer.close()
   }
   return consumer.metrics.totals
+}
+
+/** A topic that is not there yet holds nothing. */
+async function endsOf(kafka: KafkaClient, topic: string, log: Log): Promise<PartitionOffsets[]> {
+  try {
+    return await topicOffsets(kafka, [topic])
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.kind !== 'unknown-topic') throw error
+    log.warn({ topic }, 'the topic does not exist')
+    return []
+  }
 }
 
 /** Every commit is clean and at the end of its partition. */

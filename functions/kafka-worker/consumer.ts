@@ -89,7 +89,8 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       groupOf(config, options.mode === 'worker' ? 'drain' : 'worker'),
       membership.partitions,
     )
-    await assignment.begin(await topicOffsets(kafka, topics), await formerly)
+    const offsets = topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
+    await assignment.begin(await offsets, await formerly)
   }
 
   const group = await joinOrExplain(

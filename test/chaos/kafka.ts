@@ -35,6 +35,8 @@ const { values } = parseArgs({
 })
 const durationMs = Number(values.for.replace(/s$/, '')) * 1000
 
+type Harm = readonly [name: string, harm: () => void | Promise<void>]
+
 class Chaos {
   readonly #random: Random
   readonly #folder = mkdtempSync(join(tmpdir(), 'millrace-chaos-'))
@@ -111,20 +113,18 @@ routes:
   // What goes wrong.
 
   async #harm(): Promise<void> {
-    const harms: [string, () => void | Promise<void>][] = [
+    const often: Harm[] = [['fault', () => this.#fail()]]
+    const rarely: Harm[] = [
+      ['kill -9', () => this.#replace('SIGKILL')],
       ['kill -9', () => this.#replace('SIGKILL')],
       ['stop', () => this.#replace('SIGTERM')],
       ['freeze', () => this.#freeze()],
       ['join', () => this.#addWorker()],
-      ['fault', () => this.#fail()],
-      ['fault', () => this.#fail()],
-      ['fault', () => this.#fail()],
       ['expire', () => this.#clock.advance(4 * DAY_MS)],
       ['broker', () => this.#restartBroker()],
     ]
-    const [name, harm] = this.#random.pick(harms)
-    // A broker takes seconds to come back, and expiry needs streams that are in use.
-    if (name === 'broker' && this.#random.chance(0.8)) return
+    // A new owner needs some seconds to begin: time to have something under way.
+    const [name, harm] = this.#random.pick(this.#random.chance(0.85) ? often : rarely)
     if (this.#workers.size === 0) this.#addWorker()
     this.#done.set(name, (this.#done.get(name) ?? 0) + 1)
     await harm()
