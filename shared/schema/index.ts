@@ -1,5 +1,6 @@
 export { columnType, rowTypeOf, type TableField } from './bigquery.ts'
 export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from './descriptor.ts'
+export { diffSchema, type SchemaChange, type SchemaDiff, type SchemaRefusal } from './diff.ts'
 export { loadSchema } from './load.ts'
 export type { ColumnType, Mode, ProtoSource, RecordField, RecordType, RowType } from './record.ts'
 export { EXTRA, tableFields, withMetadata } from './table.ts'
