@@ -243,7 +243,7 @@ export const ERROR_CASES: readonly Case[] = [
   refused('SELECT v.x FROM visits AS v', 'Name x not found inside v at [1:10]'),
   refused('SELECT visits.id FROM visits AS v', 'Unrecognized name: visits at [1:8]'),
   refused('SELECT * FROM p.d.nothing', 'Not found: Table p:d.nothing was not found in location US'),
-  refused('SELECT * FROM other.d.visits', 'Not found: Table other:d.visits was not found in location US'),
+  refused('SELECT * FROM other.d.visits', 'Not found: Dataset other:d was not found in location US'),
   refused('SELECT 1 FROM', 'Syntax error: Unexpected end of statement at [1:14]'),
   refused('SELECT FROM visits', 'Syntax error: Unexpected keyword FROM at [1:8]'),
   refused('SELEC 1', 'Syntax error: Unexpected identifier "SELEC" at [1:1]'),

@@ -1,5 +1,5 @@
 import { errorAt } from '../errors.ts'
-import type { CallExpr, Expr, FrameBound, IndexMode, OrderItem, Query, TypeName, Window } from './ast.ts'
+import type { CallExpr, Expr, FrameBound, IndexMode, OrderItem, Query, Window } from './ast.ts'
 import { type Cursor, RESERVED } from './cursor.ts'
 import { TypeParser } from './types.ts'
 

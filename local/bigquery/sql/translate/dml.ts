@@ -246,7 +246,7 @@ class DmlTranslation {
       }
       return text
     })
-    const head = `MERGE INTO ${duckName} AS ${duckAlias} USING ${source.sql} ON ${on}`
+    const head = `MERGE INTO ${duckName} AS ${duckAlias} USING ${source.sql} ON ${on === 'FALSE' ? never(duckAlias, source) : on}`
     return { sql: `${head} ${clauses.join(' ')} RETURNING merge_action`, guards }
   }
 
@@ -313,6 +313,15 @@ function coalesceStruct(current: string, field: TableField): string {
     return `${quoteIdentifier(member.name)} := ${modeOf(member) === 'REPEATED' ? `CAST([] AS ${duck})` : `CAST(NULL AS ${duck})`}`
   })
   return `coalesce(${current}, struct_pack(${members.join(', ')}))`
+}
+
+/**
+ * ON FALSE, the way to replace rows by others in one statement, would be a nested loop in DuckDB. An equality that holds
+ * for no rows makes it a hash join: row ids begin at 0.
+ */
+function never(duckAlias: string, source: TranslatedFrom): string {
+  const column = source.ranges[0]?.columns[0]
+  return column === undefined ? 'FALSE' : `${duckAlias}.rowid = -1 - CAST(hash(${column.sql}) % 2 AS BIGINT)`
 }
 
 interface MergeText {

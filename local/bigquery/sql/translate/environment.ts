@@ -41,8 +41,10 @@ export class Environment {
     if (!this.#resolved.has(key)) this.#resolved.set(key, context.resolveTable(name.project, name.dataset, name.table))
     const resolved = this.#resolved.get(key)
     if (resolved === undefined) {
-      const text = `${name.project}:${name.dataset}.${name.table}`
-      throw new QueryError(`Not found: Table ${text} was not found in location ${context.location ?? 'US'}`, 'notFound')
+      const dataset = `${name.project}:${name.dataset}`
+      const noDataset = context.listTables !== undefined && context.listTables(name.project, name.dataset) === undefined
+      const what = noDataset ? `Dataset ${dataset}` : `Table ${dataset}.${name.table}`
+      throw new QueryError(`Not found: ${what} was not found in location ${context.location ?? 'US'}`, 'notFound')
     }
     if (resolved.kind === 'table') this.#tables.set(key, name)
     return resolved

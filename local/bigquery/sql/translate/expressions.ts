@@ -141,7 +141,12 @@ class Expressions {
     const element: Typed = { sql: 'NULL', type: array.type.element }
     const type = supertype([operand, element])
     if (type === undefined) throw noSignature('operator', 'IN UNNEST', [operand, array], expr.at)
-    const [value, list] = [coerce(operand, type, expr.at).sql, coerce(array, arrayOf(type), expr.at).sql]
+    const { sql: value } = coerce(operand, type, expr.at)
+    const { sql: list, items } = coerce(array, arrayOf(type), expr.at)
+    // A list of values, such as a parameter, is looked up faster as such.
+    if (items !== undefined && items.length > 0) {
+      return { sql: `(${value} ${not(expr)}IN (${items.map((item) => item.sql).join(', ')}))`, type: BOOL }
+    }
     const unknown = `(${value} IS NULL AND len(${list}) > 0) OR len(${list}) > list_count(${list})`
     const found = `CASE WHEN list_contains(${list}, ${value}) THEN TRUE WHEN ${unknown} THEN NULL ELSE FALSE END`
     return { sql: expr.not ? `(NOT (${found}))` : `(${found})`, type: BOOL }
