@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { knownFunctions, QueryError, runQuery, translateQuery } from './index.ts'
 import { AGGREGATE_CASES } from './known-answers/aggregates.ts'
@@ -78,4 +79,10 @@ it('every function of the allow-list has a known answer', () => {
     .join('\n')
   const silent = knownFunctions().filter((name) => !new RegExp(`\\b${name}\\b\\s*\\(`).test(texts))
   assert.deepEqual(silent, [])
+})
+
+it('the page names every function of the allow-list, and no other', () => {
+  const page = readFileSync(new URL('README.md', import.meta.url), 'utf8')
+  const [, section = ''] = /## Functions\n([\s\S]*?)\nAll of them/.exec(page) ?? []
+  assert.deepEqual(section.trim().split(/,\s+/), knownFunctions())
 })

@@ -152,6 +152,12 @@ export const QUERY_CASES: readonly Case[] = [
     ['millrace', 'STRUCT<source STRING, position INT64, size INT64>', 'YES', '7'],
   ),
   many(
+    "SELECT column_name, data_type FROM d.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'by_country' ORDER BY 1",
+    ['country', 'STRING'],
+    ['n', 'INT64'],
+  ),
+  many('SELECT millrace.source FROM (SELECT millrace FROM visits WHERE id = 1) AS millrace', ['s1']),
+  many(
     "SELECT field_path FROM d.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS WHERE column_name = 'millrace' ORDER BY field_path",
     ['millrace'],
     ['millrace.position'],

@@ -138,7 +138,7 @@ class Froms {
     const duckAlias = env.fresh('t')
     const alias = from.alias ?? from.path.at(-1) ?? ''
     if (schemaIndex >= 0) {
-      const { sql, columns } = informationSchema(from.path, env, from.at)
+      const { sql, columns } = informationSchema(from.path, env, from.at, this.#translator)
       return { sql: `${sql} AS ${duckAlias}`, ranges: [rangeOf(columns, false, duckAlias, alias)], merged: [] }
     }
     if (alias.endsWith('*')) throw errorAt('Not supported by the local BigQuery: wildcard tables', from.at)

@@ -2,10 +2,12 @@ import type { TableField } from '../../types.ts'
 import { modeOf } from '../../types.ts'
 import { errorAt, type Position, QueryError } from '../errors.ts'
 import type { ListedTable } from '../contract.ts'
-import type { Environment } from './environment.ts'
+import { parseStatement } from '../parse/statements.ts'
+import type { Translator } from './context.ts'
+import { Environment } from './environment.ts'
 import { quote } from './literals.ts'
 import type { Column } from './scope.ts'
-import { duckTypeOf, scalar, type ScalarKind, typeOfField, typeText } from './types.ts'
+import { duckTypeOf, fieldOfType, scalar, type ScalarKind, typeOfField, typeText } from './types.ts'
 
 /** A line of a view of INFORMATION_SCHEMA, by its columns. */
 type Line = Readonly<Record<string, string | number | null>>
@@ -15,6 +17,7 @@ interface Dataset {
   project: string
   dataset: string
   env: Environment
+  translator: Translator
 }
 
 /** https://cloud.google.com/bigquery/docs/information-schema-columns and -tables: what is read in practice. */
@@ -79,9 +82,10 @@ export function informationSchema(
   path: readonly string[],
   env: Environment,
   at: Position,
+  translator: Translator,
 ): { sql: string; columns: Column[] } {
   const view = VIEWS[(path.at(-1) ?? '').toUpperCase()]
-  const place = datasetOf(path, env, at)
+  const place = { ...datasetOf(path, env, at), translator }
   if (view === undefined) throw errorAt(`Not supported by the local BigQuery: INFORMATION_SCHEMA.${path.at(-1)}`, at)
   const tables = env.context.listTables?.(place.project, place.dataset)
   if (tables === undefined) {
@@ -102,7 +106,7 @@ export function informationSchema(
   return { sql: `(SELECT * FROM (${values}) AS v(${names}))`, columns }
 }
 
-function datasetOf(path: readonly string[], env: Environment, at: Position): Dataset {
+function datasetOf(path: readonly string[], env: Environment, at: Position): Omit<Dataset, 'translator'> {
   const { project, defaultDataset } = env.context
   const before = path.slice(0, -2)
   if (before.length === 2) return { project: before[0] ?? '', dataset: before[1] ?? '', env }
@@ -116,10 +120,21 @@ function valueSql(value: string | number | null, kind: ScalarKind): string {
   return kind === 'INT64' ? `${value}::BIGINT` : `CAST(${quote(String(value))} AS ${duckTypeOf(scalar(kind))})`
 }
 
-/** The columns of a table; those of a view would need its query, and are left out. */
-function fieldsOf(table: ListedTable, { project, dataset, env }: Dataset): readonly TableField[] {
+/** The columns of a table, or of a view's query; a view that does not work any more has none. */
+function fieldsOf(table: ListedTable, { project, dataset, env, translator }: Dataset): readonly TableField[] {
   const resolved = env.context.resolveTable(project, dataset, table.table)
-  return resolved?.kind === 'table' ? resolved.fields : []
+  if (resolved?.kind !== 'view') return resolved?.fields ?? []
+  try {
+    const statement = parseStatement(resolved.query)
+    if (statement.kind !== 'query') return []
+    const surroundings = { ctes: new Map(), views: [`${project}.${dataset}.${table.table}`] }
+    // In an environment of its own: the view is described, not read.
+    const { columns } = translator.query(statement.query, { env: new Environment(env.context), surroundings })
+    return columns.map((column, i) => fieldOfType(column.name ?? `f${i}_`, column.type))
+  } catch (error) {
+    if (error instanceof QueryError) return []
+    throw error
+  }
 }
 
 function columnLine(table: ListedTable, place: Dataset, field: TableField, index: number): Line {

@@ -57,6 +57,14 @@ function rangeMember(first: Step, rest: Step[], range: Range, context: Context):
     return { value: rangeValue(range), rest }
   }
   const column = columnOfRange(range, member.name, member.at)
+  if (column === undefined) {
+    // A column may have the name of its table: `millrace.source` of a table `millrace`.
+    const twin = lookup(context.scope, first.name, first.at, false)
+    if (twin?.kind === 'column') {
+      note(context, [twin.column.sql], [first, ...rest])
+      return { value: { sql: twin.column.sql, type: twin.column.type }, rest }
+    }
+  }
   if (column === undefined) throw errorAt(`Name ${member.name} not found inside ${first.name}`, member.at)
   note(context, [column.sql], [first, ...rest])
   return { value: { sql: column.sql, type: column.type }, rest: further }
