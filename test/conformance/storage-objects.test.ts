@@ -303,12 +303,12 @@ test('buckets: made once, found, listed, labelled, and deleted when empty', asyn
 
 test('what is not built is answered 501, in the service error form', async () => {
   const notBuilt = [
-    bucket.file('x').acl.get(),
-    bucket.iam.getPolicy(),
-    bucket.setMetadata({ versioning: { enabled: true } }),
-    bucket.addLifecycleRule({ action: { type: 'Delete' }, condition: { age: 1 } }),
+    () => bucket.file('x').acl.get(),
+    () => bucket.iam.getPolicy(),
+    () => bucket.setMetadata({ versioning: { enabled: true } }),
+    () => bucket.addLifecycleRule({ action: { type: 'Delete' }, condition: { age: 1 } }),
   ]
   for (const call of notBuilt) {
-    await assert.rejects(call, (error: ApiError) => error.code === 501 && /not built/.test(error.message))
+    await assert.rejects(call(), (error: ApiError) => error.code === 501 && /not built/.test(error.message))
   }
 })
