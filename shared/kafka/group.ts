@@ -178,7 +178,9 @@ class Member implements Group {
       const started = this.#begin(membership).catch((error: unknown) => this.#fail(membership, error))
       const ending = await membership.over
       membership.fetcher.stop()
-      await withTimeout(this.#revoke(membership, started), this.#options.revokeTimeoutMs).catch(() => undefined)
+      await withTimeout(this.#revoke(membership, started), this.#options.revokeTimeoutMs).catch((error: unknown) =>
+        log.warn({ group: joined.group, generation: joined.generation, err: error }, 'the hand-over was not finished'),
+      )
       return membership.lost ? 'lost' : ending
     } finally {
       membership.end()

@@ -4,6 +4,7 @@ import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import type { Committed, PartitionOffsets, TopicPartition } from './types.ts'
 
+const READ_UNCOMMITTED = 0
 const READ_COMMITTED = 1
 /** ListOffsets' names for the ends of a log. */
 export const LATEST = -1
@@ -70,13 +71,12 @@ export function topicOffsets(client: KafkaClient, topics: readonly string[]): Pr
     if (missing.length > 0)
       throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
     const partitions = topics.flatMap((topic) => partitionsOf(cluster, topic))
-    const [starts, ends] = [
-      await listOffsets(cluster, partitions, EARLIEST),
-      await listOffsets(cluster, partitions, LATEST),
-    ]
+    const starts = await listOffsets(cluster, partitions, EARLIEST)
+    const written = await listOffsets(cluster, partitions, LATEST, READ_UNCOMMITTED)
+    const ends = await listOffsets(cluster, partitions, LATEST)
     return partitions.map(({ topic, partition }) => {
-      const key = `${topic}/${partition}`
-      return { topic, partition, start: starts.get(key) ?? 0, end: ends.get(key) ?? 0 }
+      const [start = 0, end = 0, all = 0] = [starts, ends, written].map((found) => found.get(`${topic}/${partition}`))
+      return { topic, partition, start, end, written: Math.max(all, end) }
     })
   })
 }
@@ -94,6 +94,7 @@ export async function listOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
   timestamp: number,
+  isolationLevel = READ_COMMITTED,
 ): Promise<Map<string, number>> {
   const offsets = new Map<string, number>()
   const byLeader = Map.groupBy(
@@ -103,7 +104,7 @@ export async function listOffsets(
   for (const [leader = '', led] of byLeader) {
     const broker = await cluster.findBroker({ nodeId: leader })
     const topics = byTopic(led, ({ partition }) => ({ partition, timestamp }))
-    const { responses } = await broker.listOffsets({ isolationLevel: READ_COMMITTED, topics })
+    const { responses } = await broker.listOffsets({ isolationLevel, topics })
     for (const { topic, partitions } of responses) {
       for (const { partition, offset } of partitions) offsets.set(`${topic}/${partition}`, safeOffset(offset))
     }

@@ -23,10 +23,14 @@ export interface Committed extends TopicPartition {
   readonly metadata: string
 }
 
-/** Offsets of a partition: the log's start, and the end that a read_committed consumer can reach now. */
+/**
+ * Offsets of a partition: the log's start, the end that a read_committed consumer can reach now, and the end of all that is written.
+ * Between the two lies what open transactions hold back; a transaction's marker follows the answer to its commit by some milliseconds.
+ */
 export interface PartitionOffsets extends TopicPartition {
   readonly start: number
   readonly end: number
+  readonly written: number
 }
 
 export interface RecordHeader {

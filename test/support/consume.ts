@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { type FetchedBatch, joinGroup, type KafkaClient, topicOffsets } from '../../shared/kafka/index.ts'
+import {
+  type FetchedBatch,
+  joinGroup,
+  type KafkaClient,
+  type PartitionOffsets,
+  topicOffsets,
+} from '../../shared/kafka/index.ts'
+import { eventually } from './eventually.ts'
 
 export interface ConsumedRecord {
   readonly partition: number
@@ -8,10 +15,16 @@ export interface ConsumedRecord {
   readonly value: string | null
 }
 
-/** Every committed record of a topic up to its present end, ordered by partition and offset, read by a group of its own. */
+/** How long the end of a topic may be held back by transactions: their markers follow the answer to their commit. */
+const SETTLE_MS = 5000
+
+/**
+ * Every committed record of a topic up to its present end, ordered by partition and offset, read by a group of its own. A transaction
+ * that stays open hides what was written after it.
+ */
 export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs = 20_000): Promise<ConsumedRecord[]> {
   const open = new Map<number, number>()
-  for (const { partition, end } of await topicOffsets(client, [topic])) if (end > 0) open.set(partition, end)
+  for (const { partition, end } of await settledOffsets(client, topic)) if (end > 0) open.set(partition, end)
   const records: ConsumedRecord[] = []
   if (open.size === 0) return records
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -35,6 +48,15 @@ export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs
     await group.close()
   }
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+/** Where every transaction has ended, this is also where the log ends. */
+async function settledOffsets(client: KafkaClient, topic: string): Promise<PartitionOffsets[]> {
+  const settled = async () => {
+    const offsets = await topicOffsets(client, [topic])
+    return offsets.every(({ end, written }) => end === written) && offsets
+  }
+  return eventually(settled, { timeoutMs: SETTLE_MS }).catch(() => topicOffsets(client, [topic]))
 }
 
 function collect(batch: FetchedBatch, end: number, into: ConsumedRecord[]): void {
