@@ -181,7 +181,7 @@ class Converter {
       ...common(field, options, jsonNames),
       type,
       rowType,
-      packed: field.packed && field.repeated && isNumeric(rowType),
+      packed: field.packed && field.repeated && nested === undefined && isNumeric(rowType),
       proto,
       ...(record ? { record } : {}),
     }

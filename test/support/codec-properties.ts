@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import protobuf from 'protobufjs'
+import { compileRoute, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import { recordFromMessage } from '../../shared/schema/proto.ts'
+import { jsonOf, type Sample } from './random-messages.ts'
+import { decodeRows, NOWHERE, routeOf } from './rows.ts'
+import { slowRow, sortedMap } from './slow-mapper.ts'
+
+/** Encodes events one after the other and answers the rows' bytes; a refusal is an error. */
+function encodeAll(codec: RowCodec, events: readonly Buffer[]): RowBuffer {
+  const out = new RowBuffer(64)
+  for (const event of events) {
+    // Amid other bytes, as in a batch.
+    const input = Buffer.concat([Buffer.from('}"'), event, Buffer.from('"x":1}')])
+    assert.equal(codec.encode(input, 2, 2 + event.length, NOWHERE, out), undefined, event.toString('latin1'))
+  }
+  return out
+}
+
+/** The two properties of a schema and its messages: rows equal the slow mapper's, and both forms give the same bytes. */
+export function checkSample({ type, messages }: Sample): void {
+  const record = recordFromMessage(type, 'sample')
+  const fromWire = compileRoute(routeOf({ format: 'protobuf', unknown: 'reject' }), record)
+  const fromJson = compileRoute(routeOf({ format: 'json', unknown: 'reject' }), record)
+  const rows = encodeAll(fromWire, messages)
+  const decoded = decodeRows(fromWire, rows).map(({ millrace: _, ...row }) => sorted(type, row))
+  const expected = messages.map((wire) => slowRow(type, type.decode(wire) as unknown as Record<string, unknown>))
+  assert.deepEqual(decoded, expected)
+  const texts = messages.map((wire) => jsonOf(type, wire))
+  assert.equal(encodeAll(fromJson, texts).slice().toString('hex'), rows.slice().toString('hex'), texts.join('\n'))
+}
+
+/** Map entries in the slow mapper's order. */
+function sorted(type: protobuf.Type, row: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(row).map(([name, value]) => {
+    const field = type.fields[name]
+    const nested = field?.resolvedType
+    const inside = (item: unknown) => (nested instanceof protobuf.Type && typeof item === 'object' ? sorted(nested, item as Record<string, unknown>) : item)
+    if (field instanceof protobuf.MapField) {
+      const items = (value as { key: unknown; value: unknown }[]).map((entry) => ({ key: entry.key, value: inside(entry.value) }))
+      return [name, sortedMap(items)]
+    }
+    return [name, Array.isArray(value) ? value.map(inside) : inside(value)]
+  })
+  return Object.fromEntries(entries) as Record<string, unknown>
+}
