@@ -189,16 +189,15 @@ test('offsets without records arrive as empty ranges, so that the position can r
 test('from end: nothing old', async (t) => {
   const w = await world(t)
   await w.publish(4)
+  const old = published
   const reader = await w.join({ from: 'end' })
   await eventually(() => reader.memberships.length === 1)
-  await eventually(() => w.direct !== undefined)
-  // A new record may only be written once the position was taken: a fetch proves it.
-  await reader.current().readCommits()
+  // When exactly the position is taken cannot be seen from here: so until one is read.
   await eventually(async () => {
     await w.publish(1)
     return reader.values.size > 0
   })
-  assert.ok([...reader.values.keys()].every((value) => Number(value.slice(1)) >= published - reader.values.size - 8))
+  for (const value of reader.values.keys()) assert.ok(Number(value.slice(1)) >= old, value)
 })
 
 test('two members share, and the one that stays takes all when the other leaves', async (t) => {
