@@ -87,6 +87,13 @@ describe('translateQuery', () => {
     assert.throws(() => translateQuery(deep, CONTEXT), /too deeply nested/)
   })
 
+  it('takes conditions by the thousand, and refuses other chains that are too long', () => {
+    const conditions = Array.from({ length: 5000 }, (_unused, i) => `id = ${i}`).join(' OR ')
+    assert.equal(translateQuery(`SELECT id FROM visits WHERE ${conditions}`, CONTEXT).statementType, 'SELECT')
+    const sum = Array.from({ length: 50_000 }, () => '1').join(' + ')
+    assert.throws(() => translateQuery(`SELECT ${sum}`, CONTEXT), /Query is too complex/)
+  })
+
   it('translates or refuses any text, and never fails otherwise', () => {
     const words = fc.constantFrom(
       ...'SELECT FROM WHERE ( ) , . * + - visits id "x" `a` @p ? 1 GROUP BY AS UNNEST [ ] CASE END OVER WITH'.split(
@@ -170,6 +177,11 @@ describe('runQuery', () => {
       ),
       { numRuns: 100 },
     )
+  })
+
+  it('runs conditions by the thousand', async () => {
+    const conditions = Array.from({ length: 5000 }, (_unused, i) => `id = ${i + 3}`).join(' OR ')
+    assert.deepEqual(await ask(`SELECT id FROM visits WHERE ${conditions} ORDER BY id`), [['3'], ['4']])
   })
 
   it('produces rows while they are read', async () => {

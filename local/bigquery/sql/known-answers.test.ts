@@ -56,6 +56,27 @@ for (const [name, cases] of Object.entries(TABLES)) {
   })
 }
 
+describe('a query means the same inside another', () => {
+  const INSIDE = (sql: string) => `WITH inner_query AS (${sql}\n) SELECT * FROM (SELECT * FROM inner_query) AS x`
+  const sorted = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).sort()
+  let fixture: Fixture
+  before(async () => {
+    fixture = await openFixture()
+  })
+  after(() => fixture.close())
+  for (const [name, cases] of Object.entries(TABLES)) {
+    it(name, async () => {
+      for (const { sql, rows, parameters } of cases) {
+        if (rows === undefined || parameters !== undefined) continue
+        const result = await runQuery(fixture.connection, translateQuery(INSIDE(sql), CONTEXT), {
+          timestampFormat: 'ISO8601_STRING',
+        })
+        assert.deepEqual(sorted(await answersOf(result.chunks)), sorted(rows), sql)
+      }
+    })
+  }
+})
+
 describe('known answers: changes', () => {
   for (const { sql, counts, error, then, rows } of CHANGES) {
     it(sql.replaceAll(/\s+/g, ' '), async () => {

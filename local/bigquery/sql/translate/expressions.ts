@@ -6,7 +6,7 @@ import type { Expr } from '../parse/ast.ts'
 import { arraySql, cast, coerce, raise } from './casts.ts'
 import type { Context, Translator } from './context.ts'
 import { literalAt, quote } from './literals.ts'
-import { binary, compare, noSignature, requireComparable, unary, unify } from './operators.ts'
+import { binary, compare, logical, noSignature, requireComparable, unary, unify } from './operators.ts'
 import { resolvePath } from './paths.ts'
 import {
   arrayOf,
@@ -66,6 +66,7 @@ class Expressions {
       case 'unary':
         return unary(expr.op, this.#expr(expr.operand), expr.at)
       case 'binary':
+        if (expr.op === 'AND' || expr.op === 'OR') return this.#chain(expr, expr.op)
         return binary(expr.op, this.#expr(expr.left), this.#expr(expr.right), expr.at)
       case 'between':
         return this.#between(expr)
@@ -92,6 +93,21 @@ class Expressions {
       case 'default':
         throw errorAt('Unexpected keyword DEFAULT', expr.at)
     }
+  }
+
+  /** `a OR b OR c ...` in one list: programs write them by the thousand, deeper than a stack or DuckDB nests. */
+  #chain(expr: Of<'binary'>, op: 'AND' | 'OR'): Typed {
+    const operands: { operand: Expr; at: Position }[] = []
+    let rest: Expr = expr
+    for (; rest.kind === 'binary' && rest.op === op; rest = rest.left)
+      operands.push({ operand: rest.right, at: rest.at })
+    const first = this.#expr(rest)
+    const values = operands.reverse().map(({ operand, at }) => {
+      const value = this.#expr(operand)
+      logical(op, first, value, at)
+      return value.sql
+    })
+    return { sql: `(${[first.sql, ...values].join(` ${op} `)})`, type: BOOL }
   }
 
   #between(expr: Of<'between'>): Typed {

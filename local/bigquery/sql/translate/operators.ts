@@ -53,10 +53,6 @@ function negate(text: string): string {
 
 export function binary(op: string, left: Typed, right: Typed, at: Position): Typed {
   switch (op) {
-    case 'AND':
-    case 'OR':
-      if (!isBool(left) || !isBool(right)) throw noSignature('operator', op, [left, right], at)
-      return { sql: `(${left.sql} ${op} ${right.sql})`, type: BOOL }
     case '=':
     case '!=':
     case '<':
@@ -79,6 +75,11 @@ export function binary(op: string, left: Typed, right: Typed, at: Position): Typ
     default:
       return temporal(op, left, right) ?? arithmetic(op, left, right, at)
   }
+}
+
+/** AND and OR take Booleans alone. */
+export function logical(op: 'AND' | 'OR', left: Typed, right: Typed, at: Position): void {
+  if (!isBool(left) || !isBool(right)) throw noSignature('operator', op, [left, right], at)
 }
 
 function isBool(value: Typed): boolean {

@@ -13,6 +13,16 @@ import { rangeOf } from './from.ts'
 
 /** Translates one statement of any kind. */
 export function translateStatement(sql: string, context: TranslationContext): Translated {
+  try {
+    return translated(sql, context)
+  } catch (error) {
+    // A chain of some thousand operators is deeper than the stack; BigQuery has its limits too.
+    if (error instanceof RangeError) throw new QueryError('Query is too complex: its expressions are nested too deeply')
+    throw error
+  }
+}
+
+function translated(sql: string, context: TranslationContext): Translated {
   const env = new Environment(context)
   const statement = parseStatement(sql)
   if (statement.kind === 'query') {
@@ -49,8 +59,8 @@ function viewStatement(statement: ViewStatement, env: Environment): TranslatedVi
 }
 
 function selectOf(query: Query, env: Environment): { sql: string; schema: TableField[] } {
-  const translated = outermost(translator.query(query, { env, surroundings: NOTHING_AROUND }), env)
-  return { sql: translated.sql, schema: schemaOf(translated.columns) }
+  const whole = outermost(translator.query(query, { env, surroundings: NOTHING_AROUND }), env)
+  return { sql: whole.sql, schema: schemaOf(whole.columns) }
 }
 
 /** A query as its reader sees it: the row of a SELECT AS STRUCT shows its fields, an untyped NULL is an INT64. */
