@@ -1,14 +1,19 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../shared/config/index.ts'
 import { openBucket } from '../shared/chunks/index.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
 import { createLog, type Log } from '../shared/telemetry/index.ts'
 import { type FollowedLog, Follower, LogPattern } from './follow/index.ts'
 import { HostLock, Publisher, Waker } from './publish/index.ts'
+import { measures, serveStatus } from './status.ts'
 import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
 
 /** Between two rounds of the uploader, at most. */
 const UPLOAD_EVERY_MS = 1000
+const METRICS_EVERY_MS = 60_000
 
 export interface RunOptions {
   /** Where to begin in topics whose positions Kafka has forgotten. */
@@ -61,12 +66,19 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
     report,
   })
   const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
+  const parts = { agent: agent.id, follower, publisher, uploader, startedMs: Date.now() }
+  const metrics = setInterval(() => log.info({ metrics: measures(parts) }, 'millrace.metrics'), METRICS_EVERY_MS)
+  let server: Server | undefined
   try {
+    if (agent.port !== undefined) server = await serveStatus(agent.port, parts)
     await follower.look()
     watch.follow(follower.folders)
-    await together(signal, (ending) => [publisher?.run(ending), uploader.run(ending)])
+    await together(signal, agent.stop_within, (ending) => [publisher?.run(ending), uploader.run(ending)])
   } finally {
     clearInterval(looking)
+    clearInterval(metrics)
+    server?.close()
+    server?.closeAllConnections()
     watch.close()
     follower.close()
     await client?.close()
@@ -75,16 +87,19 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
   }
 }
 
-/** Runs tasks side by side: the first that fails ends the others too. */
+/** Runs tasks side by side until the signal, or until one fails; then they have `stopWithinMs` to come to their end. */
 async function together(
   signal: AbortSignal,
+  stopWithinMs: number,
   start: (signal: AbortSignal) => (Promise<void> | undefined)[],
 ): Promise<void> {
   const failed = new AbortController()
-  const tasks = start(AbortSignal.any([signal, failed.signal]))
+  const ending = AbortSignal.any([signal, failed.signal])
+  const tasks = start(ending)
   for (const task of tasks) task?.catch(() => failed.abort())
-  const results = await Promise.allSettled(tasks)
-  for (const result of results) if (result.status === 'rejected') throw result.reason
+  const tooLate = once(ending, 'abort').then(() => delay(stopWithinMs, undefined, { ref: false }))
+  await Promise.race([Promise.all(tasks), tooLate])
+  for (const task of tasks) await Promise.race([task, tooLate])
 }
 
 function followedLogs(config: Config): FollowedLog[] {

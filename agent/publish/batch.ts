@@ -25,6 +25,7 @@ export class Lane {
   partition = 0
   full = false
   bytes = 0
+  dead = 0
 
   constructor(limits: LaneLimits) {
     this.limits = limits
@@ -49,6 +50,7 @@ export class Lane {
           : this.builder.append(key, bytes, start, end, nowMs)
       if (!taken) return this.#fullAt(i)
       this.bytes += events.size[i]!
+      if (dead > 0) this.dead++
     }
     return events.count
   }
@@ -60,7 +62,7 @@ export class Lane {
 
   begin(topic: string, partition: number): this {
     this.builder.reset()
-    Object.assign(this, { topic, partition, full: false, bytes: 0 })
+    Object.assign(this, { topic, partition, full: false, bytes: 0, dead: 0 })
     return this
   }
 }
@@ -93,6 +95,10 @@ export class Batch {
   /** Bytes of the sources' extents. */
   get bytes(): number {
     return this.lanes.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  get dead(): number {
+    return this.lanes.reduce((sum, { dead }) => sum + dead, 0)
   }
 
   get full(): boolean {

@@ -27,6 +27,8 @@ export interface PublisherOptions {
 export interface PublisherCounts {
   events: number
   bytes: number
+  /** Events that travel without their bytes: too long, or cut off. */
+  dead: number
   transactions: number
   sessions: number
 }
@@ -74,7 +76,7 @@ const LANE_BYTES_MIN = 16 * 1024
  * Kafka knows (docs/protocols/agent-positions.md).
  */
 export class Publisher {
-  readonly counts: PublisherCounts = { events: 0, bytes: 0, transactions: 0, sessions: 0 }
+  readonly counts: PublisherCounts = { events: 0, bytes: 0, dead: 0, transactions: 0, sessions: 0 }
   readonly #client: KafkaClient
   readonly #follower: Follower
   readonly #lock: HostLock
@@ -295,6 +297,7 @@ export class Publisher {
     this.counts.transactions++
     this.counts.events += filling.batch.records
     this.counts.bytes += filling.batch.bytes
+    this.counts.dead += filling.batch.dead
     if (session.producer.worn) throw new KafkaError('expired', 'WORN', 'the producer has sent 2^30 records')
   }
 

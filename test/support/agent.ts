@@ -16,6 +16,8 @@ export interface AgentBench {
   readonly topic: string
   readonly client: KafkaClient
   readonly brokers: string
+  /** The configuration's file, to be changed between two lives. */
+  readonly config: string
   start(from?: 'start' | 'end'): RunningAgent
 }
 
@@ -27,6 +29,8 @@ export interface RunningAgent {
   kill(): Promise<void>
   /** SIGTERM, and waits for its end; returns the exit code. */
   stop(): Promise<number | null>
+  /** Waits until it ends by itself; returns the exit code. */
+  ended(): Promise<number | null>
 }
 
 export interface BenchOptions {
@@ -76,7 +80,7 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
     agents.push(agent.process)
     return agent
   }
-  return { folder, topic, client, brokers: broker.brokers, start }
+  return { folder, topic, client, brokers: broker.brokers, config, start }
 }
 
 function startAgent(config: string, from: 'start' | 'end' | undefined): RunningAgent {
@@ -94,6 +98,10 @@ function startAgent(config: string, from: 'start' | 'end' | undefined): RunningA
     process: process_,
     output: () => output,
     kill: () => end('SIGKILL'),
+    ended: async () => {
+      await ended
+      return process_.exitCode
+    },
     stop: async () => {
       await end('SIGTERM')
       return process_.exitCode

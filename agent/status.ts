@@ -1,0 +1,115 @@
+import { createServer, type Server } from 'node:http'
+import { UserError } from '../shared/errors.ts'
+import type { Followed, Follower } from './follow/index.ts'
+import type { Publisher } from './publish/index.ts'
+import type { Uploader } from './upload/index.ts'
+
+/** What the agent knows of one source. */
+export interface SourceStatus {
+  readonly source: string
+  readonly route: string
+  readonly path: string
+  /** Up to here Kafka, or a decided chunk, carries it. */
+  readonly position: number
+  /** Bytes of the file; null for a compressed one. */
+  readonly size: number | null
+  readonly lag_bytes: number
+  /** How long the file has been ahead of the position, at most: the time since its last write. */
+  readonly lag_seconds: number
+  readonly carrier: 'kafka' | 'chunk' | 'undecided'
+  readonly finished: boolean
+  readonly chunks: readonly string[]
+}
+
+/** The parts of a running agent that can be asked how they are. */
+export interface Parts {
+  readonly agent: string
+  readonly follower: Follower
+  readonly publisher: Publisher | undefined
+  readonly uploader: Uploader
+  readonly startedMs: number
+}
+
+/** Counters since the start, and the state now; names are those of the metrics. */
+export function measures({ follower, publisher, uploader, startedMs }: Parts): Record<string, number> {
+  const sources = statuses({ follower, publisher, uploader })
+  return {
+    events_total: publisher?.counts.events ?? 0,
+    bytes_total: publisher?.counts.bytes ?? 0,
+    dead_events_total: publisher?.counts.dead ?? 0,
+    transactions_total: publisher?.counts.transactions ?? 0,
+    sessions_total: publisher?.counts.sessions ?? 0,
+    chunks_total: uploader.counts.chunks,
+    chunk_bytes_total: uploader.counts.bytes,
+    sources: sources.length,
+    lag_bytes: sources.reduce((sum, { lag_bytes }) => sum + lag_bytes, 0),
+    lag_seconds: sources.reduce((most, { lag_seconds }) => Math.max(most, lag_seconds), 0),
+    undecided_chunks: uploader.undecided,
+    in_touch: Number(publisher?.inTouch ?? false),
+    resident_bytes: process.memoryUsage.rss(),
+    uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
+  }
+}
+
+export function statuses(parts: Pick<Parts, 'follower' | 'publisher' | 'uploader'>): SourceStatus[] {
+  return Array.from(parts.follower.sources.values(), (followed) => statusOf(followed, parts))
+}
+
+function statusOf(
+  { source, file, log }: Followed,
+  { follower, publisher, uploader }: Pick<Parts, 'follower' | 'publisher' | 'uploader'>,
+): SourceStatus {
+  const chunks = uploader.chunksOf(source.id)
+  const carried = publisher ? (follower.entry(source.id)?.position ?? 0) : (chunks.at(-1)?.metadata.size ?? 0)
+  const size = file.encoding === 'plain' ? file.seen.size : null
+  const lag = source.finished && publisher ? 0 : Math.max(0, (size ?? carried) - carried)
+  const undecided = chunks.some(({ metadata }) => metadata.ranges === 'undecided')
+  return {
+    source: source.id,
+    route: log.route,
+    path: file.seen.path,
+    position: carried,
+    size,
+    lag_bytes: lag,
+    lag_seconds: lag > 0 ? Math.max(0, Math.round((Date.now() - file.changedAtMs) / 1000)) : 0,
+    carrier: undecided ? 'undecided' : publisher ? 'kafka' : 'chunk',
+    finished: source.finished,
+    chunks: chunks.map(({ object }) => object.name),
+  }
+}
+
+/** Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken. */
+export async function serveStatus(port: number, parts: Parts): Promise<Server> {
+  const server = createServer((request, response) => {
+    const page = PAGES[request.url ?? '']
+    if (request.method !== 'GET' || !page)
+      return void response.writeHead(404).end('not found; try /healthz, /metrics, /status\n')
+    const [type, body] = page(parts)
+    response.writeHead(200, { 'content-type': type }).end(body)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new UserError(`agent.port ${port}: ${error.code}`, 'choose another port, or none')),
+    )
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return server
+}
+
+const PAGES: Readonly<Record<string, (parts: Parts) => [type: string, body: string]>> = {
+  '/healthz': () => ['text/plain', 'ok\n'],
+  '/metrics': (parts) => ['text/plain; version=0.0.4', prometheus(measures(parts))],
+  '/status': (parts) => [
+    'application/json',
+    `${JSON.stringify({ agent: parts.agent, ...measures(parts), open: statuses(parts) }, undefined, 1)}\n`,
+  ],
+}
+
+function prometheus(values: Record<string, number>): string {
+  return Object.entries(values)
+    .map(
+      ([name, value]) =>
+        `# TYPE millrace_agent_${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}\nmillrace_agent_${name} ${value}\n`,
+    )
+    .join('')
+}
