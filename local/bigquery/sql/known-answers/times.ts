@@ -270,6 +270,7 @@ export const TIME_CASES: readonly Case[] = [
     '0-0 2 0:0:0',
     '2024-02-29T00:00:00',
   ),
+  one("SELECT TIMESTAMP '2024-01-01T00:00:00.123456789Z'", '2024-01-01T00:00:00.123456Z'),
   refused("SELECT CAST('never' AS TIMESTAMP)", "Invalid timestamp: 'never'"),
   refused("SELECT TIMESTAMP '2024-13-01'", 'Invalid TIMESTAMP literal at [1:8]'),
   refused("SELECT DATE '2024-01-01' = 'soon'", 'Could not cast literal "soon" to type DATE at [1:26]'),

@@ -143,12 +143,19 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
 }
 const ESCAPE = /\\(?:[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]))/g
 
+const CODE_POINT_MAX = 0x10ffff
+
+function character(code: number, at: Position): string {
+  if (code > CODE_POINT_MAX) throw errorAt('Syntax error: Illegal escape sequence: not a code point of Unicode', at)
+  return String.fromCodePoint(code)
+}
+
 /** Resolves the escapes of a literal. A bytes literal becomes a string of one character (0 to 255) for each byte. */
 function unescape(body: string, bytes: boolean, at: Position): string {
   const plain = bytes ? Buffer.from(body, 'utf8').toString('latin1') : body
   return plain.replace(ESCAPE, (_all, hex, short, long, octal, other) => {
     const code = hex ?? short ?? long
-    if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16))
+    if (code !== undefined) return character(Number.parseInt(code, 16), at)
     if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8))
     const simple = SIMPLE_ESCAPES[other]
     if (simple === undefined) throw errorAt(`Syntax error: Illegal escape sequence: \\${other}`, at)

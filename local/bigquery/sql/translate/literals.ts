@@ -10,7 +10,7 @@ export function quote(text: string): string {
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n
 const DATE = String.raw`(\d{4})-(\d{1,2})-(\d{1,2})`
-const TIME = String.raw`(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?`
+const TIME = String.raw`(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,12}))?`
 const ZONE = String.raw`\s*(?:([Zz])|([+-])(\d{1,2})(?::?(\d{2}))?|\s([A-Za-z_]+(?:\/[A-Za-z0-9_+-]+)*))`
 const DATE_FORM = new RegExp(`^${DATE}$`)
 const TIME_FORM = new RegExp(`^${TIME}$`)
@@ -144,7 +144,8 @@ function timeText(parts: readonly (string | undefined)[]): string | undefined {
   const [hour, minute, second] = parts.slice(0, 3).map(Number)
   if (hour === undefined || minute === undefined || second === undefined) return undefined
   if (hour > 23 || minute > 59 || second > 59) return undefined
-  const fraction = parts[3] === undefined ? '' : `.${parts[3]}`
+  // Clients write nanoseconds; microseconds are what there is.
+  const fraction = parts[3] === undefined ? '' : `.${parts[3].slice(0, 6)}`
   return `${pad(hour)}:${pad(minute)}:${pad(second)}${fraction}`
 }
 
