@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -41,7 +41,7 @@ export interface Pipeline {
   readonly folder: string
   readonly configFile: string
   readonly config: Config
-  readonly topics: Readonly<Record<string, string>>
+  readonly topics: Record<string, string>
   readonly kafka: KafkaClient
   readonly warehouse: Warehouse
   readonly bigQuery: RunningBigQuery
@@ -50,6 +50,8 @@ export interface Pipeline {
   readonly recorder: Recorder
   /** Sends values (with an agent's keys, unless told otherwise) in one transaction each batch. */
   publish(route: string, values: readonly Buffer[], options?: PublishOptions): Promise<void>
+  /** Gives a route another topic, in the configuration file and for `publish`. */
+  retarget(route: string, topic: string): void
   /** `millrace worker` as a process of its own. */
   worker(): WorkerProcess
   query(sql: string): Promise<Row[]>
@@ -143,6 +145,11 @@ export async function openPipeline(
     clock,
     recorder,
     publish,
+    retarget(route, topic) {
+      const text = readFileSync(configFile, 'utf8').replace(`topic: ${topics[route]},`, `topic: ${topic},`)
+      writeFileSync(configFile, text)
+      topics[route] = topic
+    },
     worker() {
       const worker = startWorker(configFile)
       workers.push(worker)

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { loadConfig } from '../../shared/config/index.ts'
+import { createTopics } from '../../shared/kafka/index.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { openPipeline, type Pipeline, VISIT_PROTO } from '../../test/support/pipeline.ts'
+import { runWorker } from './index.ts'
+
+const ROUTE = { visits: 'schema: visit.proto#shop.Visit' }
+const visits = (from: number, count: number, page = '/p') =>
+  Array.from({ length: count }, (_, index) => Buffer.from(JSON.stringify({ number: from + index, page })))
+
+/** A worker in this process; stopped by the function that is returned, and at the end of the test. */
+function start(t: TestContext, { configFile }: Pipeline): () => Promise<void> {
+  const stop = new AbortController()
+  const running = runWorker(loadConfig(configFile, {}), { signal: stop.signal })
+  running.catch(() => undefined)
+  const end = async () => {
+    stop.abort()
+    await running
+  }
+  t.after(end)
+  return end
+}
+
+async function counts(pipeline: Pipeline): Promise<string> {
+  const [row] = await pipeline.query(`SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers,
+    (SELECT COUNT(*) FROM logs.millrace_dead_letters_open) AS letters FROM logs.visits`)
+  return `${row?.['n']} rows, ${row?.['numbers']} numbers, ${row?.['letters']} letters`
+}
+
+async function expectCounts(pipeline: Pipeline, expected: string, timeoutMs = 20_000): Promise<void> {
+  await eventually(async () => assert.equal(await counts(pipeline), expected) ?? true, { timeoutMs, what: expected })
+}
+
+/** `projects/millrace-test/datasets/logs/` + path. */
+async function rest({ bigQuery }: Pipeline, method: string, path: string, body?: object): Promise<void> {
+  const response = await fetch(`${bigQuery.rest}/bigquery/v2/projects/millrace-test/datasets${path}`, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  })
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${await response.text()}`)
+}
+
+void test('records that are no events: tombstones, empty values, foreign keys, too long ones', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 3), { keys: false })
+  await pipeline.publish('visits', [Buffer.alloc(0), Buffer.from('[1]')], { keys: false })
+  await pipeline.publish('visits', [Buffer.alloc(0)], {
+    headers: () => [{ key: 'millrace-dead', value: Buffer.from('too_long') }],
+  })
+  start(t, pipeline)
+  await expectCounts(pipeline, '3 rows, 3 numbers, 3 letters')
+  const letters = await pipeline.query('SELECT reason, source, kafka_offset FROM logs.millrace_dead_letters_open')
+  assert.deepEqual(letters.map(({ reason }) => reason).toSorted(), ['too_long', 'truncated', 'wrong_type'])
+  assert.equal(letters.filter(({ source }) => source !== undefined).length, 1)
+})
+
+void test('a record of 9 MB between small ones', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const topic = `${pipeline.topics['visits']}-large`
+  const config = { 'max.message.bytes': String(16 * 1024 * 1024) }
+  await createTopics(pipeline.kafka, [{ topic, partitions: 1, config }])
+  pipeline.retarget('visits', topic)
+  const large = Buffer.from(JSON.stringify({ number: 5, page: 'x'.repeat(9 * 1024 * 1024 - 200) }))
+  await pipeline.publish('visits', [...visits(0, 5), large, ...visits(6, 5)])
+  start(t, pipeline)
+  await expectCounts(pipeline, '11 rows, 11 numbers, 0 letters')
+})
+
+void test('rows that BigQuery refuses become dead letters, and the rows around them land once', async (t) => {
+  // GEOGRAPHY is a text that only BigQuery can judge.
+  const pipeline = await openPipeline(t, { partitions: 1, routes: { visits: 'schema: place.json' } })
+  const fields = [
+    { name: 'number', type: 'INT64' },
+    { name: 'place', type: 'GEOGRAPHY' },
+  ]
+  writeFileSync(join(pipeline.folder, 'place.json'), JSON.stringify(fields))
+  const visit = (number: number, place: string) => Buffer.from(JSON.stringify({ number, place }))
+  for (let batch = 0; batch < 5; batch++) {
+    const good = Array.from({ length: 100 }, (_, index) => visit(batch * 101 + index, `POINT(${index} 1)`))
+    await pipeline.publish('visits', [...good, visit(batch * 101 + 100, 'nowhere')])
+  }
+  start(t, pipeline)
+  await expectCounts(pipeline, '500 rows, 500 numbers, 5 letters', 30_000)
+  const [letter] = await pipeline.query('SELECT reason, message FROM logs.millrace_dead_letters_open LIMIT 1')
+  assert.equal(letter?.['reason'], 'refused')
+})
+
+void test('a column that is added meanwhile, and spreads late', async (t) => {
+  const pipeline = await openPipeline(t, { routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 50))
+  const stop = start(t, pipeline)
+  await expectCounts(pipeline, '50 rows, 50 numbers, 0 letters')
+  await stop()
+  writeFileSync(join(pipeline.folder, 'visit.proto'), VISIT_PROTO.replace('}', 'string city = 5; }'))
+  pipeline.faults.add({ method: 'tables.patch', fault: { kind: 'late-columns', forMs: 1500 } })
+  await pipeline.publish('visits', visits(50, 50))
+  await pipeline.publish('visits', [Buffer.from('{"number":100,"city":"Ulm"}')], { partition: 1 })
+  start(t, pipeline)
+  await expectCounts(pipeline, '101 rows, 101 numbers, 0 letters')
+  assert.deepEqual(await pipeline.query("SELECT number FROM logs.visits WHERE city = 'Ulm'"), [{ number: '100' }])
+})
+
+void test('a table that is deleted meanwhile is made again, and takes what follows', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 50))
+  start(t, pipeline)
+  await expectCounts(pipeline, '50 rows, 50 numbers, 0 letters')
+  await rest(pipeline, 'DELETE', '/logs/tables/visits')
+  await pipeline.publish('visits', visits(50, 30))
+  await eventually(async () => (await counts(pipeline)) === '30 rows, 30 numbers, 0 letters', { timeoutMs: 20_000 })
+})
+
+void test('a quota that is used up for a while only delays', async (t) => {
+  const pipeline = await openPipeline(t, { routes: ROUTE })
+  const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
+  pipeline.faults.add({ method: 'AppendRows', times: 3, fault: quota })
+  pipeline.faults.add({ method: 'CreateWriteStream', fault: { kind: 'error', code: 'RESOURCE_EXHAUSTED' } })
+  await pipeline.publish('visits', visits(0, 200))
+  await pipeline.publish('visits', visits(200, 200), { partition: 1 })
+  start(t, pipeline)
+  await expectCounts(pipeline, '400 rows, 400 numbers, 0 letters')
+})
+
+void test('a stream that expired before its owner came back', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 20))
+  const stop = start(t, pipeline)
+  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  await stop()
+  pipeline.clock.advance(4 * 24 * 3_600_000)
+  await pipeline.publish('visits', visits(20, 20))
+  start(t, pipeline)
+  await expectCounts(pipeline, '40 rows, 40 numbers, 0 letters')
+})
