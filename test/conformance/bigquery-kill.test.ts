@@ -69,7 +69,7 @@ async function appendUntilDeath(name: string, base: number, queries: boolean): P
         (response) => {
           assert.equal(response.appendResult?.offset?.value, String(offset))
           acknowledged = offset + size
-        if (++answers === killAfter) killed = server.kill()
+          if (++answers === killAfter) killed = server.kill()
         },
         () => (dead = true),
       ),

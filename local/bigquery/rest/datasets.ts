@@ -2,7 +2,7 @@ import { type Dataset, type DatasetBody, datasetKey } from '../catalog/state.ts'
 import { type Context, datasetOf } from './context.ts'
 import { alreadyExists, invalid, RestError } from './errors.ts'
 import { checkIfMatch, etagOf } from './etag.ts'
-import { type Answer, count, isObject, object, param, type Request, text } from './exchange.ts'
+import { type Answer, count, flag, isObject, object, param, type Request, text } from './exchange.ts'
 import { page } from './page.ts'
 
 const NAME = /^[A-Za-z0-9_]{1,1024}$/
@@ -70,7 +70,7 @@ export async function deleteDataset(context: Context, request: Request): Promise
   const tables = [...context.store.catalog.state.tables.values()].filter(
     (table) => table.project === project && table.dataset === dataset,
   )
-  if (tables.length > 0 && request.query.get('deleteContents') !== 'true') {
+  if (tables.length > 0 && !flag(request.query, 'deleteContents')) {
     throw new RestError(400, 'resourceInUse', `Dataset ${project}:${dataset} is still in use`)
   }
   for (const table of tables) await context.store.dropTable(table)

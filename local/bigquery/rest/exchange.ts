@@ -72,3 +72,8 @@ export function count(value: unknown): number | undefined {
   if (!Number.isSafeInteger(number) || number < 0) throw invalid(`Invalid value: ${JSON.stringify(value)}`)
   return number
 }
+
+/** A yes-or-no query parameter; Python clients write `True`. */
+export function flag(query: URLSearchParams, name: string): boolean {
+  return query.get(name)?.toLowerCase() === 'true'
+}

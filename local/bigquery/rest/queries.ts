@@ -1,7 +1,7 @@
 import type { QueryParameter } from '../sql/index.ts'
 import type { Context } from './context.ts'
 import { invalid, notBuilt } from './errors.ts'
-import { type Answer, count, isObject, object, param, type Request, text } from './exchange.ts'
+import { type Answer, count, flag, isObject, object, param, type Request, text } from './exchange.ts'
 import { type Job, jobReference, type JobStatistics } from './jobs.ts'
 import { startOf, tokenOf } from './page.ts'
 import { type Done, run, type Statement, translate } from './query.ts'
@@ -32,7 +32,7 @@ export async function getQueryResults(context: Context, request: Request): Promi
   const start = parameters.get('pageToken')
     ? startOf(parameters.get('pageToken'))
     : (count(parameters.get('startIndex')) ?? 0)
-  const useInt64 = parameters.get('formatOptions.useInt64Timestamp') === 'true'
+  const useInt64 = flag(parameters, 'formatOptions.useInt64Timestamp')
   const form = formOf(parameters.get('formatOptions.timestampOutputFormat') ?? undefined, useInt64)
   return { json: answer('bigquery#getQueryResultsResponse', job, start, count(parameters.get('maxResults')), form) }
 }
@@ -58,7 +58,7 @@ export function statementOf(project: string, body: Readonly<Record<string, unkno
   const sql = text(body, 'query')
   if (sql === undefined || sql.trim() === '') throw invalid('Required parameter is missing: query', 'query')
   if (body['useLegacySql'] !== false)
-    throw notBuilt('Legacy SQL (set useLegacySql to false, or bq --use_legacy_sql=false): it')
+    throw notBuilt('Legacy SQL (set useLegacySql to false; bq: --use_legacy_sql=false)')
   if (isObject(body['destinationTable'])) throw notBuilt('A destination table of a query')
   const dataset = object(body, 'defaultDataset')
   const mode = text(body, 'parameterMode')?.toUpperCase()
@@ -131,7 +131,8 @@ function formOf(output: string | undefined, useInt64: boolean): TimestampForm {
   return output === 'ISO8601_STRING' ? 'iso' : 'seconds'
 }
 
-async function wait(job: Job, ms: number): Promise<void> {
+/** Waits for a job, but no longer than `ms`. */
+export async function wait(job: Job, ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)
   await Promise.race([job.finished, promise])

@@ -1,5 +1,6 @@
 import type { Context } from './context.ts'
 import { deleteDataset, getDataset, insertDataset, listDatasets, patchDataset, updateDataset } from './datasets.ts'
+import { discoveryDocument } from './discovery.ts'
 import type { Answer, Request } from './exchange.ts'
 import { cancelJob, getJob, insertJob, listJobs } from './job-methods.ts'
 import { getQueryResults, query } from './queries.ts'
@@ -50,8 +51,17 @@ const COMPILED = ROUTES.map(([verb, path, name, method]) => {
   return { verb, expression, names, name, method }
 })
 
+const DISCOVERY = ['/$discovery/rest', '/discovery/v1/apis/bigquery/v2/rest']
+
+function discover(_context: Context, { origin }: Request): Answer {
+  const described = ROUTES.map(([verb, path, name]) => ({ verb, path, name }))
+  return { json: discoveryDocument(described, origin) }
+}
+
 /** The method of a call, or undefined when it is not built. */
 export function findRoute(verb: string, path: string): Route | undefined {
+  if (verb === 'GET' && DISCOVERY.includes(path))
+    return { name: 'discovery', method: discover, params: {}, resource: '' }
   for (const { verb: own, expression, names, name, method } of COMPILED) {
     const match = own === verb ? expression.exec(path) : null
     if (!match) continue

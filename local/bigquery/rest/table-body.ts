@@ -26,7 +26,8 @@ export function tableBody(former: TableBody, named: Readonly<Record<string, unkn
   const body: Record<string, unknown> = { ...former }
   for (const key of PLAIN) if (Object.hasOwn(named, key)) body[key] = named[key]
   if (isObject(named['labels'])) body['labels'] = mergeLabels(former.labels, named['labels'])
-  if (Object.hasOwn(named, 'schema')) body['schema'] = schemaOf(named)
+  // Google's bq patches with a null schema when it means none of it.
+  if (isObject(named['schema'])) body['schema'] = schemaOf(named)
   if (Object.hasOwn(named, 'view')) body['view'] = viewOf(named)
   if (Object.hasOwn(named, 'timePartitioning')) body['timePartitioning'] = partitioningOf(named)
   if (Object.hasOwn(named, 'clustering')) body['clustering'] = clusteringOf(named)

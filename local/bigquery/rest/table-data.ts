@@ -5,7 +5,7 @@ import { duckName } from '../warehouse/warehouse.ts'
 import { type Context, fieldsOf, tableOf } from './context.ts'
 import { invalid } from './errors.ts'
 import { etagOf } from './etag.ts'
-import { type Answer, count, type Request } from './exchange.ts'
+import { type Answer, count, flag, type Request } from './exchange.ts'
 import { startOf, tokenOf } from './page.ts'
 import { withTimestamps } from './timestamps.ts'
 
@@ -29,7 +29,7 @@ export async function listTableData(context: Context, request: Request): Promise
     const rows = await read(connection, duckName(table.uid), fields, start, limit)
     const total = await countRows(connection, duckName(table.uid))
     const next = start + rows.length
-    const form = parameters.get('formatOptions.useInt64Timestamp') === 'true' ? 'micros' : 'seconds'
+    const form = flag(parameters, 'formatOptions.useInt64Timestamp') ? 'micros' : 'seconds'
     return {
       json: {
         kind: 'bigquery#tableDataList',
