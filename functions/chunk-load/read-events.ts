@@ -1,20 +1,15 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { crc32c } from '@node-rs/crc32'
 import type { Range } from '../../shared/chunks/index.ts'
+import { messageOf } from '../../shared/errors.ts'
 import {
   createCutter,
-  encodingOf,
+  type EventBatch,
   Events,
   type FramingOptions,
-  MAGIC_BYTES,
-  openDecompressed,
+  isDamage,
+  plainBytes,
 } from '../../shared/framing/index.ts'
-
-/** Events that were cut from `buffer`; both are reused: done with when the next batch is asked for. */
-export interface EventBatch {
-  readonly buffer: Buffer
-  readonly events: Events
-}
 
 /** What is known of the content when it was read to its end. */
 export interface ContentEnd {
@@ -47,7 +42,7 @@ export async function* readEvents(
   let eventsEnd = start
   let checksum = 0
   let open: { rest: Buffer; cutter: ReturnType<typeof createCutter>; to: number } | undefined
-  for await (const piece of plainBytes(stored)) {
+  for await (const piece of readable(stored)) {
     checksum = crc32c(piece, checksum)
     let at = 0
     while (at < piece.length) {
@@ -90,29 +85,12 @@ function openRange(range: Range | undefined, from: number, to: number, framing: 
   return { rest: Buffer.alloc(0), cutter: createCutter(framing, range[0]), to: range[1] }
 }
 
-async function* plainBytes(stored: Readable): AsyncGenerator<Buffer> {
-  const pieces = stored[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  let head = Buffer.alloc(0)
-  while (head.length < MAGIC_BYTES) {
-    const { value, done } = await pieces.next()
-    if (done) break
-    head = Buffer.concat([head, value])
-  }
-  const whole = Readable.from(withHead(head, pieces), { objectMode: false })
+/** A content that cannot be decompressed stays so. */
+async function* readable(stored: Readable): AsyncGenerator<Buffer> {
   try {
-    yield* openDecompressed(whole, encodingOf(head)) as AsyncIterable<Buffer>
+    yield* plainBytes(stored)
   } catch (error) {
-    if (isOfZlib(error)) throw new BrokenContent(`cannot be decompressed: ${error.message}`, { cause: error })
+    if (isDamage(error)) throw new BrokenContent(`cannot be decompressed: ${messageOf(error)}`, { cause: error })
     throw error
   }
-}
-
-async function* withHead(head: Buffer, pieces: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  if (head.length > 0) yield head
-  for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value
-}
-
-function isOfZlib(error: unknown): error is Error {
-  const code = String((error as { code?: unknown }).code)
-  return error instanceof Error && /^(Z_|ZSTD_|ERR_ZLIB|ERR_ZSTD)/.test(code)
 }

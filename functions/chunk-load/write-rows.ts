@@ -1,12 +1,12 @@
 import type { ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
-import { DEAD_REASONS, type Events } from '../../shared/framing/index.ts'
+import { DEAD_REASONS, type EventBatch, type Events } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { Environment } from './load-chunk.ts'
 import { type FinalizedStream, PendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
-import { BrokenContent, type EventBatch, readEvents } from './read-events.ts'
+import { BrokenContent, readEvents } from './read-events.ts'
 
 /** Rows are appended when this many bytes of them are ready. */
 const APPEND_BYTES = 2 * 1024 * 1024

@@ -72,3 +72,26 @@ function write(decoder: ZstdDecompress, bytes: Buffer): Promise<void> {
     })
   })
 }
+
+/** The same for stored bytes of which only they themselves say how they are compressed. @throws what `isDamage` knows */
+export async function* plainBytes(stored: Readable): AsyncGenerator<Buffer> {
+  const pieces = stored[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let head = Buffer.alloc(0)
+  while (head.length < MAGIC_BYTES) {
+    const { value, done } = await pieces.next()
+    if (done) break
+    head = Buffer.concat([head, value])
+  }
+  const whole = Readable.from(withHead(head, pieces), { objectMode: false })
+  yield* openDecompressed(whole, encodingOf(head)) as AsyncIterable<Buffer>
+}
+
+async function* withHead(head: Buffer, pieces: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head
+  for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value
+}
+
+/** Whether an error says that a compressed copy is cut off or corrupt. */
+export function isDamage(error: unknown): boolean {
+  return /^(Z_|ZSTD_|ERR_ZLIB|ERR_ZSTD)/.test(String((error as { code?: unknown }).code))
+}
