@@ -374,6 +374,7 @@ export class JsonWalker extends JsonScanner implements Walker {
     const { bytes, end, out } = this
     if (bytes[start] !== OPEN) return WRONG_TYPE
     const [key, value] = slot.plan.slots as readonly [Slot, Slot]
+    slot.mapKeys.clear()
     let p = this.blank(start + 1)
     if (p < end && bytes[p] === CLOSE) return p + 1
     for (;;) {
@@ -382,7 +383,7 @@ export class JsonWalker extends JsonScanner implements Walker {
       out.varint(slot.tag)
       const mark = out.length
       out.length += slot.width
-      p = this.entry(key, value, p, depth)
+      p = this.entry(slot, key, value, p, depth)
       if (p < 0) return p
       slot.width = out.patchLength(mark, slot.width)
       p = this.blank(p)
@@ -393,10 +394,12 @@ export class JsonWalker extends JsonScanner implements Walker {
     }
   }
 
-  private entry(key: Slot, value: Slot, start: number, depth: number): number {
+  private entry(map: Slot, key: Slot, value: Slot, start: number, depth: number): number {
     this.out.reserve(SCALAR_MAX)
     this.out.varint(key.tag)
+    const mark = this.out.length
     let p = this.mapKey(key, start)
+    if (p >= 0 && !map.mapKeys.add(this.out.bytes, mark, this.out.length)) return DUPLICATE
     if (p >= 0) p = this.colon(p)
     if (p < 0) return p
     this.out.reserve(SCALAR_MAX)

@@ -1,5 +1,6 @@
 import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
+import { KeySet } from './key-set.ts'
 import { Keys } from './keys.ts'
 import { sourceType } from './source-type.ts'
 import { TEXT_WRITERS, type TextWriter } from './text-values.ts'
@@ -39,6 +40,8 @@ const LENGTH = 2
 const GROUP = 3
 const FIXED32 = 5
 
+const NO_KEYS = new KeySet()
+
 /** One field, compiled: what both walkers need to write its column. */
 export class Slot {
   readonly index: number
@@ -71,6 +74,8 @@ export class Slot {
   readonly verbatim: number
   /** Whether the protobuf walker's main loop copies it, and how it finds its end. */
   readonly quick: number
+  /** Of a map: the keys that the event had. */
+  readonly mapKeys: KeySet
   /** Bytes that a nested length took last time. */
   width = 1
 
@@ -83,6 +88,7 @@ export class Slot {
     this.repeated = field.mode === 'REPEATED'
     this.packed = field.packed
     this.map = field.proto?.map ?? false
+    this.mapKeys = this.map ? new KeySet() : NO_KEYS
     this.oneof = field.proto?.oneof ?? -1
     this.tag = field.number * 8 + (field.packed ? LENGTH : wireType(field))
     this.sourceType = field.proto ? sourceType(field.proto) : -1
@@ -112,6 +118,7 @@ export class Plan {
   readonly seen: Int32Array
   readonly oneofs: Int32Array
   readonly keys: Keys
+  readonly maps: readonly Slot[]
   /** By the single byte of a tag: fields whose common values the protobuf walker copies in its main loop. */
   readonly near: (Slot | undefined)[] = []
   private readonly slotsByNumber = new Map<number, Slot>()
@@ -121,6 +128,7 @@ export class Plan {
     this.record = record
     this.lenient = record.origin === 'bigquery'
     this.slots = record.fields.map((field, index) => new Slot(field, index))
+    this.maps = this.slots.filter((slot) => slot.map)
     this.needed = this.slots.filter((slot) => slot.required || slot.standard !== undefined)
     this.seen = new Int32Array(this.slots.length)
     for (let byte = 0; byte < 256; byte++) this.near.push(undefined)

@@ -81,7 +81,8 @@ function withoutOldEntries(groups: readonly Item[][]): Item[][] {
     const [, from, to] = contentOf(item)
     const entry = itemsOf(item.slot.plan, item.bytes.subarray(from, to))
     const key = entry?.findLast((field) => field.slot?.index === 0)
-    return `${item.slot.index} ${key ? key.bytes.toString('latin1', key.value, key.end) : ''}`
+    // An absent key is the default one: all its bytes are zero.
+    return `${item.slot.index} ${key ? key.bytes.toString('latin1', key.value, key.end).replace(/^\0+$/, '') : ''}`
   }
   for (const group of groups) {
     const key = keyOf(group)

@@ -43,7 +43,8 @@ export class ProtobufWalker implements Walker {
     out.rollback(mark)
     this.unknown.clear()
     const again = mergedEvent(this.plan, input, start, end)
-    return this.begin(again, 0, again.length)
+    const merged = this.begin(again, 0, again.length)
+    return merged === AGAIN ? WIRE : merged
   }
 
   private begin(input: Buffer, start: number, end: number): number {
@@ -60,8 +61,9 @@ export class ProtobufWalker implements Walker {
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     const { bytes, view } = this
-    const { seen, near } = plan
+    const { seen, near, maps } = plan
     const stamp = plan.open()
+    for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
     let count = 0
     let unknown: Buffer[] | undefined
     let run = start
@@ -205,8 +207,23 @@ export class ProtobufWalker implements Walker {
     this.above.push(slot.name)
     const q = this.message(slot.plan, p, stop, depth + 1, group)
     this.above.pop()
-    if (q >= 0) slot.width = out.patchLength(mark, slot.width)
+    if (q < 0) return q
+    if (slot.map && !this.isNewKey(slot, mark + slot.width)) return AGAIN
+    slot.width = out.patchLength(mark, slot.width)
     return q
+  }
+
+  /** Whether the entry that was just written has a key that its map did not have. */
+  private isNewKey(map: Slot, start: number): boolean {
+    const { bytes, length } = this.out
+    const tag = map.plan.slots[0]?.tag
+    for (let p = start; p >= 0 && p < length; ) {
+      const value = readLength(bytes, p, length)
+      const found = wire.low
+      p = skipValue(bytes, value, length, found & 7, found >>> 3, 0)
+      if (found === tag) return map.mapKeys.add(bytes, value, p)
+    }
+    return true
   }
 
   /** Elements of a repeated number, packed here or there, or to be converted. */

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { compileRoute, REASONS, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { recordFromTableSchema } from '../../shared/schema/bigquery.ts'
 import { recordFromMessage } from '../../shared/schema/proto.ts'
-import { checkSample } from '../support/codec-properties.ts'
+import { checkMerge, checkSample } from '../support/codec-properties.ts'
 import { jsonOf, rootOf, samples } from '../support/random-messages.ts'
 import { decodeRows, NOWHERE, routeOf } from '../support/rows.ts'
 
@@ -171,7 +171,11 @@ function fuzzInputs(count: number): void {
 
 console.log(`seed ${SEED}`)
 const began = Date.now()
-fc.assert(fc.property(samples, checkSample), { numRuns: Number(values.cases), seed: SEED, interruptAfterTimeLimit: 24 * 3_600_000 })
+const both = (sample: Parameters<typeof checkSample>[0]) => {
+  checkSample(sample)
+  checkMerge(sample)
+}
+fc.assert(fc.property(samples, both), { numRuns: Number(values.cases), seed: SEED, interruptAfterTimeLimit: 24 * 3_600_000 })
 console.log(`${values.cases} schemas with their messages, ${Math.round((Date.now() - began) / 1000)} s`)
 fuzzInputs(Number(values.inputs))
 console.log(`${values.inputs} inputs, ${Math.round((Date.now() - began) / 1000)} s in all`)

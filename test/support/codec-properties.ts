@@ -30,6 +30,20 @@ export function checkSample({ type, messages }: Sample): void {
   assert.equal(encodeAll(fromJson, texts).slice().toString('hex'), rows.slice().toString('hex'), texts.join('\n'))
 }
 
+/**
+ * Two messages behind each other are one: of singular fields the last counts, messages are merged, lists are joined, and
+ * of a oneof and of equal keys of a map the last counts, too.
+ */
+export function checkMerge({ source, type, messages }: Sample): void {
+  // Seconds of one and nanoseconds of the other need not have the same sign.
+  if (source.includes('Duration')) return
+  const codec = compileRoute(routeOf({ format: 'protobuf', unknown: 'reject' }), recordFromMessage(type, 'sample'))
+  const wire = Buffer.concat([...messages])
+  const [decoded] = decodeRows(codec, encodeAll(codec, [wire]))
+  const { millrace: _, ...row } = decoded ?? {}
+  assert.deepEqual(sorted(type, row), slowRow(type, type.decode(wire) as unknown as Record<string, unknown>))
+}
+
 /** Map entries in the slow mapper's order. */
 function sorted(type: protobuf.Type, row: Record<string, unknown>): Record<string, unknown> {
   const entries = Object.entries(row).map(([name, value]) => {
