@@ -12,6 +12,9 @@ import { type FaultsClient, faultsClient } from '../../local/faults/client.ts'
 
 export const PROJECT = 'conformance'
 
+// The clients would look for a machine of Google's to ask for credentials; there is none, and none is needed.
+process.env['METADATA_SERVER_DETECTION'] ??= 'none'
+
 interface Addresses {
   rest: string
   grpc: string
