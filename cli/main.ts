@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   agent: () => import('./agent.ts'),
   worker: () => import('./worker.ts'),
   local: () => import('./local.ts'),
+  try: () => import('./try.ts'),
   query: () => import('./query.ts'),
   schema: () => import('./schema.ts'),
   audit: () => import('./audit.ts'),
@@ -14,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
 
 /** Runs `millrace ARGS` and sets the exit code: 0, 1 (found something) or 2 (used wrongly). */
 export async function run(args: readonly string[]): Promise<void> {
+  process.stdout.once('error', endWithReader)
   try {
     process.exitCode = await dispatch(args)
   } catch (error) {
@@ -51,6 +53,12 @@ async function overview(): Promise<string> {
 function textOf(error: unknown): string {
   if (error instanceof UserError) return `${error.message}\n${error.fix ? `fix: ${error.fix}\n` : ''}`
   return `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+}
+
+/** Whoever reads the results may stop when they have enough (`| head`): that ends the command, and is no error. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(EXIT_OK)
 }
 
 if (process.argv[1] === import.meta.filename) await run(process.argv.slice(2))

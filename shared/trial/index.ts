@@ -1,0 +1,2 @@
+export { createRowReader } from './row-reader.ts'
+export { type Outcome, tryEvents } from './try-events.ts'

@@ -1,0 +1,79 @@
+import type { Readable } from 'node:stream'
+import { openCodec, type Origin, type Rejection, RowBuffer } from '../codec/index.ts'
+import type { Route } from '../config/index.ts'
+import { messageOf, UserError } from '../errors.ts'
+import { createCutter, cutEvents, DEAD_REASONS, type EventBatch, isDamage } from '../framing/index.ts'
+import { createRowReader } from './row-reader.ts'
+
+/** What became of one event, in the form of `millrace query`. */
+export type Outcome = { readonly row: object } | { readonly deadLetter: { readonly reason: string } }
+
+/** Why no event could be cut: the framing knows the reason only. */
+const NOT_CUT = 'no event could be cut here'
+const ROW_BYTES = 64 * 1024
+
+/**
+ * What a route makes of every event of a source, read back from the very bytes that would be sent. Touches nothing.
+ * @param source stands in the metadata column, and in dead letters
+ * @throws UserError when the schema is broken or the source cannot be read to its end
+ */
+export async function* tryEvents(
+  route: Route,
+  stored: Readable,
+  { source, maxEventBytes }: { source: string; maxEventBytes: number },
+): AsyncGenerator<Outcome> {
+  const trial = new Trial(route, source)
+  const cutter = createCutter({ kind: route.framing, maxEventBytes }, 0)
+  try {
+    for await (const batch of cutEvents(stored, cutter))
+      for (let index = 0; index < batch.events.count; index++) yield trial.outcome(batch, index)
+  } catch (error) {
+    if (isDamage(error))
+      throw new UserError(`${source}: cannot be decompressed: ${messageOf(error)}`, 'take a whole copy')
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    throw new UserError(`cannot read ${source}: ${messageOf(error)}`, 'name a file that is there and may be read')
+  }
+}
+
+class Trial {
+  readonly #route: Route
+  readonly #codec
+  readonly #read
+  readonly #rows = new RowBuffer(ROW_BYTES)
+  readonly #origin: Origin
+
+  constructor(route: Route, source: string) {
+    this.#route = route
+    this.#codec = openCodec(route)
+    this.#read = createRowReader(this.#codec)
+    const noKafka = { kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
+    this.#origin = { source, position: 0, size: 0, ...noKafka, ingestedAtMicros: Date.now() * 1000 }
+  }
+
+  outcome({ buffer, events }: EventBatch, index: number): Outcome {
+    const [start = 0, end = 0] = [events.valueStart[index], events.valueEnd[index]]
+    this.#origin.position = events.position[index] ?? 0
+    this.#origin.size = events.size[index] ?? 0
+    this.#rows.clear()
+    const dead = DEAD_REASONS[events.dead[index] ?? 0]
+    const rejection = dead
+      ? { reason: dead, message: NOT_CUT }
+      : this.#codec.encode(buffer, start, end, this.#origin, this.#rows)
+    if (rejection) return { deadLetter: this.#deadLetter(rejection, buffer.subarray(start, end)) }
+    return { row: this.#read(rowIn(this.#rows.slice())) }
+  }
+
+  #deadLetter({ reason, field, message }: Omit<Rejection, 'reason'> & { reason: string }, bytes: Buffer) {
+    const { source, position, size } = this.#origin
+    const place = { source, position: String(position), size: String(size) }
+    const content = bytes.length > 0 ? { bytes: bytes.toString('base64') } : {}
+    return { reason, route: this.#route.name, ...(field ? { field } : {}), message, ...content, ...place }
+  }
+}
+
+/** The row of one ProtoRows entry: what follows the tag and the length. */
+function rowIn(entry: Buffer): Buffer {
+  let start = 1
+  while ((entry[start] ?? 0) > 127) start++
+  return entry.subarray(start + 1)
+}
