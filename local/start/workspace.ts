@@ -1,10 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Document, isMap, parseDocument } from 'yaml'
 import { messageOf, UserError } from '../../shared/errors.ts'
 
 /** On a broker that is not ours only topics of this prefix are touched. */
 const DEMO_PREFIX = 'millrace-demo-'
+
+/** The sample's logs, the broker's segments and the rows of an hour or so. */
+const FREE_BYTES_MIN = 1024 ** 3
 
 /** A log of the user's own, fed instead of the sample's. */
 export interface OwnLog {
@@ -27,6 +30,7 @@ export class Workspace {
     this.logs = join(this.dataDir, 'logs', 'shop')
     this.run = join(this.dataDir, 'run')
     for (const folder of [this.logs, this.run]) makeFolder(folder)
+    requireRoom(this.dataDir)
     this.#document = readDocument(sourceConfig)
     this.#folder = dirname(resolve(sourceConfig))
   }
@@ -100,4 +104,16 @@ function makeFolder(folder: string): void {
       'make room or give rights, or choose another with --data DIR',
     )
   }
+}
+
+/** A full disk is told before the broker and the stand-ins run into it. */
+function requireRoom(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder)
+  const free = bavail * bsize
+  if (free >= FREE_BYTES_MIN) return
+  const mib = (bytes: number) => `${Math.floor(bytes / 1024 ** 2)} MiB`
+  throw new UserError(
+    `only ${mib(free)} are free for ${folder}, ${mib(FREE_BYTES_MIN)} are needed`,
+    'make room, or choose another disk with --data DIR',
+  )
 }
