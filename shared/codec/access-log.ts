@@ -62,6 +62,7 @@ export class AccessLogWalker implements Walker {
   path = ''
   private readonly combined: boolean
   private bytes: Buffer = Buffer.alloc(0)
+  private view = new DataView(this.bytes.buffer)
   private scratch: Buffer = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
 
   constructor(combined: boolean) {
@@ -69,7 +70,10 @@ export class AccessLogWalker implements Walker {
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.bytes = input
+    if (input !== this.bytes) {
+      this.bytes = input
+      this.view = new DataView(input.buffer, input.byteOffset, input.length)
+    }
     this.path = ''
     if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
     // Every column is a part of the line, and never longer than it but for its tag and length.
@@ -197,11 +201,9 @@ export class AccessLogWalker implements Walker {
   private put(start: number, end: number, tag: number, out: RowBuffer): number {
     const { bytes } = this
     if (start === end || (end - start === 1 && bytes[start] === DASH)) return 0
-    if (!isUtf8(bytes, start, end)) return UTF8
     out.varint(tag)
     out.varint(end - start)
-    out.copy(bytes, start, end)
-    return 0
+    return out.copyAscii(this.view, start, end) || isUtf8(bytes, start, end) ? 0 : UTF8
   }
 
   /** Undoes the escapes of Apache and nginx; where that gives no UTF-8, the text stays as it is. */

@@ -152,6 +152,27 @@ export class RowBuffer {
     this.length = length + size
   }
 
+  /**
+   * Copies view[start, end), four bytes at a time; there must be room for three more. Answers whether all are ASCII.
+   */
+  copyAscii(source: DataView, start: number, end: number): boolean {
+    const { view, length } = this
+    let all = 0
+    let p = start
+    for (const stop = end - 3; p < stop; p += 4) {
+      const word = source.getInt32(p, true)
+      view.setInt32(length + p - start, word, true)
+      all |= word
+    }
+    for (; p < end; p++) {
+      const byte = source.getUint8(p)
+      view.setUint8(length + p - start, byte)
+      all |= byte
+    }
+    this.length = length + end - start
+    return (all & 0x80808080) === 0
+  }
+
   /** A length and source[start, end), with the room that they need. */
   lengthAndCopy(source: Buffer, start: number, end: number): void {
     this.reserve(end - start + 5)
