@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { BigQueryType } from '../types.ts'
+import { parseDatetime } from './civil.ts'
 import { CONVERSIONS, type Convert, type Family, setDouble } from './convert.ts'
 import type { FieldDescriptor } from './descriptor.ts'
 import { Reader } from './reader.ts'
@@ -94,12 +95,16 @@ function setInteger(reader: Reader, text: string): string {
   return BigInt.asIntN(64, value) === value ? '' : 'Integer overflow'
 }
 
+/** A time of day in UTC unless the text ends in an offset; names of time zones are not read. */
 function setTimestamp(reader: Reader, text: string): string {
-  const zoned = /(?:[zZ]|[+-]\d{2}(?::?\d{2})?|\bUTC)$/.test(text) ? text.replace(/ ?UTC$/, 'Z') : `${text}Z`
-  const ms = Date.parse(zoned.replace(' ', 'T'))
-  if (Number.isNaN(ms)) return 'no TIMESTAMP'
-  const micro = /\.\d{3}(\d{1,3})/.exec(text)?.[1]?.padEnd(3, '0') ?? '0'
-  reader.setNumber(ms * 1000 + Number(micro))
+  const match = /^(.+?)\s*(?:Z|UTC|([+-])(\d{1,2})(?::?(\d{2}))?)?$/i.exec(text.trim())
+  const micros = parseDatetime(match?.[1] ?? '')
+  if (match === null || micros === undefined) return 'no TIMESTAMP'
+  const [, , sign, hours = '0', minutes = '0'] = match
+  const offset = BigInt(Number(hours) * 60 + Number(minutes)) * 60_000_000n
+  const value = sign === '-' ? micros + offset : micros - offset
+  reader.lo = Number(BigInt.asUintN(32, value))
+  reader.hi = Number(BigInt.asUintN(32, value >> 32n))
   return ''
 }
 
@@ -116,6 +121,7 @@ export function protoDefault(
   writer: FieldDescriptor,
   family: Family | 'message',
   convert: Convert,
+  enumNumber: (name: string) => number | undefined,
 ): SetValue | undefined {
   const text = writer.defaultValue
   if (text === undefined || writer.repeated || family === 'message') return undefined
@@ -123,9 +129,10 @@ export function protoDefault(
     if (family === 'string' || family === 'bytes')
       reader.setBytes(Buffer.from(text, family === 'bytes' ? 'latin1' : 'utf8'))
     else if (family === 'double')
-      setDouble(reader, text === 'inf' ? Infinity : text === '-inf' ? -Infinity : Number(text))
+      setDouble(reader, text.endsWith('inf') ? Number(text.replace('inf', 'Infinity')) : Number(text))
     else if (family === 'bool') reader.setNumber(text === 'true' ? 1 : 0)
-    else setInteger(reader, /^[+-]?\d+$/.test(text) ? text : '0')
+    else if (family === 'enum') reader.setNumber(enumNumber(text) ?? 0)
+    else setInteger(reader, text)
     convert(reader)
   }
 }

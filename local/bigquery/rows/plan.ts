@@ -139,7 +139,7 @@ class Compiler {
     }
     const convert = this.#convert(writer, node.type)
     if (convert === undefined) throw mismatch(path, name, writer, node)
-    const absent = protoDefault(writer, family, convert) ?? this.#default(node, path)
+    const absent = protoDefault(writer, family, convert, this.#enumNumber(writer)) ?? this.#default(node, path)
     return { ...base, message: undefined, convert: convert === AS_IT_IS ? undefined : convert, absent }
   }
 
@@ -152,6 +152,10 @@ class Compiler {
     const normal = normaliser(writer.type)
     if (convert === CONVERSIONS.INT64.int) return normal ?? AS_IT_IS
     return normal === undefined ? convert : (reader) => normal(reader) || convert(reader)
+  }
+
+  #enumNumber(writer: FieldDescriptor): (name: string) => number | undefined {
+    return (name) => this.#types.enum(writer.typeName)?.values.find((value) => value.name === name)?.number
   }
 
   #enumNames(writer: FieldDescriptor): Convert | undefined {

@@ -78,7 +78,7 @@ function wholeLines(bytes: Buffer, file: string): { lines: unknown[]; length: nu
   let start = 0
   for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
     const json = bytes.toString('utf8', start + 9, end)
-    if (bytes.toString('latin1', start, start + 8) !== crc32(json).toString(16).padStart(8, '0')) {
+    if (bytes.toString('latin1', start, start + 9) !== `${crc32(json).toString(16).padStart(8, '0')} `) {
       throw corrupt(file, `line ${lines.length + 1} does not match its checksum`)
     }
     lines.push(JSON.parse(json))
