@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   agent: () => import('./agent.ts'),
   worker: () => import('./worker.ts'),
   local: () => import('./local.ts'),
+  init: () => import('./init.ts'),
   try: () => import('./try.ts'),
   query: () => import('./query.ts'),
   schema: () => import('./schema.ts'),

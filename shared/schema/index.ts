@@ -3,4 +3,5 @@ export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from '.
 export { diffSchema, type SchemaChange, type SchemaDiff, type SchemaRefusal } from './diff.ts'
 export { loadSchema } from './load.ts'
 export type { ColumnType, Mode, ProtoSource, RecordField, RecordType, RowType } from './record.ts'
+export { isPlainColumnName } from './record.ts'
 export { EXTRA, tableFields, withMetadata } from './table.ts'

@@ -134,6 +134,11 @@ const RESERVED =
 // Flexible column names: letters, marks, digits of any script, and a few signs.
 const COLUMN_NAME = /^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]+$/u
 
+/** A name that needs no quotes in SQL and no annotation in a row's descriptor, and that BigQuery does not reserve. */
+export function isPlainColumnName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= COLUMN_NAME_MAX && !RESERVED.test(name)
+}
+
 /**
  * Checks a record against BigQuery's rules for names, number of columns and depth.
  * @throws UserError that names the column

@@ -1,0 +1,50 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { openCodec } from '../shared/codec/index.ts'
+import { loadConfig } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { addRoute, countRows, readSample, recognise, routeNameOf, schemaPathOf } from '../shared/recognise/index.ts'
+import { type Call, type Command, EXIT_OK } from './command.ts'
+import { routeOf } from './route.ts'
+
+export const command: Command = {
+  usage: 'FILE...',
+  summary: `Recognises logs (JSON lines, Apache and nginx access logs, logfmt), proposes a schema and a route for each,
+and writes them: the route into the configuration, the schema into schemas/ beside it. Rotated and compressed copies of
+a log count as one. Nothing that is there is overwritten without --force.`,
+  options: {
+    route: { type: 'string', value: 'NAME', help: "the route's name, for all files (default: from each file's name)" },
+    required: { type: 'boolean', help: 'columns that every event of the sample has become REQUIRED' },
+    force: { type: 'boolean', help: 'replaces a route and a schema of that name' },
+  },
+  arguments: [1, Number.MAX_SAFE_INTEGER],
+  async run(call) {
+    const logs = Map.groupBy(call.arguments, (file) => call.text('route') ?? routeNameOf(file))
+    for (const [name, files] of logs) process.stdout.write(await initRoute(call, name, files))
+    return EXIT_OK
+  },
+}
+
+async function initRoute(call: Call, name: string, files: readonly string[]): Promise<string> {
+  const configFile = resolve(call.config)
+  const lines = (await Promise.all(files.map(readSample))).flat()
+  const recognised = recognise(lines, { where: files.join(', '), required: call.flag('required') })
+  const route = { name, files: files.map((file) => resolve(file)), recognised }
+  const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined
+  const text = addRoute(before, configFile, route, call.flag('force'))
+  if (!recognised.ownSchema) writeSchema(join(dirname(configFile), schemaPathOf(name)), recognised.fields, call)
+  writeFileSync(configFile, text)
+  const rows = countRows(lines, openCodec(routeOf(loadConfig(call.config), name)))
+  const schema = recognised.ownSchema ? '' : `, ${schemaPathOf(name)}`
+  return `${files.join(', ')}: ${recognised.kind}; of ${lines.length} lines ${rows} become rows
+wrote ${call.config} (route ${name})${schema}
+next: millrace try ${name} ${files[0]} --config ${call.config}
+`
+}
+
+function writeSchema(file: string, fields: object, call: Call): void {
+  if (existsSync(file) && !call.flag('force'))
+    throw new UserError(`${file} is there already`, 'choose another name with --route, or --force')
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${JSON.stringify(fields, null, 2)}\n`)
+}

@@ -1,0 +1,152 @@
+import { EXTRA, isPlainColumnName, type Mode, type TableField } from '../schema/index.ts'
+import { type Member, type Shape, VALUES_MAX } from './shape.ts'
+
+/** BigQuery nests 15 records; one level less leaves room for what is in the last. */
+const DEPTH_MAX = 14
+/** An object with more members than this is a table of its own, not a record. */
+const MEMBERS_MAX = 300
+/** From so many members on, an object of which each value has few of them, all alike, has data for keys. */
+const VARYING_MEMBERS_MIN = 16
+const VARYING_PRESENCE_MAX = 0.25
+/** Of an event with more than MEMBERS_MAX members, those become columns that this share of the events has. */
+const COMMON_SHARE = 0.01
+const CLUSTER_COLUMNS = 2
+/** A column to cluster by is there in most events. */
+const CLUSTER_PRESENCE = 0.9
+
+const TIME_TYPES = ['TIMESTAMP', 'DATETIME', 'DATE']
+/** Names of the moment of an event, the likeliest first. */
+const TIME_NAMES = ['timestamp', 'time', 'ts', 'event_time', 'created_at', 'datetime', 'date', 'at']
+const TIME_NAME = /(?:time|timestamp|date|_at|[a-z]At|^at|^ts|_ts)$/
+
+const SINGLE_TYPES: Readonly<Record<string, string>> = {
+  bool: 'BOOL',
+  int: 'INT64',
+  numeric: 'NUMERIC',
+  float: 'FLOAT64',
+  timestamp: 'TIMESTAMP',
+  datetime: 'DATETIME',
+  date: 'DATE',
+  string: 'STRING',
+}
+
+/** What is asked for, and what the format of the events can fill. */
+export interface SchemaWishes {
+  /** Columns that every event of the sample has become REQUIRED. */
+  readonly required: boolean
+  /** The type of a column whose values are of different kinds. */
+  readonly mixed: 'JSON' | 'STRING'
+  readonly metadata: string
+}
+
+/** A proposal for a table. */
+export interface TableProposal {
+  readonly fields: readonly TableField[]
+  readonly partition: { readonly field?: string; readonly by: 'day' }
+  readonly cluster: readonly string[]
+}
+
+/** @param events the shape of the whole events */
+export function proposeTable(events: Shape, wishes: SchemaWishes): TableProposal {
+  const taken = [EXTRA, wishes.metadata.toLowerCase()]
+  const least = events.members.size > MEMBERS_MAX ? events.count * COMMON_SHARE : 0
+  const usable = [...events.members].filter(
+    ([key, member]) => isUsable(member) && !taken.includes(key) && member.shape.count >= least,
+  )
+  const members = usable.map(([, member]) => member)
+  const fields = members.map((member) => fieldOf(member, events, wishes, 1))
+  const time = timeField(fields, members)
+  return {
+    fields,
+    partition: { ...(time ? { field: time } : {}), by: 'day' },
+    cluster: clusterOf(fields, members, events),
+  }
+}
+
+function isUsable({ name, clashes }: Member): boolean {
+  return isPlainColumnName(name) && !clashes
+}
+
+function fieldOf({ name, shape }: Member, parent: Shape, wishes: SchemaWishes, depth: number): TableField {
+  const type = typeOf(shape, name, wishes, depth)
+  const required = wishes.required && type.mode !== 'REPEATED' && shape.count === parent.count
+  return { name, mode: required ? 'REQUIRED' : 'NULLABLE', ...type }
+}
+
+function typeOf(shape: Shape, name: string, wishes: SchemaWishes, depth: number): TypeProposal {
+  const kinds = [...shape.kinds]
+  const [kind = ''] = kinds
+  if (kinds.length > 1) return { type: mixedType(kinds, wishes) }
+  if (kind === 'array') return arrayType(shape, name, wishes, depth)
+  if (kind === 'object') return objectType(shape, wishes, depth, false)
+  if (kind === 'int' && TIME_NAME.test(name) && shape.epochs === shape.count) return { type: 'TIMESTAMP' }
+  return { type: SINGLE_TYPES[kind] ?? wishes.mixed }
+}
+
+interface TypeProposal {
+  readonly type: string
+  readonly mode?: Mode
+  readonly fields?: readonly TableField[]
+}
+
+function mixedType(kinds: readonly string[], { mixed }: SchemaWishes): string {
+  const only = (...allowed: string[]) => kinds.every((kind) => allowed.includes(kind))
+  if (only('int', 'numeric')) return 'NUMERIC'
+  if (only('int', 'numeric', 'float')) return 'FLOAT64'
+  return only('string', 'timestamp', 'datetime', 'date') ? 'STRING' : mixed
+}
+
+/** BigQuery's arrays hold neither NULL nor arrays: one that does is JSON as a whole, and so is one of changing kinds. */
+function arrayType({ items }: Shape, name: string, wishes: SchemaWishes, depth: number): TypeProposal {
+  if (!items || items.nulls > 0 || items.kinds.size === 0) return { type: 'JSON' }
+  const item =
+    items.kinds.has('object') && items.kinds.size === 1
+      ? objectType(items, wishes, depth, true)
+      : typeOf(items, name, wishes, depth)
+  return item.type === 'JSON' || item.mode === 'REPEATED' ? { type: 'JSON' } : { ...item, mode: 'REPEATED' }
+}
+
+function objectType(shape: Shape, wishes: SchemaWishes, depth: number, inArray: boolean): TypeProposal {
+  const members = [...shape.members.values()]
+  const usable = members.filter(isUsable)
+  // What has no column goes to `extra` by its path, in which an array has no index: there, all or nothing.
+  const tooFew = inArray ? usable.length < members.length : usable.length * 2 <= members.length
+  if (tooFew || members.length === 0 || depth > DEPTH_MAX || keysAreData(shape, members)) return { type: 'JSON' }
+  return { type: 'RECORD', fields: usable.map((member) => fieldOf(member, shape, wishes, depth + 1)) }
+}
+
+function keysAreData(shape: Shape, members: readonly Member[]): boolean {
+  if (members.length > MEMBERS_MAX) return true
+  const present = members.reduce((sum, member) => sum + member.shape.count, 0)
+  const alike = new Set(members.map((member) => [...member.shape.kinds].sort().join())).size === 1
+  const share = present / (members.length * shape.count)
+  return alike && members.length >= VARYING_MEMBERS_MIN && share < VARYING_PRESENCE_MAX
+}
+
+/** The column that says when an event happened: most present, then the likeliest name, then the first. */
+function timeField(fields: readonly TableField[], members: readonly Member[]): string | undefined {
+  const rank = (name: string) => [...TIME_NAMES, name.toLowerCase()].indexOf(name.toLowerCase())
+  const candidates = members
+    .filter((_, index) => isTime(fields[index]))
+    .sort((a, b) => b.shape.count - a.shape.count || rank(a.name) - rank(b.name))
+  return candidates[0]?.name
+}
+
+function isTime(field: TableField | undefined): boolean {
+  return field !== undefined && TIME_TYPES.includes(field.type) && field.mode !== 'REPEATED'
+}
+
+/** Texts of few different values, as filters name them: the fewest first. */
+function clusterOf(fields: readonly TableField[], members: readonly Member[], events: Shape): string[] {
+  return members
+    .filter(({ shape }, index) => {
+      const field = fields[index]
+      const different = shape.values.size
+      if (field?.type !== 'STRING' || field.mode === 'REPEATED' || different < 2 || different >= VALUES_MAX)
+        return false
+      return different * 2 <= shape.count && shape.count >= events.count * CLUSTER_PRESENCE
+    })
+    .sort((a, b) => a.shape.values.size - b.shape.values.size)
+    .slice(0, CLUSTER_COLUMNS)
+    .map(({ name }) => name)
+}

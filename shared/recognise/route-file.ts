@@ -1,0 +1,88 @@
+import { basename, dirname, isAbsolute, relative } from 'node:path'
+import { isMap, parseDocument, YAMLMap, YAMLSeq } from 'yaml'
+import { parseConfig } from '../config/index.ts'
+import { UserError } from '../errors.ts'
+import type { Recognised } from './recognise.ts'
+
+const NEW_FILE = `# Written by millrace init. The names below are placeholders: set your own before you deploy.
+project: my-project
+dataset: logs
+bucket: my-project-logs
+kafka:
+  brokers: [127.0.0.1:9092] # npm start puts its own broker here
+`
+
+/** What a rotation, a compression or a kind of content adds to the name of a log. */
+const ENDINGS = /(?:\.(?:gz|zst|zstd|log|jsonl|ndjson|json|txt|\d+)|[-._](?:\d{8}|\d{4}-\d\d-\d\d))$/i
+
+/** The name of a route for a log: `/var/log/nginx/access.log.2.gz` gives `access`. */
+export function routeNameOf(file: string): string {
+  let name = basename(file)
+  while (ENDINGS.test(name)) name = name.replace(ENDINGS, '')
+  const plain = name
+    .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+    .replace(/^[^A-Za-z]+/, '')
+    .slice(0, 63)
+  return plain || 'log'
+}
+
+/** A route to be written into a configuration. */
+export interface NewRoute {
+  readonly name: string
+  /** The logs that it is for. */
+  readonly files: readonly string[]
+  readonly recognised: Recognised
+}
+
+/** Where a route's schema is, from the folder of the configuration. */
+export const schemaPathOf = (name: string): string => `schemas/${name}.json`
+
+/**
+ * The text of a configuration with one more route and its logs; what was there stays, comments too.
+ * @param text undefined: there is no such file yet
+ * @throws UserError when the route is there already (unless `force`), or the result is no valid configuration
+ */
+export function addRoute(text: string | undefined, file: string, route: NewRoute, force: boolean): string {
+  if (text !== undefined) parseConfig(text, file)
+  const document = parseDocument(text ?? NEW_FILE)
+  const path = ['routes', route.name]
+  if (document.hasIn(path) && !force)
+    throw new UserError(
+      `${file}: there is a route ${route.name} already`,
+      'choose another name with --route, or --force',
+    )
+  for (const key of [['routes'], ['agent']]) if (!isMap(document.getIn(key))) document.setIn(key, new YAMLMap())
+  document.setIn(path, document.createNode(routeOf(route, document.has('kafka'))))
+  for (const key of ['partition', 'cluster']) setFlow(document.getIn([...path, key]))
+  if (!document.hasIn(['agent', 'logs'])) document.setIn(['agent', 'logs'], new YAMLSeq())
+  const { agent } = document.toJS() as { agent: { logs: { path: string; route: string }[] } }
+  for (const log of route.files) {
+    const entry = { path: pathFrom(dirname(file), log), route: route.name }
+    const known = agent.logs.some((other) => other.path === entry.path && other.route === entry.route)
+    if (!known) document.addIn(['agent', 'logs'], document.createNode(entry, { flow: true }))
+  }
+  const result = document.toString({ lineWidth: 0 })
+  parseConfig(result, file)
+  return result
+}
+
+function routeOf({ name, recognised }: NewRoute, kafka: boolean): object {
+  const { kind, ownSchema, partition, cluster } = recognised
+  return {
+    ...(kafka ? { topic: name } : {}),
+    ...(ownSchema ? {} : { schema: schemaPathOf(name) }),
+    ...(kind === 'json' ? {} : { format: 'text', preset: kind }),
+    table: name.replaceAll('-', '_'),
+    partition,
+    ...(cluster.length > 0 ? { cluster } : {}),
+  }
+}
+
+function setFlow(node: unknown): void {
+  if (node instanceof YAMLMap || node instanceof YAMLSeq) node.flow = true
+}
+
+function pathFrom(folder: string, file: string): string {
+  const path = relative(folder, file)
+  return path.startsWith('..') || isAbsolute(path) ? file : path
+}
