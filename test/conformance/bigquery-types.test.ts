@@ -261,6 +261,28 @@ test('row 21: values that a type cannot hold are row errors, each of them', asyn
   }
 })
 
+test('row 21: parameterized types bound their values, and round decimals', async () => {
+  const fields = [
+    { name: 's', type: 'STRING', maxLength: '3' },
+    { name: 'b', type: 'BYTES', maxLength: '2' },
+    { name: 'n', type: 'NUMERIC', precision: '5', scale: '2' },
+    { name: 'g', type: 'BIGNUMERIC', precision: '4', scale: '1' },
+  ]
+  const message = { s: 'string', b: 'bytes', n: 'string', g: 'string' }
+  const good = { s: 'äöü', b: Buffer.from([1, 2]), n: '-999.985', g: '12.25' }
+  assert.deepEqual(await roundTrip(fields, message, [good]), [['äöü', 'AQI=', '-999.99', '12.3']])
+  const type = rowType(message)
+  const writeStream = `projects/${PROJECT}/datasets/d/tables/t${tables}/streams/_default`
+  const connection = new AppendConnection(server.writeClient())
+  const bad = [{ s: 'abcd' }, { b: Buffer.from([1, 2, 3]) }, { n: '999.995' }, { g: '1000' }]
+  const response = await connection.send({ writeStream, type, rows: bad.map(type.encode) })
+  assert.deepEqual(
+    response.rowErrors.map(({ index }) => index),
+    ['0', '1', '2', '3'],
+  )
+  await connection.close()
+})
+
 test('row 21: a protobuf type that a column does not take is refused with the schema', async () => {
   for (const [type, proto] of [
     ['INT64', 'string'],

@@ -1,5 +1,7 @@
 import { Column, type Physical } from '../parquet/column.ts'
 import type { Logical, SchemaNode } from '../parquet/file.ts'
+import type { Convert } from './convert.ts'
+import { limitOf } from './limits.ts'
 import { type BigQueryType, canonicalType, modeOf, type TableField } from '../types.ts'
 
 /** A field of a table with its place among the columns of a batch. */
@@ -15,7 +17,8 @@ export interface LayoutNode {
   readonly children: readonly LayoutNode[]
   /** Every leaf column at or below this node. */
   readonly columns: readonly Column[]
-  readonly defaultExpression: string | undefined
+  /** What a parameterized type, such as STRING(10), asks of a value. */
+  readonly limit: Convert | undefined
 }
 
 const PHYSICAL: Readonly<Record<Exclude<BigQueryType, 'RECORD'>, readonly [Physical, Logical?]>> = {
@@ -56,7 +59,7 @@ export function layoutOf(fields: readonly TableField[], definition = 0, repetiti
       ...own,
       children,
       columns,
-      defaultExpression: field.defaultValueExpression,
+      limit: limitOf(field, type),
     }
   })
 }

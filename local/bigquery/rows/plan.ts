@@ -137,8 +137,10 @@ class Compiler {
       if (inner === undefined) throw mismatch(path, name, writer, node)
       return { ...base, message: this.message(inner, node.children, `${path}.`), convert: undefined, absent: undefined }
     }
-    const convert = this.#convert(writer, node.type)
-    if (convert === undefined) throw mismatch(path, name, writer, node)
+    const plain = this.#convert(writer, node.type)
+    if (plain === undefined) throw mismatch(path, name, writer, node)
+    const { limit } = node
+    const convert: Convert = limit === undefined ? plain : (reader) => plain(reader) || limit(reader)
     const absent = protoDefault(writer, family, convert, this.#enumNumber(writer)) ?? this.#default(node, path)
     return { ...base, message: undefined, convert: convert === AS_IT_IS ? undefined : convert, absent }
   }
