@@ -2,6 +2,8 @@
  * Events to rows, beside what one would write without the codec: `JSON.parse`, and protobufjs. One process, the
  * contestants in turns, the best of several rounds of each, quoted as ratios. `--check` exits 1 when a bar is missed.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import protobuf from 'protobufjs'
 import { compileRoute, RowBuffer, type RowCodec } from '../shared/codec/index.ts'
 import { recordFromMessage } from '../shared/schema/proto.ts'
@@ -236,18 +238,61 @@ function measure(list: readonly Contest[]): Map<string, number> {
   return best
 }
 
-const list = contests()
-const rates = measure(list)
-for (const [name, rate] of rates) console.log(`${name.padEnd(40)} ${(rate / 1e6).toFixed(3).padStart(8)} M events/s`)
-const ratio = (a: string, b: string) => (rates.get(a) ?? 0) / (rates.get(b) ?? 1)
-console.log(
-  ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'),
-  ratio('flat: JSON to row', 'flat: JSON.parse'),
-  ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'),
-)
-console.log(
-  ratio('nested: JSON to row', 'nested: JSON.parse + protobufjs'),
-  ratio('nested: JSON to row', 'nested: JSON.parse'),
-  ratio('nested: protobuf to row', 'nested: protobufjs decode + encode'),
-)
-console.log(ratio('access: combined to row', 'access: JSON.parse + protobufjs'), sink > 0)
+/** Bytes that so many batches allocate on the heap, as long as no collection comes between. */
+function heapGrowth(run: () => void, rounds: number): number {
+  run()
+  globalThis.gc?.()
+  const before = process.memoryUsage()
+  for (let i = 0; i < rounds; i++) run()
+  return process.memoryUsage().heapUsed - before.heapUsed
+}
+
+interface Bar {
+  readonly value: number
+  readonly bar: number
+  readonly ok: boolean
+}
+
+const atLeast = (value: number, bar: number): Bar => ({ value: round(value), bar, ok: value >= bar })
+const round = (value: number) => Math.round(value * 100) / 100
+
+function report(): boolean {
+  const list = contests()
+  const rates = measure(list)
+  console.log(`${'contestant'.padEnd(40)} M events/s`)
+  for (const [name, rate] of rates) console.log(`${name.padEnd(40)} ${(rate / 1e6).toFixed(3).padStart(10)}`)
+  const ratio = (a: string, b: string) => (rates.get(a) ?? 0) / (rates.get(b) ?? 1)
+  // One batch and five: what is allocated for events, in bytes an event of the difference.
+  const heap = list
+    .filter((contest) => contest.name.endsWith('to row'))
+    .map(({ run }) => (heapGrowth(run, 5) - heapGrowth(run, 1)) / (4 * COUNT))
+  const heapMax = Math.max(...heap)
+  const bars: Record<string, Bar> = {
+    'JSON to row / JSON.parse + protobufjs': atLeast(ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'), 4),
+    'JSON to row / JSON.parse': atLeast(ratio('flat: JSON to row', 'flat: JSON.parse'), 2.5),
+    'protobuf to row / protobufjs decode + encode': atLeast(
+      ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'),
+      15,
+    ),
+    'combined to row / JSON.parse + protobufjs': atLeast(
+      ratio('access: combined to row', 'access: JSON.parse + protobufjs'),
+      2,
+    ),
+    'heap bytes for an event': { value: round(heapMax), bar: 1, ok: heapMax < 1 },
+  }
+  for (const [name, { value, bar, ok }] of Object.entries(bars))
+    console.log(`${ok ? 'ok  ' : 'MISS'} ${name}: ${value} (bar ${bar})`)
+  for (const name of ['JSON to row', 'protobuf to row']) {
+    const against = name === 'JSON to row' ? 'JSON.parse + protobufjs' : 'protobufjs decode + encode'
+    console.log(`     nested: ${name} / ${against}: ${round(ratio(`nested: ${name}`, `nested: ${against}`))}`)
+  }
+  const figures = Object.fromEntries([...rates].map(([name, rate]) => [name, Math.round(rate)]))
+  console.log(JSON.stringify({ bench: 'codec', figures, bars }))
+  return sink > 0 && Object.values(bars).every((bar) => bar.ok)
+}
+
+// The heap is only measured where the collector can be called.
+setFlagsFromString('--expose-gc')
+globalThis.gc ??= runInNewContext('gc') as NonNullable<typeof globalThis.gc>
+const met = report()
+if (process.argv.includes('--check') && !met) process.exitCode = 1

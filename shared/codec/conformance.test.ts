@@ -51,16 +51,31 @@ const ACCEPTED: readonly (readonly [string, Record<string, unknown>])[] = [
   ['{}', {}],
   [' \t\r\n{ "i32" : 1 } ', { i32: '1' }],
   // Names: lowerCamelCase, the original, json_name; escapes in names.
-  ['{"fieldname1":1,"fieldName2":2,"FieldName3":3,"fieldName4":4}', { fieldname1: '1', fieldName2: '2', FieldName3: '3', fieldName4: '4' }],
-  ['{"field0name5":5,"field0Name6":6,"fieldName7":7,"FieldName8":8,"fieldName9":9}', { field0name5: '5', field_0Name6: '6', fieldName7: '7', FieldName8: '8', fieldName9: '9' }],
+  [
+    '{"fieldname1":1,"fieldName2":2,"FieldName3":3,"fieldName4":4}',
+    { fieldname1: '1', fieldName2: '2', FieldName3: '3', fieldName4: '4' },
+  ],
+  [
+    '{"field0name5":5,"field0Name6":6,"fieldName7":7,"FieldName8":8,"fieldName9":9}',
+    { field0name5: '5', field_0Name6: '6', fieldName7: '7', FieldName8: '8', fieldName9: '9' },
+  ],
   ['{"FieldName10":10,"FIELDNAME11":11,"FIELDName12":12,"FieldName13":13,"@other":14}', {}],
-  ['{"field_name2":2,"_field_name3":3,"field__name4_":4,"field_0_name6":6,"field_Name9":9,"Field_Name10":1,"FIELD_NAME11":1,"FIELD_name12":1,"__field_name13":1,"renamed":1}', {}],
+  [
+    '{"field_name2":2,"_field_name3":3,"field__name4_":4,"field_0_name6":6,"field_Name9":9,"Field_Name10":1,"FIELD_NAME11":1,"FIELD_name12":1,"__field_name13":1,"renamed":1}',
+    {},
+  ],
   ['{"\\u0069\\u00332":1}', { i32: '1' }],
   // Integers.
   ['{"i32":2147483647,"u32":4294967295}', { i32: '2147483647', u32: '4294967295' }],
   ['{"i32":-2147483648,"z32":-2147483648}', { i32: '-2147483648', z32: '-2147483648' }],
-  ['{"i64":"9223372036854775807","u64":"18446744073709551615"}', { i64: '9223372036854775807', u64: '18446744073709551615' }],
-  ['{"i64":-9223372036854775808,"x64":18446744073709551615}', { i64: '-9223372036854775808', x64: '18446744073709551615' }],
+  [
+    '{"i64":"9223372036854775807","u64":"18446744073709551615"}',
+    { i64: '9223372036854775807', u64: '18446744073709551615' },
+  ],
+  [
+    '{"i64":-9223372036854775808,"x64":18446744073709551615}',
+    { i64: '-9223372036854775808', x64: '18446744073709551615' },
+  ],
   ['{"i64":9007199254740993}', { i64: '9007199254740993' }],
   ['{"i32":"12345","i64":"-5"}', { i32: '12345', i64: '-5' }],
   ['{"i32":100000.000,"u32":1e5,"i64":2.147483647e9}', { i32: '100000', u32: '100000', i64: '2147483647' }],
@@ -93,11 +108,31 @@ const ACCEPTED: readonly (readonly [string, Record<string, unknown>])[] = [
   ['{"nested":{"a":1}}', { nested: { a: '1' } }],
   ['{"nested":{},"many":[{},{"a":2}]}', { nested: {}, many: [{}, { a: '2' }] }],
   ['{"ints":[1,-2],"texts":["a",""],"doubles":[]}', { ints: ['1', '-2'], texts: ['a', ''] }],
-  ['{"m32":{"1":2,"-3":4}}', { m32: [{ key: '1', value: '2' }, { key: '-3', value: '4' }] }],
+  [
+    '{"m32":{"1":2,"-3":4}}',
+    {
+      m32: [
+        { key: '1', value: '2' },
+        { key: '-3', value: '4' },
+      ],
+    },
+  ],
   ['{"m64":{"1":"2"},"mu64":{"1":2}}', { m64: [{ key: '1', value: '2' }], mu64: [{ key: '1', value: '2' }] }],
-  ['{"mbb":{"true":true,"false":false},"mss":{"":"x"}}', { mbb: [{ key: true, value: true }, { key: false, value: false }], mss: [{ key: '', value: 'x' }] }],
+  [
+    '{"mbb":{"true":true,"false":false},"mss":{"":"x"}}',
+    {
+      mbb: [
+        { key: true, value: true },
+        { key: false, value: false },
+      ],
+      mss: [{ key: '', value: 'x' }],
+    },
+  ],
   ['{"\\u006d32":{"\\u0031":2}}', { m32: [{ key: '1', value: '2' }] }],
-  ['{"msn":{"k":{"a":1}},"mse":{"k":"BAR"}}', { msn: [{ key: 'k', value: { a: '1' } }], mse: [{ key: 'k', value: 'BAR' }] }],
+  [
+    '{"msn":{"k":{"a":1}},"mse":{"k":"BAR"}}',
+    { msn: [{ key: 'k', value: { a: '1' } }], mse: [{ key: 'k', value: 'BAR' }] },
+  ],
   // A recursive message is JSON where it recurs.
   ['{"nested":{"corecursive":{"a":2}}}', { nested: { corecursive: '{"a":2}' } }],
   // null is absent, but for Value and NullValue.
@@ -110,8 +145,14 @@ const ACCEPTED: readonly (readonly [string, Record<string, unknown>])[] = [
   ['{"oneNull":"NULL_VALUE"}', { one_null: 'NULL_VALUE' }],
   ['{"va":null,"vas":[null,1]}', { va: 'null', vas: ['null', '1'] }],
   // Wrappers.
-  ['{"wb":false,"wi":0,"wl":"0","wu":0,"wd":0,"wf":0,"ws":"","wy":""}', { wb: false, wi: '0', wl: '0', wu: '0', wd: 0, wf: 0, ws: '', wy: '' }],
-  ['{"wi":1,"wl":"1","wu":"1","wd":1,"ws":"1","wy":"AQI=","wis":[0,1]}', { wi: '1', wl: '1', wu: '1', wd: 1, ws: '1', wy: 'AQI=', wis: ['0', '1'] }],
+  [
+    '{"wb":false,"wi":0,"wl":"0","wu":0,"wd":0,"wf":0,"ws":"","wy":""}',
+    { wb: false, wi: '0', wl: '0', wu: '0', wd: 0, wf: 0, ws: '', wy: '' },
+  ],
+  [
+    '{"wi":1,"wl":"1","wu":"1","wd":1,"ws":"1","wy":"AQI=","wis":[0,1]}',
+    { wi: '1', wl: '1', wu: '1', wd: 1, ws: '1', wy: 'AQI=', wis: ['0', '1'] },
+  ],
   ['{"wb":null,"wi":null,"wis":[]}', {}],
   // Durations and timestamps, with their limits.
   ['{"du":"-315576000000.000s"}', { du: '0-0 0 -87660000:0:0' }],
@@ -128,7 +169,10 @@ const ACCEPTED: readonly (readonly [string, Record<string, unknown>])[] = [
   ['{"fm":"foo,barBaz"}', { fm: 'foo,barBaz' }],
   ['{"fm":""}', { fm: '' }],
   ['{"st":{"a":[1,{"b":null}],"c":"x"}}', { st: '{"a":[1,{"b":null}],"c":"x"}' }],
-  ['{"va":{"x":1},"vas":["a",1.5,true,[]],"li":[0,"a"]}', { va: '{"x":1}', vas: ['"a"', '1.5', 'true', '[]'], li: '[0,"a"]' }],
+  [
+    '{"va":{"x":1},"vas":["a",1.5,true,[]],"li":[0,"a"]}',
+    { va: '{"x":1}', vas: ['"a"', '1.5', 'true', '[]'], li: '[0,"a"]' },
+  ],
   ['{"an":{"@type":"type.googleapis.com/All","i32":1}}', { an: '{"@type":"type.googleapis.com/All","i32":1}' }],
 ]
 
@@ -146,7 +190,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
   // Syntax that JSON does not have.
   ['{i32:1}', 'json_syntax'],
   ["{'i32':1}", 'json_syntax'],
-  ["{\"s\":'x'}", 'wrong_type'],
+  ['{"s":\'x\'}', 'wrong_type'],
   ['{"i32":1,}', 'json_syntax'],
   ['{"i32":1 "i64":2}', 'json_syntax'],
   ['{,"i32":1}', 'json_syntax'],

@@ -211,8 +211,9 @@ export function readWhole(bytes: Uint8Array, start: number, end: number): number
   return p
 }
 
-/** A safe integer that is not negative as a varint at `at`; answers the position behind it. */
-export function putSafe(into: Uint8Array, at: number, value: number): number {
+/** decimal[0], a safe integer that is not negative, as a varint at `at`; answers the position behind it. */
+export function putDecimal(into: Uint8Array, at: number): number {
+  const value = decimal[0] as number
   let o = at
   let rest = value | 0
   if (value >= 0x10000000) {

@@ -1,0 +1,333 @@
+import { JsonScanner } from './json-scanner.ts'
+import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
+import {
+  decimal,
+  decimalDouble,
+  int64,
+  jsonNumberEnd,
+  parseDouble,
+  parseInteger,
+  putDecimal,
+  readDecimal,
+  readWhole,
+  setSafe,
+} from './numbers.ts'
+import { FAST_DOUBLE, FAST_BOOL, FAST_LONG, Op, type Slot } from './plan.ts'
+import { INVALID, JSON_SYNTAX, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
+import { PLAIN, writeBase64 } from './strings.ts'
+import { parseRfc3339 } from './time.ts'
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const OPEN_ARRAY = 0x5b
+const OPEN = 0x7b
+const CLOSE = 0x7d
+const MINUS = 0x2d
+const LETTER_N = 0x6e
+/** "true" and "fals" in one number each. */
+const WORD_TRUE = 0x65757274
+const WORD_FALS = 0x736c6166
+
+/** The values of JSON, each to the form of its column. */
+export abstract class JsonValues extends JsonScanner {
+  protected out: RowBuffer
+  /** Set by scalar: the position behind what it wrote. */
+  protected after = 0
+
+  constructor(out: RowBuffer) {
+    super()
+    this.out = out
+  }
+
+  /** An object that is a RECORD. */
+  protected abstract record(slot: Slot, p: number, depth: number): number
+
+  /**
+   * A tag and a whole number that is not negative, a double of up to 15 digits, or true or false, at `o` where there is
+   * room; -1 when it is of another form.
+   */
+  protected scalar(slot: Slot, p: number, into: Uint8Array, o: number): number {
+    const { bytes, end } = this
+    into[o] = slot.tag
+    let q = p
+    if (slot.fast <= FAST_LONG) {
+      const nine = p + 9 < end ? p + 9 : end
+      let value = 0
+      let digit = 0
+      for (; q < nine && (digit = (bytes[q] as number) - 0x30) >>> 0 < 10; q++) value = (value * 10 + digit) | 0
+      const plain = (digit === COMMA - 0x30 || digit === CLOSE - 0x30) && q > p && (bytes[p] !== 0x30 || q === p + 1)
+      if (!plain) {
+        q = slot.fast === FAST_LONG ? readWhole(bytes, p, end) : -1
+        if (q >= 0) this.after = putDecimal(into, o + 1)
+        return q
+      }
+      let at = o + 1
+      for (; value > 127; value >>>= 7) into[at++] = (value & 127) | 128
+      into[at++] = value
+      this.after = at
+      return q
+    }
+    this.after = o + (slot.fast === FAST_BOOL ? 2 : 9)
+    if (slot.fast === FAST_DOUBLE) {
+      q = readDecimal(bytes, p, end)
+      if (q >= 0) this.out.view.setFloat64(o + 1, decimalDouble(), true)
+      return q
+    }
+    const word = p + 5 <= end ? this.view.getInt32(p, true) : 0
+    const no = word === WORD_FALS && bytes[p + 4] === 0x65
+    into[o + 1] = no ? 0 : 1
+    return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
+  }
+
+  protected value(slot: Slot, p: number, depth: number): number {
+    switch (slot.op) {
+      case Op.STRING:
+        return this.string(slot, p)
+      case Op.INT64:
+      case Op.INT32:
+      case Op.UINT32:
+      case Op.UINT64:
+        return this.integer(slot, p)
+      case Op.DOUBLE:
+      case Op.FLOAT:
+        return this.float(slot, p)
+      case Op.BOOL:
+        return this.bool(slot, p)
+      case Op.MESSAGE:
+        return this.record(slot, p, depth)
+      case Op.TIMESTAMP:
+        return this.timestamp(p)
+      case Op.ENUM:
+        return this.enumeration(slot, p)
+      default:
+        return this.rare(slot, p, depth)
+    }
+  }
+
+  private rare(slot: Slot, p: number, depth: number): number {
+    switch (slot.op) {
+      case Op.BYTES: {
+        const q = this.quoted(p)
+        return q < 0 ? q : writeBase64(this.source, this.from, this.to, this.out) || q
+      }
+      case Op.TEXT:
+        return this.converted(slot, p)
+      case Op.STRUCT:
+        return this.bytes[p] === OPEN ? this.verbatim(p, depth) : WRONG_TYPE
+      case Op.LIST:
+        return this.bytes[p] === OPEN_ARRAY ? this.verbatim(p, depth) : WRONG_TYPE
+      case Op.DURATION: {
+        const q = this.quoted(p)
+        return q < 0 ? q : writeDuration(this.source, this.from, this.to, this.out) || q
+      }
+      case Op.FIELDMASK: {
+        const q = this.quoted(p)
+        return q < 0 ? q : writeFieldMask(this.source, this.from, this.to, this.out) || q
+      }
+      case Op.DATE:
+      case Op.TIMEOFDAY: {
+        const q = this.valueEnd(p, depth)
+        const write = slot.op === Op.DATE ? writeDateMembers : writeTimeMembers
+        return q < 0 ? q : write(this.bytes, p, q, this.out) || q
+      }
+      default:
+        return this.verbatim(p, depth)
+    }
+  }
+
+  protected string(slot: Slot, p: number): number {
+    const { bytes, end, out } = this
+    if (bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
+    out.reserve(end - p + 8)
+    const mark = out.length
+    const { width } = slot
+    const q = copyPlain(bytes, this.view, p + 1, end, out.bytes, out.view, mark + width)
+    if (q >= end) return TRUNCATED
+    if (bytes[q] !== QUOTE) return this.wideString(p + 1)
+    out.length = mark + width + q - p - 1
+    slot.width = out.patchLength(mark, width)
+    return q + 1
+  }
+
+  /** A string with escapes, or beyond ASCII. */
+  private wideString(start: number): number {
+    const q = this.text(start)
+    if (q < 0) return q
+    this.out.lengthAndCopy(this.source, this.from, this.to)
+    return q
+  }
+
+  protected integer(slot: Slot, p: number): number {
+    const { bytes, end } = this
+    if (bytes[p] === QUOTE) {
+      const q = this.quoted(p)
+      return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
+    }
+    const q = readDecimal(bytes, p, end)
+    if (q < 0 || decimal[1] !== 0) {
+      const after = this.number(p)
+      return after < 0 ? after : this.putInteger(slot, bytes, p, after) || after
+    }
+    setSafe(decimal[0] as number)
+    return this.putHalves(slot, (decimal[0] as number) < 0) || q
+  }
+
+  protected putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
+    const failed = parseInteger(bytes, start, end, slot.op === Op.UINT64)
+    if (failed < 0) return failed
+    return this.putHalves(slot, false)
+  }
+
+  /** Writes int64, when it is within the slot's type. */
+  private putHalves(slot: Slot, negative: boolean): number {
+    const { low, high } = int64
+    if (negative && slot.op === Op.UINT64) return RANGE
+    if (slot.op === Op.INT32 && high !== low >> 31) return RANGE
+    if (slot.op === Op.UINT32 && high !== 0) return RANGE
+    this.out.varint64(low, high)
+    return 0
+  }
+
+  private float(slot: Slot, p: number): number {
+    if (this.bytes[p] === QUOTE) return this.quotedFloat(slot, p)
+    const short = readDecimal(this.bytes, p, this.end)
+    if (short >= 0) return this.putFloat(slot, decimalDouble()) || short
+    const q = this.number(p)
+    if (q < 0) return q
+    return this.putFloat(slot, parseDouble(this.bytes, p, q)) || q
+  }
+
+  private putFloat(slot: Slot, value: number): number {
+    if (!Number.isFinite(value)) return RANGE
+    if (slot.op === Op.DOUBLE) this.out.double(value)
+    else {
+      if (!Number.isFinite(Math.fround(value))) return RANGE
+      this.out.float(value)
+    }
+    return 0
+  }
+
+  private quotedFloat(slot: Slot, p: number): number {
+    const q = this.quoted(p)
+    if (q < 0) return q
+    if (slot.proto === undefined) return slot.text(this.source, this.from, this.to, this.out) || q
+    if (jsonNumberEnd(this.source, this.from, this.to) === this.to) {
+      return this.putFloat(slot, parseDouble(this.source, this.from, this.to)) || q
+    }
+    const text = this.source.toString('latin1', this.from, this.to)
+    if (text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity') return INVALID
+    if (slot.op === Op.DOUBLE) this.out.double(Number(text))
+    else this.out.float(Number(text))
+    return q
+  }
+
+  private bool(slot: Slot, p: number): number {
+    const { bytes } = this
+    const c = bytes[p]
+    if (c === 0x74 || c === 0x66) {
+      this.out.varint(c === 0x74 ? 1 : 0)
+      return this.literal(p)
+    }
+    const q = slot.proto === undefined ? this.converted(slot, p) : this.valueEnd(p, 0)
+    return q < 0 || slot.proto === undefined ? q : WRONG_TYPE
+  }
+
+  private timestamp(p: number): number {
+    const q = this.quoted(p)
+    if (q < 0) return q
+    const failed = parseRfc3339(this.source, this.from, this.to)
+    if (failed < 0) return failed
+    this.out.varint64(int64.low, int64.high)
+    return q
+  }
+
+  private enumeration(slot: Slot, p: number): number {
+    const table = slot.enum
+    if (table === undefined) return WRONG_TYPE
+    const c = this.bytes[p]
+    if (c === QUOTE) {
+      const q = this.quoted(p)
+      if (q < 0) return q
+      const number = table.numberOf(this.source, this.from, this.to)
+      if (number === undefined) return UNKNOWN_ENUM
+      table.write(number, this.out)
+      return q
+    }
+    if (c === LETTER_N && table.nullValue) {
+      table.write(0, this.out)
+      return this.literal(p)
+    }
+    const q = this.number(p)
+    if (q < 0) return q
+    const failed = parseInteger(this.bytes, p, q, false)
+    if (failed < 0) return failed
+    if (int64.high !== int64.low >> 31) return RANGE
+    table.write(int64.low, this.out)
+    return q
+  }
+
+  /** A value of a JSON column, as it stands. */
+  private verbatim(p: number, depth: number): number {
+    const q = this.valueEnd(p, depth)
+    if (q >= 0) this.out.lengthAndCopy(this.bytes, p, q)
+    return q
+  }
+
+  /** A text, or the text of a number or boolean, by the column's own reader. */
+  private converted(slot: Slot, p: number): number {
+    const c = this.bytes[p] as number
+    if (c === QUOTE) {
+      const q = this.quoted(p)
+      return q < 0 ? q : slot.text(this.source, this.from, this.to, this.out) || q
+    }
+    if (slot.proto !== undefined || c === OPEN || c === OPEN_ARRAY || c === LETTER_N) return WRONG_TYPE
+    const q = this.valueEnd(p, 0)
+    return q < 0 ? q : slot.text(this.bytes, p, q, this.out) || q
+  }
+
+  /** The content of a string at p, which must be one. */
+  protected quoted(p: number): number {
+    return this.bytes[p] === QUOTE ? this.text(p + 1) : WRONG_TYPE
+  }
+
+  /** The end of a number at p, which must be one. */
+  private number(p: number): number {
+    const q = jsonNumberEnd(this.bytes, p, this.end)
+    if (q >= 0) return q
+    const c = this.bytes[p] as number
+    return c === MINUS || (c - 0x30) >>> 0 < 10 ? JSON_SYNTAX : this.valueEnd(p, 0) < 0 ? JSON_SYNTAX : WRONG_TYPE
+  }
+}
+
+/** Copies a string's bytes up to the first that is not plain; answers where that is, or the end. */
+export function copyPlain(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  into: Uint8Array,
+  intoView: DataView,
+  at: number,
+): number {
+  let p = start
+  let o = at
+  for (const stop = end - 4; p <= stop; p += 4, o += 4) {
+    const word = view.getInt32(p, true)
+    const special = specialOf(word)
+    intoView.setInt32(o, word, true)
+    if (special !== 0) return p + ((31 - Math.clz32(special & -special)) >> 3)
+  }
+  while (p < end && PLAIN[bytes[p] as number] === 1) into[o++] = bytes[p++] as number
+  return p
+}
+
+/** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
+function specialOf(word: number): number {
+  const quote = word ^ 0x22222222
+  const backslash = word ^ 0x5c5c5c5c
+  return (
+    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
+    0x80808080
+  )
+}
