@@ -17,13 +17,26 @@ const ENDINGS = /(?:\.(?:gz|zst|zstd|log|jsonl|ndjson|json|txt|\d+)|[-._](?:\d{8
 
 /** The name of a route for a log: `/var/log/nginx/access.log.2.gz` gives `access`. */
 export function routeNameOf(file: string): string {
-  let name = basename(file)
-  while (ENDINGS.test(name)) name = name.replace(ENDINGS, '')
-  const plain = name
-    .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
-    .replace(/^[^A-Za-z]+/, '')
-    .slice(0, 63)
-  return plain || 'log'
+  const plain = basename(stemOf(file)).replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+  return plain.replace(/^[^A-Za-z]+/, '').slice(0, 63) || 'log'
+}
+
+function stemOf(file: string): string {
+  const stem = file.replace(ENDINGS, '')
+  return stem === file || basename(stem) === '' ? file : stemOf(stem)
+}
+
+/** What the agent is to follow. Copies of one log are one log: two that hand files to each other would read them twice. */
+function logPaths(files: readonly string[]): string[] {
+  return [...Map.groupBy(files, stemOf).values()].map(([first = '', ...others]) => {
+    const common = others.reduce((prefix, file) => commonStart(prefix, file), first)
+    return others.length > 0 ? `${common}*` : first
+  })
+}
+
+function commonStart(a: string, b: string): string {
+  const end = [...a].findIndex((letter, index) => letter !== b[index])
+  return end < 0 ? a : a.slice(0, end)
 }
 
 /** A route to be written into a configuration. */
@@ -56,7 +69,7 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
   for (const key of ['partition', 'cluster']) setFlow(document.getIn([...path, key]))
   if (!document.hasIn(['agent', 'logs'])) document.setIn(['agent', 'logs'], new YAMLSeq())
   const { agent } = document.toJS() as { agent: { logs: { path: string; route: string }[] } }
-  for (const log of route.files) {
+  for (const log of logPaths(route.files)) {
     const entry = { path: pathFrom(dirname(file), log), route: route.name }
     const known = agent.logs.some((other) => other.path === entry.path && other.route === entry.route)
     if (!known) document.addIn(['agent', 'logs'], document.createNode(entry, { flow: true }))
