@@ -11,6 +11,8 @@ const CLOSE_ARRAY = 0x5d
 const OPEN = 0x7b
 const CLOSE = 0x7d
 
+const NUMBER = Buffer.from('0123456789+-.eE')
+
 const LITERALS: readonly Buffer[] = ['true', 'false', 'null'].map((word) => Buffer.from(word))
 
 /** Reads JSON's tokens from bytes[.., end). Every position that it answers is at most `end`; negative ones are reasons. */
@@ -81,7 +83,14 @@ export class JsonScanner {
     if (c === OPEN_ARRAY) return this.arrayEnd(p + 1, depth + 1)
     if (c === 0x74 || c === 0x66 || c === 0x6e) return this.literal(p)
     const q = jsonNumberEnd(this.bytes, p, this.end)
-    return q < 0 ? JSON_SYNTAX : q
+    return q < 0 ? this.numberProblem(p) : q
+  }
+
+  /** What is wrong with the number at p: that it is cut off, or that it is none. */
+  protected numberProblem(p: number): number {
+    let q = p
+    while (q < this.end && NUMBER.includes(this.bytes[q] as number)) q++
+    return q === this.end ? TRUNCATED : JSON_SYNTAX
   }
 
   private objectEnd(start: number, depth: number): number {

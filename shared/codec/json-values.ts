@@ -13,7 +13,7 @@ import {
   setSafe,
 } from './numbers.ts'
 import { FAST_DOUBLE, FAST_BOOL, FAST_LONG, Op, type Slot } from './plan.ts'
-import { INVALID, JSON_SYNTAX, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
+import { INVALID, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { PLAIN, writeBase64 } from './strings.ts'
 import { parseRfc3339 } from './time.ts'
@@ -296,7 +296,9 @@ export abstract class JsonValues extends JsonScanner {
     const q = jsonNumberEnd(this.bytes, p, this.end)
     if (q >= 0) return q
     const c = this.bytes[p] as number
-    return c === MINUS || (c - 0x30) >>> 0 < 10 ? JSON_SYNTAX : this.valueEnd(p, 0) < 0 ? JSON_SYNTAX : WRONG_TYPE
+    if (c === MINUS || (c - 0x30) >>> 0 < 10) return this.numberProblem(p)
+    const end = this.valueEnd(p, 0)
+    return end < 0 ? end : WRONG_TYPE
   }
 }
 

@@ -314,7 +314,7 @@ export class JsonWalker extends JsonValues implements Walker {
 function expected(before: Key, view: DataView, p: number, end: number): number {
   const { length } = before
   const next = p + length
-  if (next > end || view.getInt32(next - 4, true) !== before.last) return -1
+  if (next >= end || view.getInt32(next - 4, true) !== before.last) return -1
   if (length > 4 && view.getInt32(p, true) !== before.first) return -1
   if (length > 8 && view.getInt32(p + 4, true) !== before.second) return -1
   if (length > 12) {
