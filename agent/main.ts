@@ -54,17 +54,23 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
       compression: agent.compression,
       transactionTimeoutMs: agent.transaction_timeout,
       from: { new: from ?? agent.from, forgotten: from },
+      leaves: (followed) => uploader.takesOver(followed),
       report,
     })
-  const uploader = new Uploader(config.bucket ? openBucket(config, 'agent') : undefined, follower, publisher, {
-    agent: agent.id,
-    routes: new Map(agent.logs.map(({ route }) => [route, config.routes[route]!])),
-    everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
-    finishAfterMs: agent.finish_after,
-    handoverAfterMs: agent.handover_after,
-    afterUpload: agent.after_upload,
-    report,
-  })
+  const uploader: Uploader = new Uploader(
+    config.bucket ? openBucket(config, 'agent') : undefined,
+    follower,
+    publisher,
+    {
+      agent: agent.id,
+      routes: new Map(agent.logs.map(({ route }) => [route, config.routes[route]!])),
+      everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
+      finishAfterMs: agent.finish_after,
+      handoverAfterMs: agent.handover_after,
+      afterUpload: agent.after_upload,
+      report,
+    },
+  )
   const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
   const parts = { agent: agent.id, follower, publisher, uploader, startedMs: Date.now() }
   const metrics = setInterval(() => log.info({ metrics: measures(parts) }, 'millrace.metrics'), METRICS_EVERY_MS)

@@ -21,6 +21,8 @@ export interface PublisherOptions {
   readonly transactionTimeoutMs: number
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
   readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
+  /** The rest of this source goes by its chunk: it has been finished for too long. */
+  readonly leaves: (followed: Followed) => boolean
   readonly report: (about: string, message: string) => void
 }
 
@@ -342,11 +344,11 @@ export class Publisher {
   /** Reads what there is, rotation by rotation, each time beginning with another one, until the batch is full. */
   async #fill(filling: Filling): Promise<void> {
     if (filling.batch.full) return
+    if (isEmpty(filling)) filling.sinceMs = performance.now()
     for (const decision of this.#decisions.splice(0)) {
       filling.decisions.push(decision)
       this.#frozen.add(decision.source)
     }
-    if (filling.updates.size === 0) filling.sinceMs = performance.now()
     // The sizes are taken before anything is read: what is in a newer file by now was written after all that an older one held.
     const rotations = this.#follower
       .rotations()
@@ -364,7 +366,7 @@ export class Publisher {
     const { source, file } = followed
     if (this.#frozen.has(source.id) || source.file !== file) return false
     const place = this.#placeOf(followed)
-    if (!place) return true
+    if (!place || this.#options.leaves(followed)) return true
     if (source.finished && !hasMore(followed)) return true
     const final = this.#follower.isFinishable(followed, Date.now())
     const lane = filling.batch.lane(place.topic, place.partition, this.#limits)

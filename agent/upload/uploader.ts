@@ -65,6 +65,14 @@ export class Uploader {
     return this.#chunks?.of(source) ?? []
   }
 
+  /** A chunk has all of it, and it has been finished for so long that nothing more of it is published. */
+  takesOver({ source, file }: Followed): boolean {
+    return (
+      this.#isOverdue(file.changedAtMs) &&
+      this.chunksOf(source.id).some(({ metadata }) => metadata.ranges === 'undecided')
+    )
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -185,11 +193,8 @@ export class Uploader {
     const publisher = this.#publisher
     if (!publisher || topic === undefined || !publisher.canUse(topic)) return
     const followed = this.#follower.sources.get(id)
-    const verdict = judge(
-      chunk.metadata,
-      this.#follower.entry(id),
-      followed !== undefined && !this.#isOverdue(followed.file.changedAtMs),
-    )
+    const publishable = followed !== undefined && !this.takesOver(followed)
+    const verdict = judge(chunk.metadata, this.#follower.entry(id), publishable)
     if (verdict.do === 'patch') await this.#patch(bucket, chunks, chunk, verdict.ranges, followed)
     if (verdict.do === 'hand-over') await this.#handOver(publisher, topic, id, chunks.endOf(id) ?? size, followed)
   }

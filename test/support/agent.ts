@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,12 +41,14 @@ export interface BenchOptions {
   readonly agent?: Record<string, unknown>
   readonly route?: Record<string, unknown>
   readonly top?: Record<string, unknown>
-  /** In place of the shared broker: a proxy before it. */
+  /** What the agent connects to: a proxy before the broker. */
   readonly brokers?: string
+  /** In place of the shared broker: one that the test may stop. */
+  readonly ownBroker?: string
 }
 
 export async function agentBench(t: TestContext, options: BenchOptions): Promise<AgentBench> {
-  const broker = await sharedBroker()
+  const broker = options.ownBroker ? { brokers: options.ownBroker, unique: unique } : await sharedBroker()
   const folder = mkdtempSync(join(tmpdir(), 'millrace-agent-'))
   const topic = broker.unique('agent')
   const client = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'agent-test')
@@ -81,6 +84,10 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
     return agent
   }
   return { folder, topic, client, brokers: broker.brokers, config, start }
+}
+
+function unique(base: string): string {
+  return `${base}-${randomBytes(6).toString('hex')}`
 }
 
 function startAgent(config: string, from: 'start' | 'end' | undefined): RunningAgent {
