@@ -65,7 +65,10 @@ void test('JSON and protobuf events reach their tables exactly once through kill
       what: table,
     }).catch((error: unknown) => assert.fail(`${(error as Error).cause}\n${last.log.join('')}`))
   }
-  await eventually(() => last.log.join('').includes('assigned'), { what: 'the last worker is assigned' })
+  await eventually(() => last.log.join('').includes('assigned'), {
+    timeoutMs: 30_000,
+    what: 'the last worker is assigned',
+  })
   assert.equal(await last.kill('SIGTERM'), 0)
   await assertClean(pipeline)
 })

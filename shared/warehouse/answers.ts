@@ -1,5 +1,5 @@
-import { status } from '@grpc/grpc-js'
 import { messageOf } from '../errors.ts'
+import { GrpcError, STATUS } from './grpc.ts'
 import { storageErrorsOf, storageErrorsOfTrailer } from './wire.ts'
 
 /** A row that BigQuery refuses; `index` counts within the request. */
@@ -40,7 +40,7 @@ export function classifyResponse(response: Record<string, unknown>): AppendAnswe
   const error = response['error'] as { code?: number; message?: string; details?: unknown } | undefined
   if (error) {
     return classifyFailure({
-      code: error.code ?? status.UNKNOWN,
+      code: error.code ?? STATUS.UNKNOWN,
       message: error.message ?? '',
       storageErrors: storageErrorsOf(error.details),
     })
@@ -70,11 +70,11 @@ const BY_STORAGE_ERROR: Readonly<Record<string, AppendAnswer['kind']>> = {
 }
 
 const BY_CODE: Readonly<Record<number, AppendAnswer['kind']>> = {
-  [status.ALREADY_EXISTS]: 'exists',
-  [status.OUT_OF_RANGE]: 'gap',
-  [status.NOT_FOUND]: 'gone',
-  [status.PERMISSION_DENIED]: 'denied',
-  [status.RESOURCE_EXHAUSTED]: 'later',
+  [STATUS.ALREADY_EXISTS]: 'exists',
+  [STATUS.OUT_OF_RANGE]: 'gap',
+  [STATUS.NOT_FOUND]: 'gone',
+  [STATUS.PERMISSION_DENIED]: 'denied',
+  [STATUS.RESOURCE_EXHAUSTED]: 'later',
 }
 
 /** A stream's end is told in the text alone by some servers: Dataproc Flink connector #235, bqemulator's recordings. */
@@ -92,15 +92,6 @@ export function classifyFailure({ code, message, storageErrors }: Failure): Appe
 
 /** Anything that a call threw or ended with. */
 export function failureOf(thrown: unknown): Failure {
-  const { code, details, metadata } = thrown as {
-    code?: unknown
-    details?: string
-    metadata?: { get(key: string): (string | Buffer)[] }
-  }
-  const trailer = metadata?.get('grpc-status-details-bin')[0]
-  return {
-    code: typeof code === 'number' ? code : status.UNKNOWN,
-    message: details || messageOf(thrown),
-    storageErrors: storageErrorsOfTrailer(typeof trailer === 'string' ? undefined : trailer),
-  }
+  if (!(thrown instanceof GrpcError)) return { code: STATUS.UNKNOWN, message: messageOf(thrown), storageErrors: [] }
+  return { code: thrown.code, message: thrown.message, storageErrors: storageErrorsOfTrailer(thrown.details) }
 }

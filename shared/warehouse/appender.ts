@@ -1,6 +1,6 @@
-import type { ServiceError } from '@grpc/grpc-js'
 import { type AppendAnswer, classifyFailure, classifyResponse, failureOf } from './answers.ts'
-import type { AppendCall, Channel } from './channel.ts'
+import type { Channel } from './channel.ts'
+import type { Call, GrpcError } from './grpc.ts'
 import { appendRowsResponse, field, varint } from './wire.ts'
 
 /** Requests that are sent and not answered, in bytes; the next one waits in its turn. The service saturates at 10 MB/s a connection. */
@@ -15,8 +15,7 @@ const ANSWER_WITHIN_MS = 60_000
 export interface Appender {
   readonly stream: string
   /**
-   * @param rows the body of ProtoRows (RowBuffer's form); read before this returns or, when the connection is full,
-   *   later: leave it untouched until the answer
+   * @param rows the body of ProtoRows (RowBuffer's form): sent from where it is, so leave it untouched until the answer
    * @param offset the stream's end that the request expects; undefined on a default stream
    */
   append(rows: Buffer, offset: number | undefined): Promise<AppendAnswer>
@@ -41,17 +40,16 @@ export function openAppender(
   const waiting: Pending[] = []
   const sent: Pending[] = []
   let inFlightBytes = 0
-  let connection: { call: AppendCall; release(): void } | undefined
+  let connection: Call | undefined
   let watchdog: NodeJS.Timeout | undefined
 
-  const connect = (): AppendCall => {
-    const opened = channel.openAppend(stream)
+  const connect = (): Call => {
+    const opened: Call = channel.openAppend(stream, {
+      message: (bytes) => connection === opened && answered(bytes),
+      ended: (error) => connection === opened && disconnect(endOfCall(error)),
+    })
     connection = opened
-    const over = (answer: AppendAnswer) => connection === opened && disconnect(answer)
-    opened.call.on('data', (bytes: Buffer) => connection === opened && answered(bytes))
-    opened.call.on('error', (error: ServiceError) => over(endOfCall(error)))
-    opened.call.on('end', () => over({ kind: 'lost', message: 'the server ended the connection' }))
-    return opened.call
+    return opened
   }
 
   const disconnect = (answer: AppendAnswer) => {
@@ -59,8 +57,7 @@ export function openAppender(
     connection = undefined
     inFlightBytes = 0
     clearTimeout(watchdog)
-    ended?.call.cancel()
-    ended?.release()
+    ended?.cancel()
     for (const { resolve } of [...sent.splice(0), ...waiting.splice(0)]) resolve(answer)
   }
 
@@ -81,12 +78,12 @@ export function openAppender(
     for (let next = waiting[0]; next && fits(next); next = waiting[0]) {
       waiting.shift()
       const first = connection === undefined
-      const call = connection?.call ?? connect()
+      const call = connection ?? connect()
       next.sentAtMs = Date.now()
       inFlightBytes += next.rows.length
       sent.push(next)
       if (sent.length === 1) watch()
-      call.write(appendRequest(next, first ? { stream, descriptor } : undefined))
+      call.send(appendRequest(next, first ? { stream, descriptor } : undefined))
     }
   }
   const fits = ({ rows }: Pending) => sent.length === 0 || inFlightBytes + rows.length <= inFlightBytesMax
@@ -108,14 +105,15 @@ export function openAppender(
       return promise
     },
     close() {
-      if (sent.length === 0) connection?.call.end()
+      if (sent.length === 0) connection?.end()
       disconnect({ kind: 'lost', message: 'the appender was closed' })
     },
   }
 }
 
 /** The end of a call says what became of no request in particular: only that a stream is gone, or denied, is sure. */
-function endOfCall(error: ServiceError): AppendAnswer {
+function endOfCall(error: GrpcError | undefined): AppendAnswer {
+  if (!error) return { kind: 'lost', message: 'the server ended the connection' }
   const answer = classifyFailure(failureOf(error))
   if (answer.kind === 'gone' || answer.kind === 'denied') return answer
   return { kind: 'lost', message: 'message' in answer ? answer.message : error.message }
@@ -125,7 +123,7 @@ function endOfCall(error: ServiceError): AppendAnswer {
  * AppendRowsRequest { write_stream = 1, offset = 2 { value = 1 }, proto_rows = 4 { writer_schema = 1 { descriptor = 1 }, rows = 2 } }:
  * stream and schema in the first request of a connection only.
  */
-function appendRequest({ rows, offset }: Pending, opening?: { stream: string; descriptor: Buffer }): Buffer {
+function appendRequest({ rows, offset }: Pending, opening?: { stream: string; descriptor: Buffer }): Buffer[] {
   const schema = opening ? field(1, field(1, opening.descriptor)) : Buffer.alloc(0)
   const rowsHead = Buffer.concat([varint(2 * 8 + 2), varint(rows.length)])
   const head = Buffer.concat([
@@ -136,20 +134,5 @@ function appendRequest({ rows, offset }: Pending, opening?: { stream: string; de
     schema,
     rowsHead,
   ])
-  return gather(head, rows)
-}
-
-/**
- * Two buffers that pass for one: grpc-js asks a message for its length, and copies it behind its own header. Saves one copy
- * of every row, and the memory for it.
- */
-function gather(head: Buffer, body: Buffer): Buffer {
-  const message = {
-    length: head.length + body.length,
-    copy(target: Buffer, start: number): number {
-      head.copy(target, start)
-      return head.length + body.copy(target, start + head.length)
-    },
-  }
-  return message as Buffer
+  return [head, rows]
 }

@@ -1,8 +1,8 @@
-import { status } from '@grpc/grpc-js'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TableName } from '../config/index.ts'
 import { classifyFailure, failureOf } from './answers.ts'
 import type { Channel } from './channel.ts'
+import { STATUS } from './grpc.ts'
 
 /** `projects/p/datasets/d/tables/t/streams/s` */
 export type StreamName = string
@@ -32,7 +32,7 @@ export const defaultStream = (table: TableName): StreamName => `${tablePath(tabl
 export const isStreamOf = (stream: StreamName, table: TableName): boolean =>
   stream.startsWith(`${tablePath(table)}/streams/`)
 
-/** @throws ServiceError; a table made a moment ago may be denied for a while, so PERMISSION_DENIED is tried again first */
+/** @throws GrpcError; a table made a moment ago may be denied for a while, so PERMISSION_DENIED is tried again first */
 export async function createStream(
   channel: Channel,
   table: TableName,
@@ -49,7 +49,7 @@ export async function createStream(
       })
       return String(stream['name'])
     } catch (error) {
-      if (attempt >= DENIED_ATTEMPTS || failureOf(error).code !== status.PERMISSION_DENIED) throw error
+      if (attempt >= DENIED_ATTEMPTS || failureOf(error).code !== STATUS.PERMISSION_DENIED) throw error
       await delay(attempt * DENIED_PAUSE_MS)
     }
   }
@@ -58,7 +58,7 @@ export async function createStream(
 const DENIED_ATTEMPTS = 4
 const DENIED_PAUSE_MS = 250
 
-/** Ends a stream for every writer and counts its rows; may be repeated. @throws ServiceError when neither is known */
+/** Ends a stream for every writer and counts its rows; may be repeated. @throws GrpcError when neither is known */
 export async function finalizeStream(
   channel: Channel,
   name: StreamName,
@@ -74,7 +74,7 @@ export async function finalizeStream(
   }
 }
 
-/** Makes finalized PENDING streams visible, all or none. @throws ServiceError: the effect is unknown; ask again */
+/** Makes finalized PENDING streams visible, all or none. @throws GrpcError: the effect is unknown; ask again */
 export async function commitStreams(
   channel: Channel,
   table: TableName,
