@@ -4,7 +4,7 @@ import type { Config } from '../shared/config/index.ts'
 import { startBigQuery } from './bigquery/index.ts'
 import { createClock, createFaults, createRecorder, startFaultsServer } from './faults/index.ts'
 import { startKafka } from './kafka/index.ts'
-import { provision } from './provision.ts'
+import { type Endpoints, provision } from './provision.ts'
 import { startStorage } from './storage/index.ts'
 
 export interface LocalOptions {
@@ -15,15 +15,6 @@ export interface LocalOptions {
   readonly functionsPort: number
   /** BigQuery keeps no rows. */
   readonly count: boolean
-}
-
-export interface Endpoints {
-  /** host:port */
-  readonly kafka: string
-  readonly bigquery: string
-  readonly bigqueryStorage: string
-  readonly storage: string
-  readonly faults: string
 }
 
 /** The embedded cloud, running in this process (the broker in one of its own). */

@@ -2,7 +2,15 @@ import { openCodec } from '../shared/codec/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { connectKafka, createTopics } from '../shared/kafka/index.ts'
 import { ensureRouteTables, openWarehouse } from '../shared/warehouse/index.ts'
-import type { Endpoints } from './cloud.ts'
+
+/** Where the parts of the embedded cloud listen: `host:port`, or a URL where they speak HTTP. */
+export interface Endpoints {
+  readonly kafka: string
+  readonly bigquery: string
+  readonly bigqueryStorage: string
+  readonly storage: string
+  readonly faults: string
+}
 
 const PARTITIONS = 4
 

@@ -1,27 +1,11 @@
 import type { Request, Response } from '@google-cloud/functions-framework'
-import { setTimeout as pause } from 'node:timers/promises'
-import { openBucket } from '../../shared/chunks/index.ts'
-import { type Config, loadConfig } from '../../shared/config/index.ts'
-import { createLog } from '../../shared/telemetry/index.ts'
-import { openWarehouse } from '../../shared/warehouse/index.ts'
-import { type Environment, loadChunk } from './load-chunk.ts'
+import { loadConfig } from '../../shared/config/index.ts'
+import { type Environment, openEnvironment } from './environment.ts'
+import { loadChunk } from './load-chunk.ts'
 import { readNotification } from './notification.ts'
-import { openTables } from './tables.ts'
 
-export { type Environment, loadChunk, type Outcome } from './load-chunk.ts'
-
-/** The environment of a function that loads chunks: clients are opened once for an instance. */
-export function openEnvironment(config: Config, entry: string): Environment {
-  const warehouse = openWarehouse(config, entry)
-  return {
-    config,
-    bucket: openBucket(config, entry),
-    warehouse,
-    tables: openTables(config, warehouse),
-    log: createLog(entry),
-    clock: { nowMs: Date.now, pause },
-  }
-}
+export { type Environment, openEnvironment } from './environment.ts'
+export { loadChunk, type Outcome } from './load-chunk.ts'
 
 let environment: Environment | undefined
 

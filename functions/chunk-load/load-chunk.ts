@@ -1,25 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { type Bucket, type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
-import type { Config } from '../../shared/config/index.ts'
+import { type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import type { Log } from '../../shared/telemetry/index.ts'
-import type { Warehouse } from '../../shared/warehouse/index.ts'
-import { ClaimLost, type Clock, ObjectState } from './claim.ts'
+import { ClaimLost, ObjectState } from './claim.ts'
+import type { Environment } from './environment.ts'
 import { type Plan, planOf } from './plan.ts'
 import { BrokenContent } from './read-events.ts'
 import { carriesRow, recordSource } from './settle.ts'
-import type { Tables } from './tables.ts'
 import { writeRows } from './write-rows.ts'
-
-/** What the loading of a chunk needs from outside. */
-export interface Environment {
-  readonly config: Config
-  readonly bucket: Bucket
-  readonly warehouse: Warehouse
-  readonly tables: Tables
-  readonly log: Log
-  readonly clock: Clock
-}
 
 /** `later`: come back; the notification is to return. */
 export type Outcome = { readonly kind: 'done' | 'later'; readonly what: string }

@@ -1,7 +1,7 @@
 import type { ObjectView, Range } from '../../shared/chunks/index.ts'
 import { tableId } from '../../shared/config/index.ts'
 import { defaultStream, encodeFixedRow, SOURCES } from '../../shared/warehouse/index.ts'
-import type { Environment } from './load-chunk.ts'
+import type { Environment } from './environment.ts'
 import type { Plan } from './plan.ts'
 
 /** Adds the chunk's row to `millrace_sources`: at least once, its view shows one. */

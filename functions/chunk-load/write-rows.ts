@@ -3,7 +3,7 @@ import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.
 import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
 import { DEAD_REASONS, type EventBatch, type Events } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
-import type { Environment } from './load-chunk.ts'
+import type { Environment } from './environment.ts'
 import { type FinalizedStream, PendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
 import { BrokenContent, readEvents } from './read-events.ts'
