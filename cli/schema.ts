@@ -1,9 +1,17 @@
 import { openCodec } from '../shared/codec/index.ts'
 import { loadConfig, type Route, tableId } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
-import { openWarehouse, planChange, tableSpec, type TableField, type Warehouse } from '../shared/warehouse/index.ts'
+import {
+  openWarehouse,
+  planChange,
+  refusedChange,
+  tableSpec,
+  type TableField,
+  type Warehouse,
+} from '../shared/warehouse/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
 import { routeOf } from './route.ts'
+import { describeServiceError } from './service-error.ts'
 
 export const command: Command = {
   usage: 'ROUTE',
@@ -24,6 +32,9 @@ export const command: Command = {
     const warehouse = openWarehouse(config, 'schema')
     try {
       return call.flag('apply') ? await apply(warehouse, route, fields) : await diff(warehouse, route, fields)
+    } catch (error) {
+      if (error instanceof UserError) throw error
+      throw new UserError(describeServiceError(error), 'check the connection with millrace check --connect')
     } finally {
       warehouse.close()
     }
@@ -44,11 +55,7 @@ async function diff(warehouse: Warehouse, route: Route, fields: readonly TableFi
   }
   const change = planChange(existing, fields)
   if (change.kind === 'same') return EXIT_OK
-  if (change.kind === 'refused')
-    throw new UserError(
-      change.problems.join('\n'),
-      'name another table, or change the schema so that it only gains columns',
-    )
+  if (change.kind === 'refused') throw refusedChange(route.table, change.problems, existing, fields)
   for (const column of change.gained) process.stdout.write(`+ ${column}\n`)
   return EXIT_FOUND
 }

@@ -29,19 +29,34 @@ export interface ViewSpec {
 /** What is to be done to an existing table: `fields` is then its whole new schema. */
 export type SchemaChange =
   | { readonly kind: 'same' }
-  | { readonly kind: 'gain'; readonly fields: readonly TableField[]; readonly gained: readonly string[] }
+  | {
+      readonly kind: 'gain'
+      readonly fields: readonly TableField[]
+      readonly gained: readonly string[]
+      /** Columns that need SQL before the patch: the REST interface changes no types. */
+      readonly widened: readonly TableField[]
+    }
   | { readonly kind: 'refused'; readonly problems: readonly string[] }
 
+/** The types that ALTER COLUMN SET DATA TYPE may make of a type ("DDL statements": coercion rules). */
+const WIDER: Readonly<Record<string, readonly string[]>> = {
+  INT64: ['NUMERIC', 'BIGNUMERIC', 'FLOAT64'],
+  NUMERIC: ['BIGNUMERIC', 'FLOAT64'],
+}
+
 /**
- * Compares a table with what it is to be. BigQuery adds columns that are not REQUIRED and relaxes REQUIRED; it does nothing else without a
- * rewrite. Columns that only the table has stay, unless they are REQUIRED: rows would lack them.
+ * Compares a table with what it is to be. BigQuery adds columns that are not REQUIRED, relaxes REQUIRED and widens
+ * numbers; it does nothing else without a rewrite. Columns that only the table has stay, unless they are REQUIRED: rows
+ * would lack them.
  */
 export function planChange(existing: readonly TableField[], wanted: readonly TableField[]): SchemaChange {
   const gained: string[] = []
   const problems: string[] = []
   const fields = merge(existing, wanted, '', gained, problems)
   if (problems.length > 0) return { kind: 'refused', problems }
-  return gained.length > 0 ? { kind: 'gain', fields, gained } : { kind: 'same' }
+  if (gained.length === 0) return { kind: 'same' }
+  const widened = fields.filter((field, index) => existing[index] && typeOf(existing[index]) !== typeOf(field))
+  return { kind: 'gain', fields, gained, widened }
 }
 
 function merge(
@@ -75,8 +90,14 @@ function mergeField(
   gained: string[],
   problems: string[],
 ): TableField {
-  const type = typeOf(field)
-  if (type !== typeOf(target)) problems.push(`${path}: ${type} in the table, ${typeOf(target)} in the route's schema`)
+  const [type, wantedType] = [typeOf(field), typeOf(target)]
+  const wider = type !== wantedType && WIDER[type]?.includes(wantedType) === true
+  const widened = wider && path === field.name && modeOf(field) !== 'REPEATED'
+  if (widened) gained.push(`${path} (${type} widened to ${wantedType})`)
+  else if (type !== wantedType) {
+    const reason = wider ? '; inside a RECORD or an array it cannot be widened' : ''
+    problems.push(`${path}: ${type} in the table, ${wantedType} in the route's schema${reason}`)
+  }
   const [mode, wantedMode] = [modeOf(field), modeOf(target)]
   const relaxed = mode === 'REQUIRED' && wantedMode === 'NULLABLE'
   if (relaxed) gained.push(`${path} (no longer REQUIRED)`)
@@ -84,7 +105,12 @@ function mergeField(
     problems.push(`${path}: ${mode} in the table, ${wantedMode} in the route's schema`)
   }
   const fields = merge(field.fields ?? [], target.fields ?? [], `${path}.`, gained, problems)
-  return { ...field, ...(relaxed ? { mode: 'NULLABLE' } : {}), ...(fields.length > 0 ? { fields } : {}) }
+  return {
+    ...field,
+    ...(widened ? { type: target.type } : {}),
+    ...(relaxed ? { mode: 'NULLABLE' } : {}),
+    ...(fields.length > 0 ? { fields } : {}),
+  }
 }
 
 /** The standard names of the types that the REST interface also answers with older names. */
@@ -96,7 +122,7 @@ const STANDARD: Readonly<Record<string, string>> = {
   DECIMAL: 'NUMERIC',
   BIGDECIMAL: 'BIGNUMERIC',
 }
-const typeOf = ({ type }: TableField): string => STANDARD[type.toUpperCase()] ?? type.toUpperCase()
+export const typeOf = ({ type }: TableField): string => STANDARD[type.toUpperCase()] ?? type.toUpperCase()
 const modeOf = ({ mode }: TableField): string => mode?.toUpperCase() || 'NULLABLE'
 
 /** A schema as indented lines, to be shown beside another one. */

@@ -1,7 +1,8 @@
 import { type TableName, tableId } from '../config/index.ts'
 import { UserError } from '../errors.ts'
+import { query } from './query.ts'
 import { codeOf, describeApiError, type Rest } from './rest.ts'
-import { describeFields, planChange, type TableField, type TableSpec, type ViewSpec } from './table-spec.ts'
+import { describeFields, planChange, type TableField, type TableSpec, typeOf, type ViewSpec } from './table-spec.ts'
 
 /** What `ensureTable` found or did; `gained`: columns that the table did not have. */
 export interface TableState {
@@ -15,6 +16,8 @@ interface TableResource {
   readonly view?: { readonly query?: string }
 }
 
+const WAY_OUT =
+  'give the changed column another name, name another table in the route, or change the schema so that it only gains columns'
 const path = ({ dataset, table }: TableName) => `datasets/${dataset}/tables/${table}`
 
 /** Undefined: there is no such table. */
@@ -52,10 +55,22 @@ export async function ensureTable(
     )
   }
   const change = planChange(fields, spec.fields)
-  if (change.kind === 'refused') throw refused(table, change.problems, fields, spec.fields)
+  if (change.kind === 'refused') throw refusedChange(table, change.problems, fields, spec.fields)
   if (change.kind === 'same') return { kind: 'unchanged', gained: [] }
+  for (const column of change.widened) await widen(rest, region, table, column)
   await rest('PATCH', table.project, path(table), { json: { schema: { fields: change.fields } } })
   return { kind: 'patched', gained: change.gained }
+}
+
+/** Again is as good as once: a process that dies before the patch finds the column widened. */
+async function widen(rest: Rest, region: string, table: TableName, column: TableField): Promise<void> {
+  const sql = `ALTER TABLE \`${tableId(table)}\` ALTER COLUMN \`${column.name}\` SET DATA TYPE ${typeOf(column)}`
+  try {
+    for await (const _row of query(rest, table.project, region, sql)) continue
+  } catch (error) {
+    const why = `table ${tableId(table)}: cannot widen ${column.name} to ${typeOf(column)}: ${describeApiError(error)}`
+    throw new UserError(why, 'widen the column by hand, or name another table', { cause: error })
+  }
 }
 
 /** Creates or replaces a view. */
@@ -117,7 +132,8 @@ function withTable(error: unknown, table: TableName): Error {
   return new Error(`cannot create table ${tableId(table)}: ${describeApiError(error)}`, { cause: error })
 }
 
-function refused(
+/** A change that BigQuery cannot make: why, and both schemas side by side. */
+export function refusedChange(
   table: TableName,
   problems: readonly string[],
   existing: readonly TableField[],
@@ -130,5 +146,5 @@ function refused(
     `  ${(left[row] ?? '').padEnd(width)}${right[row] ?? ''}`.trimEnd(),
   )
   const text = [`table ${tableId(table)} cannot take this schema:`, ...problems.map((line) => `  ${line}`), '', ...rows]
-  return new UserError(text.join('\n'), 'name another table, or change the schema so that it only gains columns')
+  return new UserError(text.join('\n'), WAY_OUT)
 }
