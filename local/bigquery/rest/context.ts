@@ -1,9 +1,10 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Clock } from '../../clock/index.ts'
 import type { Dataset, Table, TableBody } from '../catalog/state.ts'
 import type { TableWatch } from '../catalog/table-watch.ts'
 import type { Store } from '../store/store.ts'
 import type { TableField } from '../types.ts'
-import { notFound } from './errors.ts'
+import { notBuilt, notFound } from './errors.ts'
 import type { Jobs } from './jobs.ts'
 import { param, type Request } from './exchange.ts'
 
@@ -30,6 +31,12 @@ export function tableOf(context: Context, request: Request): Table {
   const table = context.store.catalog.state.tables.get(`${project}.${dataset}.${name}`)
   if (table === undefined) throw notFound(`Table ${project}:${dataset}.${name}`)
   return table
+}
+
+/** A connection whose snapshot has every acknowledged row of the tables. The caller closes it. */
+export function snapshot({ store }: Context, tables: readonly Table[]): Promise<DuckDBConnection> {
+  if (store.warehouse === undefined) throw notBuilt('Reading from a store that only counts')
+  return store.snapshot(tables)
 }
 
 /** The columns of a stored table. */

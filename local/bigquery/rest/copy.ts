@@ -32,7 +32,7 @@ export async function copy(
 ): Promise<JobStatistics> {
   const { store } = context
   const { warehouse } = store
-  if (warehouse === undefined) throw notBuilt('A store that only counts')
+  if (warehouse === undefined) throw notBuilt('A copy in a store that only counts')
   const sources = sourcesOf(configuration, project)
   const target = partOf(object(configuration, 'destinationTable'), project)
   const disposition = text(configuration, 'writeDisposition') ?? 'WRITE_EMPTY'

@@ -15,7 +15,7 @@ import {
 import type { TableField } from '../types.ts'
 import { duckName } from '../warehouse/warehouse.ts'
 import { isIngestionTime } from '../warehouse/partitions.ts'
-import { type Context, fieldsOf } from './context.ts'
+import { type Context, fieldsOf, snapshot } from './context.ts'
 import { alreadyExists, invalid, notBuilt, notFound } from './errors.ts'
 import type { Results } from './results.ts'
 
@@ -97,7 +97,7 @@ export async function run(
 }
 
 async function select(context: Context, translated: Translated, results: Results): Promise<Done> {
-  const connection = await context.store.snapshot(stored(context, translated.tables))
+  const connection = await snapshot(context, stored(context, translated.tables))
   try {
     const { schema, chunks } = await runQuery(connection, translated, { timestampFormat: 'INT64' })
     for await (const rows of chunks) results.add(rows)
@@ -122,7 +122,7 @@ async function change(
   record: (done: Done) => void | Promise<void>,
 ): Promise<Done> {
   const { store } = context
-  if (store.warehouse === undefined) throw notBuilt('A store that only counts')
+  if (store.warehouse === undefined) throw notBuilt('A change in a store that only counts')
   const { warehouse } = store
   const { statementType, tables, target } = translated
   return warehouse.lock.run(async () => {

@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { type ResultRow, runQuery } from '../sql/index.ts'
 import { quoteIdentifier, type TableField } from '../types.ts'
 import { duckName } from '../warehouse/warehouse.ts'
-import { type Context, fieldsOf, tableOf } from './context.ts'
+import { type Context, fieldsOf, snapshot, tableOf } from './context.ts'
 import { invalid } from './errors.ts'
 import { etagOf } from './etag.ts'
 import { type Answer, count, flag, type Request } from './exchange.ts'
@@ -24,7 +24,7 @@ export async function listTableData(context: Context, request: Request): Promise
     : (count(parameters.get('startIndex')) ?? 0)
   const limit = Math.min(count(parameters.get('maxResults')) ?? PAGE_ROWS_MAX, PAGE_ROWS_MAX)
   const fields = selected(fieldsOf(table.body), parameters.get('selectedFields'))
-  const connection = await context.store.snapshot([table])
+  const connection = await snapshot(context, [table])
   try {
     const rows = await read(connection, duckName(table.uid), fields, start, limit)
     const total = await countRows(connection, duckName(table.uid))

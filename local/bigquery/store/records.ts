@@ -1,5 +1,14 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { damaged, decodeHead, decodeRecordHeader, isIntact, RECORD_HEADER, type RecordHeader } from './segment.ts'
+import { crc32 } from 'node:zlib'
+import {
+  damaged,
+  decodeHead,
+  decodeRecordHeader,
+  HEAD_BYTES_MAX,
+  isIntactHeader,
+  RECORD_HEADER,
+  type RecordHeader,
+} from './segment.ts'
 
 /** Bytes that are read from a segment at once. */
 const WINDOW_BYTES = 4 * 1024 * 1024
@@ -23,10 +32,11 @@ export function* readRecords(file: string, from: number, to: number): Generator<
     const window = new Window(fd, file, to)
     let at = from === 0 ? headLength(window, file, to) : from
     while (at < to) {
-      const header = Buffer.from(window.bytes(at, RECORD_HEADER))
+      const header = window.bytes(at, RECORD_HEADER)
+      if (!isIntactHeader(header)) throw damaged(file, at)
       const decoded = decodeRecordHeader(header)
       const body = window.bytes(at + RECORD_HEADER, decoded.length)
-      if (!isIntact(header, body)) throw damaged(file, at)
+      if (crc32(body) !== decoded.crc) throw damaged(file, at)
       const next = at + RECORD_HEADER + decoded.length
       yield { ...decoded, body, at, next }
       at = next
@@ -36,9 +46,8 @@ export function* readRecords(file: string, from: number, to: number): Generator<
   }
 }
 
-/** The head is far below 1 KiB: it holds four short values. */
 function headLength(window: Window, file: string, to: number): number {
-  const start = decodeHead(window.bytes(0, Math.min(1024, to)), file)
+  const start = decodeHead(window.bytes(0, Math.min(HEAD_BYTES_MAX, to)), file)
   if (start === undefined) throw damaged(file, 0)
   return start.length
 }

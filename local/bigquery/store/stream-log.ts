@@ -122,7 +122,7 @@ export class FileLog implements StreamLog {
   }
 
   append(writer: string, rows: number, body: Buffer, timeMs: number): void {
-    const fd = this.#writable()
+    const fd = this.#writable(timeMs)
     const segment = this.#segments.at(-1) as Segment
     const parts = [encodeRecordHeader(ROWS, body, rows, this.end, timeMs), body]
     if (this.#writer !== writer) {
@@ -135,23 +135,23 @@ export class FileLog implements StreamLog {
     this.lastMs = timeMs
   }
 
-  #writable(): number {
+  #writable(timeMs: number): number {
     const last = this.#segments.at(-1)
     if (last !== undefined && last.length < SEGMENT_BYTES) {
       this.#fd ??= openSync(last.file, 'a')
       return this.#fd
     }
     this.rest()
-    return this.#roll((last?.number ?? 0) + 1)
+    return this.#roll((last?.number ?? 0) + 1, timeMs)
   }
 
-  #roll(number: number): number {
+  #roll(number: number, timeMs: number): number {
     mkdirSync(this.#dir, { recursive: true })
     const segment: Segment = { number, file: this.#file(number), length: 0 }
     // What a former attempt on a full disk may have left has no whole head, and no rows.
     rmSync(segment.file, { force: true })
     const fd = openSync(segment.file, 'ax')
-    const head = { table: this.#table, stream: this.#stream, segment: number, startRow: this.end }
+    const head = { table: this.#table, stream: this.#stream, segment: number, startRow: this.end, timeMs }
     segment.length = write(fd, [encodeHead(head)], 0)
     this.#segments.push(segment)
     this.#fd = fd

@@ -130,15 +130,20 @@ export class Warehouse {
   async takeUp(table: Table, extents: readonly Extent[]): Promise<void> {
     const builder = new BatchBuilder(table.body.schema?.fields ?? [], partitionStart(table.body))
     let inserting: Promise<void> = Promise.resolve()
-    for await (const taken of fillBatches(builder, extents)) {
-      const file = join(this.#tmp, `${++this.#batches}.parquet`)
-      await builder.write(file)
-      // The next batch is filled while DuckDB inserts this one; two never wait at once.
+    try {
+      for await (const taken of fillBatches(builder, extents)) {
+        const file = join(this.#tmp, `${++this.#batches}.parquet`)
+        await builder.write(file)
+        // The next batch is filled while DuckDB inserts this one; two never wait at once.
+        await inserting
+        inserting = this.#insert(table.uid, file, taken)
+        // A failure is thrown by the next await; until then it must not count as unhandled.
+        inserting.catch(() => undefined)
+      }
+    } finally {
+      // Also when a batch could not be filled: nothing may go on behind the lock.
       await inserting
-      inserting = this.#insert(table.uid, file, taken)
-      inserting.catch(() => undefined)
     }
-    await inserting
   }
 
   async #insert(uid: string, file: string, taken: readonly Taken[]): Promise<void> {

@@ -88,9 +88,9 @@ function pathOf(method: string): string {
   return `/${PACKAGE}.BigQueryWrite/${method}`
 }
 
-/** google-gax names its caller in a header of its own, beside gRPC's user agent. */
+/** The entry stands in gRPC's user agent or, from clients built on google-gax, in a header of their own. */
 function callerOf({ headers }: GrpcCall): string {
-  return entryOf(headers['user-agent'])
+  return entryOf([headers['user-agent'] ?? '', String(headers['x-goog-api-client'] ?? '')])
 }
 
 /** A call with one request and one answer. */
