@@ -121,17 +121,34 @@ function writeCanonical(text: string | undefined, out: RowBuffer): number {
   return 0
 }
 
+/** Whether a number of JSON is written as the column shows it: no exponent, within its digits, no zero at the end. */
+function isCanonical(bytes: Buffer, start: number, end: number, wholeMax: number, scaleMax: number): boolean {
+  if (jsonNumberEnd(bytes, start, end) !== end) return false
+  let point = -1
+  for (let p = start; p < end; p++) {
+    const c = bytes[p] as number
+    if (c === 0x2e) point = p
+    else if ((c | 0x20) === 0x65) return false
+  }
+  if (point < 0) return end - start <= wholeMax && bytes[start] !== 0x2d
+  return bytes[start] !== 0x2d && point - start <= wholeMax && end - point - 1 <= scaleMax && bytes[end - 1] !== 0x30
+}
+
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
 
 /** NUMERIC and BIGNUMERIC as text; digits behind the scale are rounded half away from zero, as BigQuery does. */
 function writeDecimal(
-  bytes: Uint8Array,
+  bytes: Buffer,
   start: number,
   end: number,
   out: RowBuffer,
   wholeMax: number,
   scaleMax: number,
 ): number {
+  if (isCanonical(bytes, start, end, Math.min(wholeMax, 37), scaleMax)) {
+    out.lengthAndCopy(bytes, start, end)
+    return 0
+  }
   const [matched, sign = '', whole = '', fraction = '', exponent = '0'] = DECIMAL.exec(textOf(bytes, start, end)) ?? []
   if (matched === undefined || whole + fraction === '') return INVALID
   const scale = fraction.length - Number(exponent)
