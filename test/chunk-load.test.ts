@@ -9,6 +9,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { getTestServer } from '@google-cloud/functions-framework/testing'
 import { crc32c } from '@node-rs/crc32'
+import { backfill } from '../functions/backfill/index.ts'
 import { type Environment, loadChunk, openEnvironment } from '../functions/chunk-load/index.ts'
 import { startBigQuery } from '../local/bigquery/index.ts'
 import { type Call, createFaults, createRecorder, type Faults, type Recorder } from '../local/faults/index.ts'
@@ -161,6 +162,24 @@ void suite('chunk-load', { timeout: 240_000 }, () => {
     assert.deepEqual(await numbersIn(cloud, 'foreigners'), [7, 8, 9])
     const { faults } = await runAudit(cloud.environment.warehouse, cloud.environment.config, { settleMs: 0 })
     assert.equal(faults, 0)
+  })
+
+  void test('backfill loads what is decided and not committed, and goes on where it stopped', async (t) => {
+    const cloud = await startCloud(t)
+    const undecided = await upload(cloud, 'undecided')
+    await upload(cloud, WHOLE, SOURCE.replace('a', 'b'))
+    await cloud.environment.bucket.upload('foreign/a', Readable.from([Buffer.from('{"n": 7}\n')]), {})
+    const never = new AbortController().signal
+    const stopped = await backfill(cloud.environment, { signal: AbortSignal.abort() })
+    assert.deepEqual(stopped, { seen: 0, loaded: 0, waiting: 0, failed: 0, left: 'foreign/a' })
+    const first = await backfill(cloud.environment, { signal: never, from: 'foreign/a' })
+    assert.deepEqual(first, { seen: 3, loaded: 2, waiting: 1, failed: 0 })
+    const object = await cloud.environment.bucket.stat(undecided)
+    await cloud.environment.bucket.patch(object!, { [RANGES_KEY]: encodeRanges(WHOLE) })
+    const second = await backfill(cloud.environment, { signal: never })
+    assert.deepEqual(second, { seen: 3, loaded: 1, waiting: 0, failed: 0 })
+    assert.deepEqual(await numbersIn(cloud), [1, 1, 3, 3, 4, 4])
+    assert.deepEqual(await numbersIn(cloud, 'foreigners'), [7])
   })
 
   void test('a damaged chunk is failed with its reason, and not tried again', async (t) => {

@@ -1,0 +1,60 @@
+import { decodeState, type ObjectView, STATE_KEY } from '../../shared/chunks/index.ts'
+import { messageOf } from '../../shared/errors.ts'
+import { type Environment, loadChunk } from '../chunk-load/index.ts'
+
+/** What one backfill did. `failed` were thrown at, and are tried again by the next one, as `left` are. */
+export interface BackfillReport {
+  readonly seen: number
+  readonly loaded: number
+  readonly waiting: number
+  readonly failed: number
+  /** The name to go on from when the time was over. */
+  readonly left?: string
+}
+
+/**
+ * Loads, through chunk-load's own state machine, what is decided and not committed: objects whose notification was lost, and
+ * chunks that were undecided when they came. Lists in the order of names from `from` on, until `signal`.
+ */
+export async function backfill(
+  environment: Environment,
+  { from = '', signal }: { from?: string; signal: AbortSignal },
+): Promise<BackfillReport> {
+  const report = { seen: 0, loaded: 0, waiting: 0, failed: 0 }
+  for (const prefix of prefixesOf(environment)) {
+    for await (const object of environment.bucket.list(prefix, from > prefix ? { from } : {})) {
+      if (signal.aborted) return { ...report, left: object.name }
+      report.seen++
+      if (isSettled(environment.bucket.name, object)) continue
+      report[await load(environment, object)]++
+    }
+  }
+  return report
+}
+
+/** Below a route's name are its agents' chunks, below its prefix the objects of others. */
+function prefixesOf({ config }: Environment): Set<string> {
+  return new Set(
+    Object.values(config.routes)
+      .flatMap(({ name, prefix }) => [`${name}/`, prefix ?? `${name}/`])
+      .toSorted(),
+  )
+}
+
+/** From the listing alone, without another request. */
+function isSettled(bucket: string, { name, generation, metadata }: ObjectView): boolean {
+  return decodeState(`${bucket}/${name}#${generation}`, metadata[STATE_KEY]).state === 'committed'
+}
+
+async function load(
+  environment: Environment,
+  { name, generation }: ObjectView,
+): Promise<'loaded' | 'waiting' | 'failed'> {
+  try {
+    const { kind, what } = await loadChunk(environment, name, generation)
+    return kind === 'done' && what !== 'undecided' ? 'loaded' : 'waiting'
+  } catch (error) {
+    environment.log.error({ object: name, error: messageOf(error) }, 'backfill: chunk not loaded')
+    return 'failed'
+  }
+}
