@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { folderWith, millrace } from '../test/support/command.ts'
+
+test('help goes to stdout and names every command', async (t) => {
+  const { code, stdout, stderr } = await millrace(folderWith(t, {}), ['--help'])
+  assert.deepEqual([code, stderr], [0, ''])
+  const files = readdirSync(import.meta.dirname)
+  for (const name of ['agent', 'worker', 'local', 'init', 'try', 'query', 'schema', 'audit', 'check']) {
+    assert.match(stdout, new RegExp(`^  ${name} `, 'm'))
+    assert.ok(files.includes(`${name}.ts`), 'one file for each')
+  }
+})
+
+test('each command has help', async (t) => {
+  const { code, stdout } = await millrace(folderWith(t, {}), ['try', '--help'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^millrace try ROUTE FILE\n/)
+})
+
+test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', async (t) => {
+  const folder = folderWith(t, { 'broken.yaml': 'routes: [' })
+  const cases: [args: string[], error: RegExp][] = [
+    [['nonsense'], /there is no command nonsense\nfix: use one of: /],
+    [['toString'], /there is no command toString/],
+    [['query'], /millrace query takes: SQL\nfix: see millrace query --help/],
+    [['check'], /cannot read the configuration .*millrace.yaml/],
+    [['check', '--config', 'broken.yaml'], /broken.yaml:1: /],
+    [['audit', '--day', '2026-02-31x'], /--day 2026-02-31x: not a day/],
+    [['agent', '--from', 'middle'], /--from middle\nfix: use --from start or --from end/],
+  ]
+  for (const [args, error] of cases) {
+    const { code, stdout, stderr } = await millrace(folder, args)
+    assert.deepEqual([code, stdout], [2, ''], args.join(' '))
+    assert.match(stderr, error)
+    assert.doesNotMatch(stderr, /^ +at /m, 'no stack')
+  }
+})
+
+test('no arguments: the help, and exit 2', async (t) => {
+  const { code, stdout } = await millrace(folderWith(t, {}), [])
+  assert.equal(code, 2)
+  assert.match(stdout, /^millrace COMMAND/)
+})
+
+test('a reader that has enough ends a command quietly', async (t) => {
+  const lines = 'some line that becomes a row\n'.repeat(50_000)
+  const config = '{ project: p, dataset: d, bucket: bbb, routes: { r: { format: raw, table: t } } }'
+  const cwd = folderWith(t, { 'millrace.yaml': config, log: lines })
+  const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+  const child = spawn(process.execPath, [main, 'try', 'r', 'log'], { cwd })
+  let stderr = ''
+  child.stderr.on('data', (piece) => (stderr += String(piece)))
+  child.stdout.once('data', () => child.stdout.destroy())
+  const [code] = (await once(child, 'close')) as [number | null]
+  assert.deepEqual([code, stderr], [0, ''])
+})
