@@ -241,7 +241,8 @@ test('one bad event leaves its neighbours alone, and a small buffer grows', () =
     rows.map((row) => row['id']),
     ['1', undefined, undefined, '2'],
   )
-  assert.equal((rows[2]?.['items'] as unknown[]).length, 501)
+  const items = rows[2]?.['items']
+  assert.ok(Array.isArray(items) && items.length === 501)
   assert.deepEqual(out.slice(3, 4), out.bytes.subarray(out.rowStart(3), out.length))
 })
 
