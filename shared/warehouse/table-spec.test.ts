@@ -41,6 +41,12 @@ test('numbers are widened by the rules of BigQuery, and never narrowed', () => {
   assert.deepEqual(allowed, widenings)
 })
 
+test('a table that is wider than the schema stays as it is: its columns take the rows', () => {
+  assert.deepEqual(planChange([column('n', 'NUMERIC')], [column('n', 'INT64')]), { kind: 'same' })
+  assert.deepEqual(planChange([column('n', 'BIGNUMERIC')], [column('n', 'NUMERIC')]), { kind: 'same' })
+  assert.equal(planChange([column('n', 'FLOAT64')], [column('n', 'INT64')]).kind, 'refused')
+})
+
 test('a widened column is told apart from what a patch can do', () => {
   const change = gainOf(
     [column('n', 'INT64', 'REQUIRED'), column('s', 'STRING')],

@@ -44,6 +44,12 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
   NUMERIC: ['BIGNUMERIC', 'FLOAT64'],
 }
 
+/** Columns that take the rows of a narrower schema as they are ("data type conversions" of the Storage Write API). */
+const TAKES: Readonly<Record<string, readonly string[]>> = {
+  NUMERIC: ['INT64'],
+  BIGNUMERIC: ['INT64', 'NUMERIC'],
+}
+
 /**
  * Compares a table with what it is to be. BigQuery adds columns that are not REQUIRED, relaxes REQUIRED and widens
  * numbers; it does nothing else without a rewrite. Columns that only the table has stay, unless they are REQUIRED: rows
@@ -94,7 +100,7 @@ function mergeField(
   const wider = type !== wantedType && WIDER[type]?.includes(wantedType) === true
   const widened = wider && path === field.name && modeOf(field) !== 'REPEATED'
   if (widened) gained.push(`${path} (${type} widened to ${wantedType})`)
-  else if (type !== wantedType) {
+  else if (type !== wantedType && !TAKES[type]?.includes(wantedType)) {
     const reason = wider ? '; inside a RECORD or an array it cannot be widened' : ''
     problems.push(`${path}: ${type} in the table, ${wantedType} in the route's schema${reason}`)
   }
