@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
-import type { ColumnAttributes, ColumnType, Mode, RecordField, RecordType, RowType } from './record.ts'
+import { COLUMN_TYPES, columnType, rowTypeOf } from './kinds.ts'
+import { type ColumnAttributes, type Mode, type RecordField, type RecordType, TEXT_ATTRIBUTES } from './record.ts'
 
 /** A column in BigQuery's REST form; legacy type names. */
 export interface TableField extends ColumnAttributes {
@@ -9,75 +10,11 @@ export interface TableField extends ColumnAttributes {
   readonly fields?: readonly TableField[]
 }
 
-const TYPES: Readonly<Record<string, ColumnType>> = {
-  STRING: 'STRING',
-  BYTES: 'BYTES',
-  INTEGER: 'INT64',
-  INT64: 'INT64',
-  FLOAT: 'FLOAT64',
-  FLOAT64: 'FLOAT64',
-  BOOLEAN: 'BOOL',
-  BOOL: 'BOOL',
-  TIMESTAMP: 'TIMESTAMP',
-  DATE: 'DATE',
-  TIME: 'TIME',
-  DATETIME: 'DATETIME',
-  NUMERIC: 'NUMERIC',
-  DECIMAL: 'NUMERIC',
-  BIGNUMERIC: 'BIGNUMERIC',
-  BIGDECIMAL: 'BIGNUMERIC',
-  JSON: 'JSON',
-  GEOGRAPHY: 'GEOGRAPHY',
-  INTERVAL: 'INTERVAL',
-  RECORD: 'RECORD',
-  STRUCT: 'RECORD',
-}
-
-/** How a column of each type travels in a row. */
-export const ROW_TYPES: Readonly<Record<ColumnType, RowType>> = {
-  STRING: 'string',
-  BYTES: 'bytes',
-  INT64: 'int64',
-  FLOAT64: 'double',
-  BOOL: 'bool',
-  TIMESTAMP: 'int64',
-  DATE: 'int32',
-  TIME: 'string',
-  DATETIME: 'string',
-  NUMERIC: 'string',
-  BIGNUMERIC: 'string',
-  JSON: 'string',
-  GEOGRAPHY: 'string',
-  INTERVAL: 'string',
-  RECORD: 'message',
-}
-
-/** The protobuf type that carries a column of a type when no source says otherwise. */
-export function rowTypeOf(type: ColumnType): RowType {
-  return ROW_TYPES[type]
-}
-
 const MODES: readonly string[] = ['NULLABLE', 'REQUIRED', 'REPEATED'] satisfies Mode[]
-const ATTRIBUTES = [
-  'description',
-  'maxLength',
-  'precision',
-  'scale',
-  'roundingMode',
-  'collation',
-  'defaultValueExpression',
-  'policyTags',
-  'timestampPrecision',
-] as const satisfies readonly (keyof ColumnAttributes)[]
-
-/** A type by any of its names (legacy, standard, alias); undefined when BigQuery has none such. */
-export function columnType(name: string): ColumnType | undefined {
-  return Object.hasOwn(TYPES, name.toUpperCase()) ? TYPES[name.toUpperCase()] : undefined
-}
 
 /** The attributes that a column of the REST form carries, without those that are empty. */
-export function attributesOf(column: object): ColumnAttributes {
-  const kept = ATTRIBUTES.flatMap((key) => {
+function attributesOf(column: object): ColumnAttributes {
+  const kept = [...TEXT_ATTRIBUTES, 'policyTags'].flatMap((key) => {
     const value: unknown = Reflect.get(column, key)
     if (value === undefined || value === null || value === '') return []
     return [[key, typeof value === 'number' ? String(value) : value] as const]
@@ -91,12 +28,9 @@ export function attributesOf(column: object): ColumnAttributes {
  */
 export function recordFromTableSchema(schema: unknown, name: string, where: string): RecordType {
   const fields = Array.isArray(schema) ? schema : fieldsOf(schema)
-  if (!fields)
-    throw new UserError(
-      `${where}: expected a list of columns, or {"fields": [...]}`,
-      'take what bq show --schema prints',
-    )
-  return recordOf(fields, name, where)
+  if (fields) return recordOf(fields, name, where)
+  const problem = 'expected a list of columns, or {"fields": [...]}'
+  throw new UserError(`${where}: ${problem}`, 'take what bq show --schema prints')
 }
 
 function fieldsOf(value: unknown): readonly unknown[] | undefined {
@@ -119,16 +53,15 @@ function fieldOf(column: unknown, position: number, here: string, where: string)
   if (typeof name !== 'string') throw new UserError(`${here}: has no name`, 'add "name"')
   const typeName: unknown = Reflect.get(column, 'type')
   const type = typeof typeName === 'string' ? columnType(typeName) : undefined
-  if (!type)
-    throw new UserError(
-      `${here} (${name}): type ${JSON.stringify(typeName)} is not known`,
-      `use one of ${Object.keys(TYPES).join(', ')}`,
-    )
+  if (!type) {
+    const problem = `type ${JSON.stringify(typeName)} is not known`
+    throw new UserError(`${here} (${name}): ${problem}`, `use one of ${COLUMN_TYPES.join(', ')}`)
+  }
   const mode = String(Reflect.get(column, 'mode') ?? 'NULLABLE').toUpperCase()
   if (!MODES.includes(mode))
     throw new UserError(`${here} (${name}): mode ${mode} is not known`, `use one of ${MODES.join(', ')}`)
   const nested = type === 'RECORD' ? recordOf(fieldsOf(column) ?? [], name, where) : undefined
-  const base = { name, type, mode: mode as Mode, number: wireNumber(position), rowType: ROW_TYPES[type], packed: false }
+  const base = { name, type, mode: mode as Mode, number: wireNumber(position), rowType: rowTypeOf(type), packed: false }
   return { ...base, attributes: attributesOf(column), ...(nested ? { record: nested } : {}) }
 }
 

@@ -1,4 +1,5 @@
-import type { RecordField, RecordType, RowType } from './record.ts'
+import type { RowType } from './kinds.ts'
+import type { RecordField, RecordType } from './record.ts'
 
 /** google.protobuf.DescriptorProto as a plain object, in the spelling of protobufjs. */
 export interface DescriptorProto {

@@ -7,22 +7,15 @@ import { recordFromTableSchema } from './bigquery.ts'
 import { recordFromMessage } from './proto.ts'
 import { checkRecord, type RecordType } from './record.ts'
 
-const int32 = (id: number) => ({ type: 'int32', id })
-
-/** Files that may be imported without being there. Options are read without their definitions. */
-const SHIPPED: Readonly<Record<string, protobuf.INamespace>> = {
-  'google/protobuf/descriptor.proto': descriptor,
-  'google/type/date.proto': googleType('Date', { year: int32(1), month: int32(2), day: int32(3) }),
-  'google/type/timeofday.proto': googleType('TimeOfDay', {
-    hours: int32(1),
-    minutes: int32(2),
-    seconds: int32(3),
-    nanos: int32(4),
-  }),
-}
+// Files that may be imported without being there, besides those that protobufjs brings.
+protobuf.common('google/protobuf/descriptor.proto', descriptor)
+protobuf.common('google/type/date.proto', googleType('Date', 'year', 'month', 'day'))
+protobuf.common('google/type/timeofday.proto', googleType('TimeOfDay', 'hours', 'minutes', 'seconds', 'nanos'))
+/** Options are read without their definitions. */
 const OPTION_FILES: readonly string[] = ['bq_field.proto', 'bq_table.proto', 'bq_schema.proto']
 
-function googleType(name: string, fields: Record<string, protobuf.IField>): protobuf.INamespace {
+function googleType(name: string, ...members: string[]): protobuf.INamespace {
+  const fields = Object.fromEntries(members.map((member, index) => [member, { type: 'int32', id: index + 1 }]))
   return { nested: { google: { nested: { type: { nested: { [name]: { fields } } } } } } }
 }
 
@@ -54,23 +47,38 @@ function read(file: string, reference: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new UserError(
-      `schema ${reference}: ${messageOf(error)}`,
-      'name a file that is there, FILE.proto#package.Message or FILE.json',
-    )
+    const fix = 'name a file that is there, FILE.proto#package.Message or FILE.json'
+    throw new UserError(`schema ${reference}: ${messageOf(error)}`, fix)
   }
 }
 
 function loadProto(file: string, message: string | undefined, reference: string): RecordType {
+  read(file, reference)
   const root = new protobuf.Root()
-  const loaded = new Set<string>()
-  parseInto(root, loaded, file, dirname(file), reference, read(file, reference))
+  root.resolvePath = (from, wanted) => (from === '' ? wanted : findImport(wanted, from, dirname(file), reference))
   try {
-    root.resolveAll()
+    root.loadSync(file, { keepCase: true, alternateCommentMode: true })
   } catch (error) {
-    throw new UserError(`schema ${reference}: ${messageOf(error)}`, 'import the file that defines it')
+    if (error instanceof UserError) throw error
+    throw new UserError(`schema ${reference}: ${messageOf(error)}`, 'correct the file until protoc accepts it')
   }
   return recordFromMessage(findMessage(root, message, reference), `schema ${reference}`)
+}
+
+/** Null: a file that is not needed. */
+function findImport(wanted: string, from: string, top: string, reference: string): string | null {
+  const candidates = [dirname(from), ...ancestors(top)].map((directory) => join(directory, wanted))
+  const found = candidates.find((candidate) => existsSync(candidate))
+  if (found || OPTION_FILES.includes(basename(wanted))) return found ?? null
+  throw new UserError(
+    `schema ${reference}: ${from} imports ${wanted}, which is not there`,
+    `put it below ${top}, as protoc would find it`,
+  )
+}
+
+function ancestors(directory: string): string[] {
+  const parent = dirname(directory)
+  return parent === directory ? [directory] : [directory, ...ancestors(parent)]
 }
 
 function findMessage(root: protobuf.Root, name: string | undefined, reference: string): protobuf.Type {
@@ -87,61 +95,4 @@ function messagesOf(namespace: protobuf.NamespaceBase): protobuf.Type[] {
     const nested = object instanceof protobuf.Namespace ? messagesOf(object) : []
     return object instanceof protobuf.Type ? [object, ...nested] : nested
   })
-}
-
-function parseInto(
-  root: protobuf.Root,
-  loaded: Set<string>,
-  file: string,
-  top: string,
-  reference: string,
-  text: string,
-): void {
-  if (loaded.has(file)) return
-  loaded.add(file)
-  let parsed: protobuf.IParserResult
-  try {
-    parsed = protobuf.parse(text, root, { keepCase: true, alternateCommentMode: true })
-  } catch (error) {
-    throw new UserError(`schema ${reference}: ${file}: ${messageOf(error)}`, 'protoc must accept the file')
-  }
-  for (const wanted of [...(parsed.imports ?? []), ...(parsed.weakImports ?? [])]) {
-    const definition = shipped(wanted)
-    if (definition) addShipped(root, loaded, wanted, definition)
-    else importFile(root, loaded, wanted, file, top, reference)
-  }
-}
-
-function shipped(name: string): protobuf.INamespace | undefined {
-  return SHIPPED[name] ?? protobuf.common.get(name) ?? undefined
-}
-
-function addShipped(root: protobuf.Root, loaded: Set<string>, name: string, definition: protobuf.INamespace): void {
-  if (loaded.has(name)) return
-  loaded.add(name)
-  root.addJSON(definition.nested ?? {})
-}
-
-function importFile(
-  root: protobuf.Root,
-  loaded: Set<string>,
-  wanted: string,
-  from: string,
-  top: string,
-  reference: string,
-): void {
-  for (const directory of [dirname(from), ...ancestors(top)]) {
-    const candidate = join(directory, wanted)
-    if (existsSync(candidate)) return parseInto(root, loaded, candidate, top, reference, read(candidate, reference))
-  }
-  if (OPTION_FILES.includes(basename(wanted))) return
-  throw new UserError(
-    `schema ${reference}: ${from} imports ${wanted}, which is not there`,
-    `put it below ${top}, as protoc would find it`,
-  )
-}
-
-function ancestors(directory: string): string[] {
-  const parent = dirname(directory)
-  return parent === directory ? [directory] : [directory, ...ancestors(parent)]
 }

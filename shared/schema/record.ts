@@ -1,57 +1,8 @@
 import type { Type } from 'protobufjs'
 import { UserError } from '../errors.ts'
-
-/** BigQuery's column types, by the names of GoogleSQL. */
-export type ColumnType =
-  | 'STRING'
-  | 'BYTES'
-  | 'INT64'
-  | 'FLOAT64'
-  | 'BOOL'
-  | 'TIMESTAMP'
-  | 'DATE'
-  | 'TIME'
-  | 'DATETIME'
-  | 'NUMERIC'
-  | 'BIGNUMERIC'
-  | 'JSON'
-  | 'GEOGRAPHY'
-  | 'INTERVAL'
-  | 'RECORD'
+import type { ColumnType, ProtoKind, RowType } from './kinds.ts'
 
 export type Mode = 'NULLABLE' | 'REQUIRED' | 'REPEATED'
-
-/** The protobuf type that carries a column in a row (Storage Write API, "data type conversions"). */
-export type RowType = 'bool' | 'int64' | 'int32' | 'uint64' | 'double' | 'float' | 'string' | 'bytes' | 'message'
-
-/** Protobuf's scalar types, and the well-known messages that become one column. */
-export type ProtoKind =
-  | 'double'
-  | 'float'
-  | 'int32'
-  | 'int64'
-  | 'uint32'
-  | 'uint64'
-  | 'sint32'
-  | 'sint64'
-  | 'fixed32'
-  | 'fixed64'
-  | 'sfixed32'
-  | 'sfixed64'
-  | 'bool'
-  | 'string'
-  | 'bytes'
-  | 'enum'
-  | 'message'
-  | 'timestamp'
-  | 'duration'
-  | 'date'
-  | 'timeofday'
-  | 'fieldmask'
-  | 'struct'
-  | 'value'
-  | 'list'
-  | 'json'
 
 /** An enum by name and by number; an alias has the number of the first name. */
 export interface EnumNames {
@@ -81,16 +32,19 @@ export interface ProtoSource {
 }
 
 /** What BigQuery keeps beside name, type and mode; spelled as in its REST form. */
-export interface ColumnAttributes {
-  readonly description?: string
-  readonly maxLength?: string
-  readonly precision?: string
-  readonly scale?: string
-  readonly roundingMode?: string
-  readonly collation?: string
-  readonly defaultValueExpression?: string
+export const TEXT_ATTRIBUTES = [
+  'description',
+  'maxLength',
+  'precision',
+  'scale',
+  'roundingMode',
+  'collation',
+  'defaultValueExpression',
+  'timestampPrecision',
+] as const
+
+export interface ColumnAttributes extends Readonly<Partial<Record<(typeof TEXT_ATTRIBUTES)[number], string>>> {
   readonly policyTags?: { readonly names: readonly string[] }
-  readonly timestampPrecision?: string
 }
 
 /** One column: of the table, or of a RECORD. */
@@ -126,7 +80,7 @@ export const COLUMNS_MAX = 10_000
 /** BigQuery: "maximum nested record depth". */
 export const DEPTH_MAX = 15
 /** BigQuery: characters of a column name. */
-export const COLUMN_NAME_MAX = 300
+const COLUMN_NAME_MAX = 300
 
 // Names that BigQuery keeps for itself, in any case ("column names").
 const RESERVED =
@@ -159,10 +113,8 @@ function countColumns(record: RecordType, path: readonly string[], where: string
     count++
     if (!field.record) continue
     if (place.length > DEPTH_MAX) {
-      throw new UserError(
-        `${where}: column ${place.join('.')} is nested deeper than ${DEPTH_MAX} records`,
-        'flatten it, or make it JSON',
-      )
+      const problem = `column ${place.join('.')} is nested deeper than ${DEPTH_MAX} records`
+      throw new UserError(`${where}: ${problem}`, 'flatten it, or make it JSON')
     }
     count += countColumns(field.record, place, where)
   }
@@ -180,10 +132,8 @@ function checkName(name: string, place: string, where: string, seen: Map<string,
   }
   seen.set(key, place)
   if (name.length > COLUMN_NAME_MAX || !COLUMN_NAME.test(name)) {
-    throw new UserError(
-      `${where}: ${JSON.stringify(name)} is no column name of BigQuery`,
-      'use letters, digits and underscores',
-    )
+    const problem = `${JSON.stringify(name)} is no column name of BigQuery`
+    throw new UserError(`${where}: ${problem}`, 'use letters, digits and underscores')
   }
   if (RESERVED.test(name)) {
     throw new UserError(`${where}: BigQuery reserves column names such as ${place}`, 'give the column another name')

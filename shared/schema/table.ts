@@ -1,6 +1,6 @@
 import type { TableField } from './bigquery.ts'
-import { columnType } from './bigquery.ts'
-import type { ColumnType, RecordField, RecordType, RowType } from './record.ts'
+import type { ColumnType, RowType } from './kinds.ts'
+import type { RecordField, RecordType } from './record.ts'
 import { UserError } from '../errors.ts'
 
 const REST_NAMES: Readonly<Partial<Record<ColumnType, string>>> = {
@@ -79,9 +79,4 @@ function freeNumber(record: RecordType, nth: number): number {
   const step = candidate + 1_002 > NUMBER_MAX ? -1 : 1
   for (let found = 0; found < nth; ) if (usable((candidate += step))) found++
   return candidate
-}
-
-/** Whether two REST type names mean the same type. */
-export function sameType(a: string, b: string): boolean {
-  return columnType(a) === columnType(b)
 }
