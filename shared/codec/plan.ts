@@ -40,6 +40,9 @@ const LENGTH = 2
 const GROUP = 3
 const FIXED32 = 5
 
+/** Field numbers that are found in an array. */
+const LOW_NUMBERS = 64
+
 const NO_KEYS = new KeySet()
 
 /** One field, compiled: what both walkers need to write its column. */
@@ -122,6 +125,7 @@ export class Plan {
   /** By the single byte of a tag: fields whose common values the protobuf walker copies in its main loop. */
   readonly near: (Slot | undefined)[] = []
   private readonly slotsByNumber = new Map<number, Slot>()
+  private readonly low: (Slot | undefined)[] = Array.from({ length: LOW_NUMBERS })
   stamp = 0
 
   constructor(record: RecordType) {
@@ -134,6 +138,7 @@ export class Plan {
     for (let byte = 0; byte < 256; byte++) this.near.push(undefined)
     for (const slot of this.slots) {
       this.slotsByNumber.set(slot.field.number, slot)
+      if (slot.field.number < LOW_NUMBERS) this.low[slot.field.number] = slot
       if (slot.quick > 0) this.near[slot.tag] = slot
     }
     this.keys = new Keys(record, this.slots)
@@ -149,7 +154,7 @@ export class Plan {
 
   /** The slot of a field number of the source. */
   slotOf(number: number): Slot | undefined {
-    return this.slotsByNumber.get(number)
+    return number < LOW_NUMBERS ? this.low[number] : this.slotsByNumber.get(number)
   }
 
   isIgnored(number: number): boolean {

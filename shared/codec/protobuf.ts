@@ -204,9 +204,10 @@ export class ProtobufWalker implements Walker {
       stop = p + wire.low
     }
     out.length = mark + slot.width
-    this.above.push(slot.name)
+    const tracked = this.unknown.policy === 'keep'
+    if (tracked) this.above.push(slot.name)
     const q = this.message(slot.plan, p, stop, depth + 1, group)
-    this.above.pop()
+    if (tracked) this.above.pop()
     if (q < 0) return q
     if (slot.map && !this.isNewKey(slot, mark + slot.width)) return AGAIN
     slot.width = out.patchLength(mark, slot.width)
