@@ -57,6 +57,7 @@ async function serve(
   if (outcome === 'silence') return
   if (outcome === 'drop') return void incoming.socket.destroy()
   await send(outcome, incoming, outgoing).catch(() => outgoing.destroy())
+  outcome.stream?.destroy() // it holds an open file, also when the client was gone before the first byte
 }
 
 /** Everything between a request and its response; never throws. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type ApiError, Storage } from '@google-cloud/storage'
 import { crc32c } from '@node-rs/crc32'
 import { UserError } from '../../shared/errors.ts'
-import { createClock } from '../faults/index.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { createClock, createFaults } from '../faults/index.ts'
 import { startStorage, type StorageOptions } from './index.ts'
 
 async function folder(t: TestContext): Promise<string> {
@@ -154,3 +155,31 @@ test('a folder that cannot be made is one clear error', async (t) => {
   await writeFile(file, '')
   await assert.rejects(startStorage({ dataDir: join(file, 'data') }), isUserError(/ENOTDIR/))
 })
+
+test('the file of an answer that nobody reads is closed', { skip: process.platform !== 'linux' }, async (t) => {
+  const dataDir = await folder(t)
+  const faults = createFaults()
+  const warnings: string[] = []
+  const onWarning = ({ message }: Error) => warnings.push(message)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  const { storage, bucket } = await start(t, { dataDir, faults })
+  await bucket.file('a').save('x'.repeat(4 * 1024 * 1024), { resumable: false })
+  const url = `${storage.endpoint}/storage/v1/b/test-bucket/o/a?alt=media`
+  for (const when of ['before', 'after'] as const) {
+    faults.replace([{ method: 'objects.get.media', fault: { kind: 'drop', when } }])
+    await assert.rejects(fetch(url))
+  }
+  faults.replace([{ method: 'objects.get.media', fault: { kind: 'error', code: 'UNAVAILABLE', when: 'after' } }])
+  assert.equal((await fetch(url)).status, 503)
+  await (await fetch(url)).body?.cancel()
+  await eventually(async () => (await openFilesBelow(join(dataDir, 'content'))) === 0, { timeoutMs: 10_000 })
+  assert.deepEqual(warnings, [], 'closed by the garbage collection')
+})
+
+async function openFilesBelow(path: string): Promise<number> {
+  const links = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  )
+  return links.filter((link) => link.startsWith(path)).length
+}

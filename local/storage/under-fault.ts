@@ -19,13 +19,13 @@ export async function underFault(
   if (!fault) return handle(request)
   switch (fault.kind) {
     case 'error':
-      if (fault.when === 'after') await handle(request)
+      if (fault.when === 'after') forget(await handle(request))
       return answerOf(fault)
     case 'delay':
       await clock.sleep(fault.ms)
       return handle(request)
     case 'drop':
-      if (fault.when === 'after') await handle(request)
+      if (fault.when === 'after') forget(await handle(request))
       return 'drop'
     case 'hang':
       await hang(fault, request, clock, handle)
@@ -52,7 +52,14 @@ async function hang(
 ): Promise<void> {
   const bytes = await readAll(request.body, HANGING_BYTES_MAX)
   if (landAfterMs === undefined) return
-  clock.after(landAfterMs, () => void handle({ ...request, body: once(bytes), cancel: () => undefined }))
+  clock.after(landAfterMs, () => {
+    void handle({ ...request, body: once(bytes), cancel: () => undefined }).then(forget)
+  })
+}
+
+/** An answer that nobody gets: its stream holds an open file. */
+function forget({ stream }: Answer): void {
+  stream?.destroy()
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
@@ -80,6 +87,7 @@ async function cut(
   }
   const answer = await handle({ ...request, body: firstBytes() })
   if (!isCut) return answer
+  forget(answer)
   if (then === 'drop') return 'drop'
   return then === 'stall'
     ? 'silence'
