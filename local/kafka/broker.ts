@@ -35,6 +35,8 @@ const READY_WITHIN_MS = 60_000
 const STOP_WITHIN_MS = 15_000
 const POLL_MS = 20
 const LOG_LINES_SHOWN = 12
+/** Java reads the names of files by the locale: in the C locale it finds none that is not ASCII. */
+const UTF8 = { ...process.env, ...(process.platform === 'linux' ? { LC_ALL: 'C.UTF-8' } : {}) }
 const SUPERVISE = join(import.meta.dirname, 'supervise.sh')
 
 interface Life {
@@ -138,7 +140,7 @@ export class Broker {
       '--add-scram',
       `${user.mechanism}=[name=${user.name},password=${user.password}]`,
     ])
-    const { code, output } = await run(runtime.format(file, dataDir, ['-t', CLUSTER_ID, ...users]))
+    const { code, output } = await run(runtime.format(file, dataDir, ['-t', CLUSTER_ID, ...users]), { env: UTF8 })
     rmSync(file)
     if (code !== 0) throw new UserError(`Kafka could not format ${this.#dir}:\n${lastLines(output, LOG_LINES_SHOWN)}`)
     renameSync(join(this.#dir, 'data.new'), join(this.#dir, 'data'))
@@ -161,6 +163,7 @@ export class Broker {
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],
       cwd: this.#dir,
+      env: UTF8,
     })
     const { promise, resolve } = Promise.withResolvers<void>()
     supervisor.once('exit', () => resolve())

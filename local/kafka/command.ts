@@ -12,12 +12,15 @@ export interface Outcome {
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 /** Runs a program to its end; never rejects. */
-export function run([file, ...args]: Command, options: { cwd?: string; timeoutMs?: number } = {}): Promise<Outcome> {
+export function run(
+  [file, ...args]: Command,
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs?: number } = {},
+): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   execFile(
     file,
     args,
-    { cwd: options.cwd, timeout: options.timeoutMs ?? 0, maxBuffer: OUTPUT_BYTES_MAX },
+    { cwd: options.cwd, env: options.env, timeout: options.timeoutMs ?? 0, maxBuffer: OUTPUT_BYTES_MAX },
     (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
       const output = `${stdout}${stderr}`.trim()

@@ -15,8 +15,9 @@ import { type KafkaOptions, type RunningKafka, startKafka } from './index.ts'
 
 const ENV = { ...process.env, KAFKA_BROKERS: '', KAFKA_HOME: '' }
 
+/** Its name is one that a user's folder may have. */
 function folder(t: TestContext): string {
-  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kafka-test-'))
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace kafka-tést 日本-'))
   t.after(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
   return dataDir
 }
@@ -219,7 +220,7 @@ test('without Java it runs in Docker, published on 127.0.0.1 only', async (t) =>
   // The double takes the arguments that the real client would get, and runs the same programs without a container.
   const bin = folder(t)
   const docker = `#!/bin/sh
-echo "$*" >> ${bin}/calls
+echo "$*" >> "${bin}/calls"
 case "$1" in version) echo 99; exit ;; rm) exit ;; esac
 while [ "$1" != --entrypoint ]; do shift; done
 script=$2; shift 3

@@ -71,7 +71,8 @@ function listenerProperties({ ports, listeners, bind }: Place): Record<string, s
   }
 }
 
-/** Java's properties files end a value at a line break and take a backslash as an escape. */
+/** Java's properties files end a value at a line break, take a backslash as an escape, and are ISO 8859-1. */
 function escapeValue(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+  return escaped.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
