@@ -5,6 +5,7 @@ import { type Command, EXIT_OK, EXIT_USAGE, helpOf, parseCall } from './command.
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   agent: () => import('./agent.ts'),
   worker: () => import('./worker.ts'),
+  drain: () => import('./drain.ts'),
   local: () => import('./local.ts'),
   init: () => import('./init.ts'),
   try: () => import('./try.ts'),

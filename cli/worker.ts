@@ -5,12 +5,20 @@ import { stopSignal } from './stop-signal.ts'
 export const command: Command = {
   usage: '',
   summary: 'Runs the Kafka consumer here, as in a Cloud Run worker pool.',
-  options: {},
+  options: {
+    'accept-loss': {
+      type: 'string',
+      value: 'TOPIC/PARTITION@OFFSET',
+      help: 'go on at this offset where a partition stopped because records are gone',
+    },
+  },
   arguments: [0, 0],
   async run(call) {
     const config = loadConfig(call.config)
-    const { runWorker } = await import('../functions/kafka-worker/index.ts')
-    await runWorker(config, { signal: stopSignal(config.consumer.stop_within) })
+    const { parseAcceptLoss, runWorker } = await import('../functions/kafka-worker/index.ts')
+    const accepted = call.text('accept-loss')
+    const acceptLoss = accepted === undefined ? new Map<string, number>() : parseAcceptLoss(accepted)
+    await runWorker(config, { signal: stopSignal(config.consumer.stop_within), acceptLoss })
     return EXIT_OK
   },
 }

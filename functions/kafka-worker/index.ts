@@ -4,6 +4,8 @@ import { createLog } from '../../shared/telemetry/index.ts'
 import { type Consumer, openConsumer } from './consumer.ts'
 import { serveHealth } from './health.ts'
 
+export { parseAcceptLoss } from './accept-loss.ts'
+
 const METRICS_EVERY_MS = 60_000
 /** Of the time that the platform gives a process to stop, this much is for the hand-over; the rest for saying good-bye. */
 const LEAVE_SHARE = 0.75
