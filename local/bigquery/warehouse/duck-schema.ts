@@ -6,12 +6,19 @@ export function alterations(table: string, before: readonly TableField[], after:
   return after.flatMap((field) => {
     const former = old.get(field.name.toLowerCase())
     const column = quoteIdentifier(field.name)
-    if (former === undefined) return [`ALTER TABLE ${table} ADD COLUMN ${column} ${duckType(field)}`]
+    if (former === undefined) return addition(table, field)
     if (duckType(former) === duckType(field)) return []
     // No DEFAULT anywhere: DuckDB 1.5.6 cannot replay its log when a default of an added column calls a function, as [] does.
     // DuckDB casts structs by name, at any depth: members that are new become NULL.
     return [`ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${duckType(field)}`]
   })
+}
+
+/** Rows that were there have empty arrays in a new REPEATED column; inside a new RECORD they stay NULL. */
+function addition(table: string, field: TableField): string[] {
+  const column = quoteIdentifier(field.name)
+  const add = `ALTER TABLE ${table} ADD COLUMN ${column} ${duckType(field)}`
+  return field.mode?.toUpperCase() === 'REPEATED' ? [add, `UPDATE ${table} SET ${column} = []`] : [add]
 }
 
 /** The statement that makes a DuckDB table for some fields, with hidden columns behind them. */
