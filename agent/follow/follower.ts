@@ -156,6 +156,7 @@ export class Follower {
     if (this.#scan(nowMs)) this.#scan(nowMs)
     await this.#recognise(nowMs)
     this.#markNewest()
+    for (const { file } of this.sources.values()) file.fresh = false
     this.#lookedAtMs = performance.now()
     for (const [id, { source, unread }] of this.#lost) {
       this.#report(id, unread)
@@ -199,11 +200,13 @@ export class Follower {
     }
     const before = file.seen
     file.update(found, nowMs)
-    if (found.size >= before.size) return false
+    if (!file.fresh) return false
     const followed = this.#followedBy(file)
-    if (!followed) this.#disown(file)
-    else if (found.size < followed.source.next && file.encoding === 'plain') this.lose(followed)
-    return true
+    const shrunk = found.size < before.size
+    if (!followed) {
+      if (shrunk) this.#disown(file)
+    } else if (file.encoding === 'plain' && (shrunk || !hasHead(file, followed.source.head))) this.lose(followed)
+    return shrunk
   }
 
   #followedBy(file: LogFile): Followed | undefined {
@@ -414,4 +417,9 @@ function sameBytes(a: LogFile, b: LogFile, size: number): boolean {
 function bytesOf(file: LogFile, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(to - from)
   return bytes.subarray(0, readSync(file.descriptor(), bytes, 0, to - from, from))
+}
+
+/** Does the file still begin as it did? Truncated and written again it would not, whoever has read how much of it. */
+function hasHead(file: LogFile, head: Buffer): boolean {
+  return bytesOf(file, 0, head.length).equals(head)
 }

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type Cutter, createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
 import { type Fingerprint, HEAD_BYTES, TAIL_BYTES } from './identity.ts'
 import type { LogFile } from './log-file.ts'
-import { type PlainReader, Scratch } from './reader.ts'
+import type { PlainReader, Scratch } from './reader.ts'
 
 /** What a source was found to hold next. */
 export type Reading =
@@ -56,6 +56,11 @@ export class Source {
     return this.#progress
   }
 
+  /** The first bytes of the file, as far as they were there when it was found, and read since. */
+  get head(): Buffer {
+    return this.#head
+  }
+
   get next(): number {
     return this.#cutter.next
   }
@@ -100,19 +105,6 @@ export class Source {
     this.#progress = to
     this.#cutter = createCutter(this.framing, to.position)
     this.#expected = to.tail
-  }
-
-  /** How the file is recognised at a position that was not read up to. */
-  async fingerprintAt(position: number): Promise<Fingerprint> {
-    const scratch = new Scratch()
-    const reader = this.file!.open()
-    try {
-      const head = crc32(await reader.read(0, Math.min(position, HEAD_BYTES), scratch))
-      const tail = crc32(await reader.read(Math.max(0, position - TAIL_BYTES), position, scratch))
-      return { position, head, tail }
-    } finally {
-      reader.close()
-    }
   }
 
   /** The file, if any, is read by somebody else from now on, or by nobody. */

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import {
   type Bucket,
   type ChunkMetadata,
@@ -5,6 +6,8 @@ import {
   type ObjectView,
   parseChunkName,
 } from '../../shared/chunks/index.ts'
+import { openDecompressed } from '../../shared/framing/index.ts'
+import { HEAD_BYTES, TAIL_BYTES } from '../follow/index.ts'
 
 /** A chunk that the agent has in the bucket. */
 export interface Chunk {
@@ -64,4 +67,24 @@ export function chunkOf(object: ObjectView): Chunk | undefined {
   const name = parseChunkName(object.name)
   const metadata = decodeMetadata(object.metadata)
   return name && metadata && { object, part: name.part, metadata }
+}
+
+/** How the file of these chunks is recognised at `end`, from their own bytes. */
+export async function fingerprintOf(
+  bucket: Bucket,
+  chunks: readonly Chunk[],
+  end: number,
+): Promise<{ head: number; tail: number }> {
+  let head = Buffer.alloc(0)
+  let tail = Buffer.alloc(0)
+  for (const { object, metadata } of chunks) {
+    let at = metadata.start
+    for await (const piece of openDecompressed(bucket.read(object), 'zstd') as AsyncIterable<Buffer>) {
+      const bytes = piece.subarray(0, Math.max(0, Math.min(metadata.size, end) - at))
+      at += bytes.length
+      if (head.length < HEAD_BYTES) head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES - head.length)])
+      tail = Buffer.concat([tail, bytes]).subarray(-TAIL_BYTES)
+    }
+  }
+  return { head: crc32(head), tail: crc32(tail) }
 }

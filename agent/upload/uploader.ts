@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs'
+import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Bucket,
@@ -12,7 +12,7 @@ import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Followed, Follower } from '../follow/index.ts'
 import type { Entry, Publisher } from '../publish/index.ts'
-import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
+import { type Chunk, chunkOf, fingerprintOf, OwnChunks } from './chunks.ts'
 import { handOver, judge } from './decide.ts'
 import { compressed, type Measure, measure } from './measure.ts'
 
@@ -91,7 +91,7 @@ export class Uploader {
       this.#chunks ??= await this.#list(this.#bucket)
       for (const followed of this.#follower.rotations().flat()) {
         if (signal.aborted) return
-        await this.#upload(this.#bucket, this.#chunks, followed)
+        await this.#upload(this.#bucket, this.#chunks, followed).catch(unlessGone)
       }
       for (const chunk of this.#chunks.undecided) await this.#decide(this.#bucket, this.#chunks, chunk)
     }
@@ -188,20 +188,31 @@ export class Uploader {
 
   /** Decides in Kafka who carries an undecided chunk, and notes it in the object. */
   async #decide(bucket: Bucket, chunks: OwnChunks, chunk: Chunk): Promise<void> {
-    const { source: id, route, size } = chunk.metadata
+    const { source: id, route } = chunk.metadata
     const topic = this.#options.routes.get(route)?.topic
     const publisher = this.#publisher
     if (!publisher || topic === undefined || !publisher.canUse(topic)) return
     const followed = this.#follower.sources.get(id)
-    const publishable = followed !== undefined && !this.takesOver(followed)
+    if (followed) this.#gone.delete(id)
+    const publishable = followed !== undefined ? !this.takesOver(followed) : !this.#isGoneForRounds(id)
     const verdict = judge(chunk.metadata, this.#follower.entry(id), publishable)
     if (verdict.do === 'patch') await this.#patch(bucket, chunks, chunk, verdict.ranges, followed)
-    if (verdict.do === 'hand-over') await this.#handOver(publisher, topic, id, chunks.endOf(id) ?? size, followed)
+    if (verdict.do === 'hand-over') await this.#handOver(publisher, topic, chunk, bucket, chunks)
   }
 
-  async #handOver(publisher: Publisher, topic: string, source: string, end: number, followed: Followed | undefined) {
-    const file = followed?.file.hint ?? 0
-    const fingerprint = followed ? await followed.source.fingerprintAt(end) : { head: 0, tail: 0 }
+  /** One look may miss a file that is renamed at that moment: only several say that it is gone. */
+  #isGoneForRounds(source: string): boolean {
+    const rounds = (this.#gone.get(source) ?? 0) + 1
+    this.#gone.set(source, rounds)
+    return rounds >= GONE_ROUNDS
+  }
+
+  async #handOver(publisher: Publisher, topic: string, chunk: Chunk, bucket: Bucket, chunks: OwnChunks): Promise<void> {
+    const { source, size } = chunk.metadata
+    const end = chunks.endOf(source) ?? size
+    const file = this.#follower.sources.get(source)?.file.hint ?? 0
+    // From the bucket, not from the file: that may be gone, or another one by now.
+    const fingerprint = await fingerprintOf(bucket, chunks.of(source), end)
     await publisher.decide({
       source,
       topic,
@@ -292,10 +303,21 @@ function isSame(chunk: Chunk, measured: Measure, start: number): boolean {
   return chunk.metadata.start === start && chunk.metadata.crc32c === measured.crc32c
 }
 
+/** A rotation may give the name to another file at any moment: so the name is taken away first, then looked at. */
 function removeFile({ file }: Followed, report: UploaderOptions['report']): void {
+  const { path } = file.seen
+  const aside = `${path}.millrace-deleting`
   try {
-    unlinkSync(file.seen.path)
+    renameSync(path, aside)
+    if (statSync(aside).ino !== file.seen.ino) linkSync(aside, path)
+    unlinkSync(aside)
   } catch (error) {
-    report(file.key, `${file.seen.path} is uploaded, but cannot be deleted: ${messageOf(error)}`)
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    report(file.key, `${path} is uploaded, but cannot be deleted: ${messageOf(error)}`)
   }
+}
+
+/** A file that was renamed or deleted since the last look is found, or missed, by the next one. */
+function unlessGone(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 }
