@@ -137,3 +137,25 @@ void test('a stream that expired before its owner came back', async (t) => {
   start(t, pipeline)
   await expectCounts(pipeline, '40 rows, 40 numbers, 0 letters')
 })
+
+void test('records that retention took stop the partition with an alarm, until the operator accepts the loss', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const topic = pipeline.topics['visits'] ?? ''
+  await pipeline.publish('visits', visits(0, 20))
+  const stop = start(t, pipeline)
+  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  await stop()
+  // Offsets 0 to 19 and a marker; now 21 to 40, of which those from 30 on remain.
+  await pipeline.publish('visits', visits(20, 20))
+  const admin = await pipeline.kafka.admin()
+  await admin.fetchTopicOffsets(topic) // kafkajs looks for the leader only among topics that it has met
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '30' }] })
+
+  const stopped = pipeline.worker()
+  await eventually(() => stopped.log.join('').includes('records-lost'), { timeoutMs: 30_000, what: 'an alarm' })
+  assert.equal(await stopped.kill('SIGTERM'), 0)
+  assert.equal(await counts(pipeline), '20 rows, 20 numbers, 0 letters')
+
+  const going = pipeline.worker('--accept-loss', `${topic}/0@30`)
+  await expectCounts(pipeline, '31 rows, 31 numbers, 0 letters', 30_000).catch(() => assert.fail(going.log.join('')))
+})

@@ -53,7 +53,7 @@ export interface Pipeline {
   /** Gives a route another topic, in the configuration file and for `publish`. */
   retarget(route: string, topic: string): void
   /** `millrace worker` as a process of its own. */
-  worker(): WorkerProcess
+  worker(...args: string[]): WorkerProcess
   query(sql: string): Promise<Row[]>
 }
 
@@ -150,8 +150,8 @@ export async function openPipeline(
       writeFileSync(configFile, text)
       topics[route] = topic
     },
-    worker() {
-      const worker = startWorker(configFile)
+    worker(...args) {
+      const worker = startWorker(configFile, args)
       workers.push(worker)
       return worker
     },
@@ -189,8 +189,8 @@ ${entries.join('\n')}
 `
 }
 
-function startWorker(configFile: string): WorkerProcess {
-  const child = spawn(process.execPath, [COMMAND, 'worker', '--config', configFile], {
+function startWorker(configFile: string, args: readonly string[]): WorkerProcess {
+  const child = spawn(process.execPath, [COMMAND, 'worker', '--config', configFile, ...args], {
     stdio: ['ignore', 'inherit', 'pipe'],
   })
   const log: string[] = []
