@@ -1,13 +1,11 @@
 import protobuf from 'protobufjs'
+import 'protobufjs/ext/descriptor.js'
 import type { RowCodec } from '../codec/index.ts'
 import type { DescriptorProto, TableField } from '../schema/index.ts'
 import { timestampOf } from '../timestamp.ts'
 
 type Row = Record<string, unknown>
 
-// FieldDescriptorProto.Type and .Label of google/protobuf/descriptor.proto.
-const TYPES = ['', 'double', 'float', 'int64', 'uint64', 'int32', '', '', 'bool', 'string', '', '', 'bytes']
-const RULES = ['', 'optional', 'required', 'repeated']
 const DAY_MS = 86_400_000
 
 /**
@@ -16,20 +14,12 @@ const DAY_MS = 86_400_000
  * NULL and empty arrays left out.
  */
 export function createRowReader({ descriptor, fields }: RowCodec): (row: Uint8Array) => Row {
-  const type = messageOf(descriptor)
-  new protobuf.Root().add(type).resolveAll()
+  const file = { name: 'row.proto', syntax: 'proto2', messageType: [descriptor] }
+  const type = protobuf.Root.fromDescriptor({ file: [file] }).lookupType(descriptor.name)
   return (row) => {
-    const message = type.toObject(type.decode(row), { longs: String, bytes: String, json: true })
+    const message = type.toObject(type.decode(row), { longs: String, bytes: String, json: true }) as Row
     return recordOf(message, descriptor, fields)
   }
-}
-
-function messageOf({ name, field, nestedType = [] }: DescriptorProto): protobuf.Type {
-  const type = new protobuf.Type(name)
-  for (const { name: column, number, label, type: kind, typeName } of field)
-    type.add(new protobuf.Field(column, number, typeName ?? TYPES[kind] ?? '', RULES[label]))
-  for (const nested of nestedType) type.add(messageOf(nested))
-  return type
 }
 
 /** A descriptor has a field for each column, in the order of the columns. */
