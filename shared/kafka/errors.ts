@@ -36,6 +36,18 @@ export class KafkaError extends Error {
   }
 }
 
+/** Bytes that cannot be what they should be. */
+export function corrupt(what: string): KafkaError {
+  return new KafkaError('corrupt', 'CORRUPT_MESSAGE', what)
+}
+
+/** A 64-bit number of the wire. Throws KafkaError `corrupt` beyond what a number holds exactly. */
+export function safeInteger(value: bigint | string): number {
+  const number = Number(value)
+  if (Number.isSafeInteger(number)) return number
+  throw corrupt(`${value} is no safe integer`)
+}
+
 const KIND_OF_CODE: Readonly<Record<string, KafkaErrorKind>> = {
   INVALID_PRODUCER_EPOCH: 'fenced',
   PRODUCER_FENCED: 'fenced',

@@ -1,7 +1,9 @@
 import { crc32c } from '@node-rs/crc32'
+import Decoder from 'kafkajs/src/protocol/decoder.js'
 import { CODECS } from './compression.ts'
-import { BATCH_HEADER_BYTES } from './record-batch.ts'
-import { corrupt, createRange, type RecordRange } from './record-range.ts'
+import { corrupt, safeInteger } from './errors.ts'
+import { BATCH_HEADER_BYTES, BATCH_LENGTH_FROM } from './record-batch.ts'
+import { createRange, type RecordRange } from './record-range.ts'
 
 /** One partition of a Fetch answer, its records not looked at yet. */
 export interface FetchedPartition {
@@ -24,30 +26,29 @@ export interface AbortedTransaction {
  * Errors of single partitions stay values: kafkajs would throw the first of them and drop what the others brought.
  */
 export function decodeFetch(payload: Buffer, version: number): { throttleMs: number; partitions: FetchedPartition[] } {
-  const reader = new Reader(payload)
-  const throttleMs = reader.int32()
-  if (version >= 7) reader.skip(6) // error code and id of a fetch session: none is used
-  const partitions: FetchedPartition[] = []
-  for (let topics = reader.int32(); topics > 0; topics--) {
-    const topic = reader.string()
-    for (let count = reader.int32(); count > 0; count--) partitions.push(readPartition(reader, topic, version))
-  }
-  return { throttleMs, partitions }
+  const decoder = new Decoder(payload)
+  const throttleMs = decoder.readInt32()
+  if (version >= 7) decoder.readBytes(6) // error code and id of a fetch session: none is used
+  const topics = decoder.readArray(() => {
+    const topic = decoder.readString() ?? ''
+    return decoder.readArray(() => readPartition(decoder, topic, version))
+  })
+  return { throttleMs, partitions: topics.flat() }
 }
 
-function readPartition(reader: Reader, topic: string, version: number): FetchedPartition {
-  const partition = reader.int32()
-  const errorCode = reader.int16()
-  const highWatermark = reader.int64()
-  const lastStableOffset = reader.int64()
-  if (version >= 5) reader.skip(8) // log start
-  const aborted: AbortedTransaction[] = []
-  for (let count = reader.int32(); count > 0; count--) {
-    aborted.push({ producerId: reader.bigint64(), firstOffset: reader.int64() })
-  }
-  if (version >= 11) reader.skip(4) // preferred replica: leaders are read
-  const stable = lastStableOffset < 0 ? highWatermark : lastStableOffset
-  return { topic, partition, errorCode, lastStableOffset: stable, aborted, records: reader.bytes() }
+function readPartition(decoder: Decoder, topic: string, version: number): FetchedPartition {
+  const partition = decoder.readInt32()
+  const errorCode = decoder.readInt16()
+  const highWatermark = safeInteger(decoder.readInt64())
+  const stable = safeInteger(decoder.readInt64())
+  if (version >= 5) decoder.readInt64() // log start
+  const aborted = decoder.readArray(() => ({
+    producerId: decoder.readInt64(),
+    firstOffset: safeInteger(decoder.readInt64()),
+  }))
+  if (version >= 11) decoder.readInt32() // preferred replica: leaders are read
+  const records = decoder.readBytes() ?? Buffer.alloc(0)
+  return { topic, partition, errorCode, lastStableOffset: stable < 0 ? highWatermark : stable, aborted, records }
 }
 
 const MAGIC = 2
@@ -56,8 +57,7 @@ const APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 const ABORT = 0
-/** What a batch's length does not count, and where the bytes under its checksum begin. */
-const LENGTH_FROM = 12
+/** Where the bytes under a batch's checksum begin. */
 const CRC_FROM = 21
 
 /**
@@ -69,7 +69,7 @@ export function readRanges(fetched: FetchedPartition, fetchOffset: number): Reco
   const isAborted = abortedFilter(fetched)
   const ranges: RecordRange[] = []
   for (let at = 0; at + BATCH_HEADER_BYTES <= records.length; ) {
-    const size = LENGTH_FROM + records.readInt32BE(at + 8)
+    const size = BATCH_LENGTH_FROM + records.readInt32BE(at + 8)
     if (size < BATCH_HEADER_BYTES) throw corrupt(`a batch of ${size} bytes`)
     if (at + size > records.length) break
     const batch = records.subarray(at, at + size)
@@ -97,7 +97,7 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
   const attributes = batch.readInt16BE(21)
   const compression = CODECS[attributes & CODEC_MASK]
   if (!compression) throw corrupt(`unknown compression ${attributes & CODEC_MASK}`)
-  const baseOffset = safe(batch.readBigInt64BE(0))
+  const baseOffset = safeInteger(batch.readBigInt64BE(0))
   const head = {
     topic: fetched.topic,
     partition: fetched.partition,
@@ -106,8 +106,8 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
     lastOffset: baseOffset + batch.readInt32BE(23),
     records: batch.readInt32BE(57),
     compression,
-    baseTimestampMs: safe(batch.readBigInt64BE(27)),
-    appendTimestampMs: attributes & APPEND_TIME ? safe(batch.readBigInt64BE(35)) : undefined,
+    baseTimestampMs: safeInteger(batch.readBigInt64BE(27)),
+    appendTimestampMs: attributes & APPEND_TIME ? safeInteger(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
   return createRange(head, batch.subarray(BATCH_HEADER_BYTES))
@@ -148,55 +148,4 @@ function markerType(range: RecordRange): number {
     if (keyEnd - keyStart >= 4) type = buffer.readInt16BE(keyStart + 2)
   })
   return type
-}
-
-function safe(value: bigint): number {
-  const number = Number(value)
-  if (!Number.isSafeInteger(number)) throw corrupt(`${value} is no safe integer`)
-  return number
-}
-
-class Reader {
-  readonly #buffer: Buffer
-  #at = 0
-
-  constructor(buffer: Buffer) {
-    this.#buffer = buffer
-  }
-
-  skip(bytes: number): void {
-    this.#at += bytes
-  }
-
-  int16(): number {
-    this.#at += 2
-    return this.#buffer.readInt16BE(this.#at - 2)
-  }
-
-  int32(): number {
-    this.#at += 4
-    return this.#buffer.readInt32BE(this.#at - 4)
-  }
-
-  bigint64(): bigint {
-    this.#at += 8
-    return this.#buffer.readBigInt64BE(this.#at - 8)
-  }
-
-  int64(): number {
-    return safe(this.bigint64())
-  }
-
-  string(): string {
-    const length = this.int16()
-    this.#at += length
-    return this.#buffer.toString('utf8', this.#at - length, this.#at)
-  }
-
-  /** Nullable bytes; an answer that ends within them gives what is there. */
-  bytes(): Buffer {
-    const length = Math.max(0, this.int32())
-    this.#at += length
-    return this.#buffer.subarray(this.#at - length, this.#at)
-  }
 }

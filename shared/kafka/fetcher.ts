@@ -3,12 +3,11 @@ import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/in
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
-import { EARLIEST, LATEST, listOffsets } from './topics.ts'
-import type { FetchedBatch, PartitionStop, TopicPartition } from './types.ts'
+import { listOffsets } from './topics.ts'
+import type { FetchedBatch, GroupOptions, PartitionStop, TopicPartition } from './types.ts'
 
 const FETCH_KEY = 1
 const FETCH_VERSION_MIN = 4
-const READ_COMMITTED = 1
 /** After an error of a broker or of a partition whose leader is moving. */
 const RETRY_AFTER_MS = 200
 /** With paused partitions a fetch is not held for longer, so that a resumed one need not wait behind it. */
@@ -20,11 +19,10 @@ const OFFSET_OUT_OF_RANGE = 1
 /** The leader has moved or is moving: UNKNOWN_TOPIC_OR_PARTITION, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. */
 const LEADER_MOVED = new Set([3, 5, 6, 9, 13, 56, 74, 75, 78, 100])
 
-export interface FetchOptions {
-  readonly fetchBytes: number
-  readonly fetchBytesMax: number
-  readonly fetchWaitMs: number
-}
+/** Fetched from one broker at once, in bytes. */
+const FETCH_BYTES_MAX = 8 * 1024 * 1024
+
+export type FetchOptions = Pick<Required<GroupOptions>, 'fetchBytes' | 'fetchWaitMs'>
 
 export interface FetchSink {
   batch(batch: FetchedBatch): void
@@ -151,14 +149,13 @@ export class Fetcher {
   }
 
   async #send(broker: Broker, places: readonly Place[]): Promise<FetchedPartition[]> {
-    const { fetchBytes, fetchBytesMax, fetchWaitMs } = this.#options
+    const { fetchBytes, fetchWaitMs } = this.#options
     const paused = [...this.#places.values()].some((place) => place.paused)
     const create = broker.lookupRequest(FETCH_KEY, protocol.requests.Fetch)
     const made = create({
-      isolationLevel: READ_COMMITTED,
       maxWaitTime: paused ? Math.min(fetchWaitMs, PAUSED_WAIT_MS_MAX) : fetchWaitMs,
       minBytes: 1,
-      maxBytes: fetchBytesMax,
+      maxBytes: FETCH_BYTES_MAX,
       // The broker fills the answer in this order: who was served last stands first the next time.
       topics: byTopic(rotate(places), ({ partition, offset }) => ({
         partition,
@@ -196,9 +193,9 @@ export class Fetcher {
 
   async #outOfRange(place: Place): Promise<void> {
     const { topic, partition, epoch, offset } = place
-    const [starts, ends] = await Promise.all([EARLIEST, LATEST].map((end) => listOffsets(this.#cluster, [place], end)))
-    const [start = -1, end = -1] = [starts, ends].map((found) => found?.get(`${topic}/${partition}`))
-    if (this.#stopped || place.epoch !== epoch) return
+    const found = [await listOffsets(this.#cluster, [place], 'start'), await listOffsets(this.#cluster, [place], 'end')]
+    const [start, end] = found.map((offsets) => offsets.get(`${topic}/${partition}`))
+    if (this.#stopped || place.epoch !== epoch || start === undefined || end === undefined) return
     // Within the range: the leader that was asked had not caught up. It is asked again.
     if (offset < start || offset > end) this.#stop(place, { kind: 'out-of-range', start, end })
   }
@@ -233,8 +230,8 @@ function rotate<T>(items: readonly T[]): T[] {
  * The fetch seam: kafkajs's own request, read by our decoder. kafkajs's connection takes a request together with what reads its
  * answer, so nothing has to be replaced: kafkajs still makes the request, sends it, and matches the answer to it.
  */
-function withOwnDecoder({ request, requestTimeout }: ProtocolRequest): ProtocolRequest {
-  const version = request.apiVersion
+function withOwnDecoder(made: ProtocolRequest): ProtocolRequest {
+  const version = made.request.apiVersion
   if (version < FETCH_VERSION_MIN)
     throw new KafkaError('refused', 'UNSUPPORTED_VERSION', 'Kafka 0.11 or later is needed')
   const decode = async (payload: Buffer) => {
@@ -242,5 +239,5 @@ function withOwnDecoder({ request, requestTimeout }: ProtocolRequest): ProtocolR
     return { clientSideThrottleTime: throttleMs, partitions }
   }
   const parse = async (decoded: unknown) => (decoded as { partitions: FetchedPartition[] }).partitions
-  return { request, response: { decode, parse }, ...(requestTimeout !== undefined && { requestTimeout }) }
+  return { ...made, response: { decode, parse } }
 }

@@ -1,29 +1,18 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { AssignerProtocol } from 'kafkajs'
+import { AssignerProtocol, type GroupMemberAssignment } from 'kafkajs'
 import { createLog } from '../telemetry/index.ts'
 import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
 import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
 import { codeOf, KafkaError, kafkaError } from './errors.ts'
-import { type Ending, GroupMembership, type Joined, withTimeout } from './membership.ts'
-import { EARLIEST, fetchCommits, findTopics, LATEST, listOffsets } from './topics.ts'
-import type { Group, GroupHandlers, GroupOptions, TopicPartition } from './types.ts'
-
-const DEFAULTS = {
-  sessionTimeoutMs: 30_000,
-  rebalanceTimeoutMs: 60_000,
-  heartbeatIntervalMs: 3000,
-  revokeTimeoutMs: 5000,
-  commitTimeoutMs: 10_000,
-  fetchBytes: 1024 * 1024,
-  fetchBytesMax: 8 * 1024 * 1024,
-  fetchWaitMs: 500,
-  watchEveryMs: 30_000,
-}
-type Options = Required<GroupOptions>
+import { type Ending, GroupMembership, type Joined } from './membership.ts'
+import { fetchCommits, findTopics, listOffsets } from './topics.ts'
+import { GROUP_DEFAULTS, type GroupHandlers, type GroupOptions, type TopicPartition } from './types.ts'
+import { pause, withTimeout } from './waiting.ts'
 
 /** The name of our assignment strategy: all members of a group must have it. */
-const PROTOCOL = { name: 'millrace', version: 1 }
+const STRATEGY = 'millrace'
+/** Subscriptions and assignments on the wire. */
+const PROTOCOL = { version: 1, userData: Buffer.alloc(0) }
 /** Between two tries to join after an error. */
 const REJOIN_AFTER_MS = 250
 /** LeaveGroup is a courtesy: without it the session time-out does the same. */
@@ -43,14 +32,15 @@ export async function joinGroup(client: KafkaClient, options: GroupOptions, hand
     await cluster.disconnect().catch(() => undefined)
     throw kafkaError(error)
   }
-  return new Member(cluster, { ...DEFAULTS, ...options }, handlers)
+  return new Group(cluster, { ...GROUP_DEFAULTS, ...options }, handlers)
 }
 
 /** One member of a group: the loop of joining and being a member. docs/protocols/kafka-seams.md walks through it. */
-class Member implements Group {
+export class Group {
+  /** Resolves when the group was closed, rejects when it cannot go on (authorisation, configuration). */
   readonly done: Promise<void>
   readonly #cluster: Cluster
-  readonly #options: Options
+  readonly #options: Required<GroupOptions>
   readonly #handlers: GroupHandlers
   readonly #closing = new AbortController()
   readonly #missing = new Set<string>()
@@ -58,7 +48,7 @@ class Member implements Group {
   #coordinator: Broker | undefined
   #memberId = ''
 
-  constructor(cluster: Cluster, options: Options, handlers: GroupHandlers) {
+  constructor(cluster: Cluster, options: Required<GroupOptions>, handlers: GroupHandlers) {
     this.#cluster = cluster
     this.#options = options
     this.#handlers = handlers
@@ -66,6 +56,7 @@ class Member implements Group {
     this.done.catch(() => undefined) // whoever waits for it hears of it
   }
 
+  /** Leaves: `revoking`, LeaveGroup, connections closed. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#membership?.finish('leaving')
@@ -92,42 +83,28 @@ class Member implements Group {
     }
   }
 
-  async #join(): Promise<Joined> {
+  async #join(): Promise<Joined & { leader: boolean }> {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     const topics = this.#options.topics.map(({ topic }) => topic)
     this.#warn(await findTopics(this.#cluster, topics))
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
     this.#coordinator = coordinator
-    const metadata = AssignerProtocol.MemberMetadata.encode({
-      version: PROTOCOL.version,
-      topics,
-      userData: Buffer.alloc(0),
-    })
+    const metadata = AssignerProtocol.MemberMetadata.encode({ ...PROTOCOL, topics })
     const answer = await coordinator.joinGroup({
       groupId,
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: rebalanceTimeoutMs,
       memberId: this.#memberId,
-      groupProtocols: [{ name: PROTOCOL.name, metadata }],
+      groupProtocols: [{ name: STRATEGY, metadata }],
     })
     this.#refuseSameGeneration(answer)
-    this.#memberId = answer.memberId
-    const leader = answer.leaderId === answer.memberId
-    const { memberAssignment } = await coordinator.syncGroup({
-      groupId,
-      generationId: answer.generationId,
-      memberId: answer.memberId,
-      groupAssignment: leader ? await this.#assignAll(answer) : [],
-    })
-    const partitions = decodeAssignment(memberAssignment)
-    return {
-      group: groupId,
-      generation: answer.generationId,
-      memberId: answer.memberId,
-      leader,
-      coordinator,
-      partitions,
-    }
+    const { memberId, generationId: generation } = answer
+    this.#memberId = memberId
+    const leader = answer.leaderId === memberId
+    const groupAssignment = leader ? await this.#assignAll(answer) : []
+    const synced = await coordinator.syncGroup({ groupId, generationId: generation, memberId, groupAssignment })
+    const partitions = decodeAssignment(synced.memberAssignment)
+    return { group: groupId, generation, memberId, leader, coordinator, partitions }
   }
 
   /** A new generation is what fences late commits of the last one; without it the member id must go. */
@@ -145,7 +122,7 @@ class Member implements Group {
     }
   }
 
-  async #assignAll({ members }: JoinAnswer): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
+  async #assignAll({ members }: JoinAnswer): Promise<GroupMemberAssignment[]> {
     const subscriptions = members.map(({ memberId, memberMetadata }) => ({
       memberId,
       topics: AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? [],
@@ -159,14 +136,13 @@ class Member implements Group {
   }
 
   #partitionsByTopic(): Map<string, number[]> {
-    const known = [...this.#cluster.targetTopics].map((topic): [string, number[]] => {
-      return [topic, this.#cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)]
-    })
-    return new Map(known)
+    const partitionsOf = (topic: string) =>
+      this.#cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+    return new Map(Array.from(this.#cluster.targetTopics, (topic) => [topic, partitionsOf(topic)]))
   }
 
   /** From the assignment to the end of the membership, whatever ends it. */
-  async #serve(joined: Joined): Promise<Ending> {
+  async #serve(joined: Joined & { leader: boolean }): Promise<Ending> {
     const membership: GroupMembership = new GroupMembership(joined, this.#cluster, this.#options, {
       batch: (batch) => this.#guard(membership, () => this.#handlers.batch(membership, batch)),
       stopped: (stop) => this.#guard(membership, () => this.#handlers.stopped(membership, stop)),
@@ -198,13 +174,15 @@ class Member implements Group {
   /** Partitions that `assigned` did not seek begin at their commit, or where their topic says. */
   async #placeRest({ fetcher, coordinator, group }: GroupMembership): Promise<void> {
     for (const { topic, partition, offset } of await fetchCommits(coordinator, group, fetcher.unplaced())) {
-      const from = this.#options.topics.find((known) => known.topic === topic)?.from
-      const fresh = async () => {
-        const ends = await listOffsets(this.#cluster, [{ topic, partition }], from === 'end' ? LATEST : EARLIEST)
-        return ends.get(`${topic}/${partition}`) ?? 0
-      }
-      fetcher.seek({ topic, partition }, offset < 0 ? await fresh() : offset)
+      const at = { topic, partition }
+      fetcher.seek(at, offset < 0 ? await this.#freshOffset(at) : offset)
     }
+  }
+
+  async #freshOffset({ topic, partition }: TopicPartition): Promise<number> {
+    const from = this.#options.topics.find((known) => known.topic === topic)?.from ?? 'start'
+    const offsets = await listOffsets(this.#cluster, [{ topic, partition }], from)
+    return offsets.get(`${topic}/${partition}`) ?? 0
   }
 
   async #revoke(membership: GroupMembership, started: Promise<void>): Promise<void> {
@@ -224,10 +202,8 @@ class Member implements Group {
 
   #fail(membership: GroupMembership, thrown: unknown): void {
     const level = membership.ended.aborted ? 'debug' : 'error'
-    log[level](
-      { group: membership.group, generation: membership.generation, err: thrown },
-      'the membership ends by an error',
-    )
+    const { group, generation } = membership
+    log[level]({ group, generation, err: thrown }, 'the membership ends by an error')
     membership.lose()
   }
 
@@ -289,16 +265,10 @@ function judgeHeartbeat(error: unknown): 'rebalance' | 'lost' | 'again' {
   return kafkaError(error).kind === 'unauthorized' ? 'lost' : 'again'
 }
 
-/** False when the signal came first. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  await delay(ms, undefined, { signal }).catch(() => undefined)
-  return !signal.aborted
-}
-
 function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
   const assignment: Record<string, number[]> = {}
   for (const { topic, partition } of partitions) (assignment[topic] ??= []).push(partition)
-  return AssignerProtocol.MemberAssignment.encode({ version: PROTOCOL.version, assignment, userData: Buffer.alloc(0) })
+  return AssignerProtocol.MemberAssignment.encode({ ...PROTOCOL, assignment })
 }
 
 function decodeAssignment(bytes: Buffer): TopicPartition[] {

@@ -16,7 +16,6 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
       encode(): Promise<unknown>
     }
     readonly response: { decode(payload: Buffer): Promise<unknown>; parse(decoded: unknown): Promise<unknown> }
-    readonly requestTimeout?: number
   }
   export type RequestFactory = (options: Readonly<Record<string, unknown>>) => ProtocolRequest
   export interface RequestDefinition {
@@ -43,11 +42,30 @@ declare module 'kafkajs/src/network/connection.js' {
 }
 
 declare module 'kafkajs/src/protocol/encoder.js' {
-  interface Encoder {
+  export default class Encoder {
     buf: Buffer
     offset: number
-    writeEncoder(value: object): Encoder
+    /** What was written, as a view. */
+    readonly buffer: Buffer
+    writeInt8(value: number): this
+    writeInt16(value: number): this
+    writeInt32(value: number): this
+    writeUInt32(value: number): this
+    writeInt64(value: number | string): this
+    writeString(value: string | null): this
+    writeEncoder(value: object): this
   }
-  const Encoder: { readonly prototype: Encoder }
-  export default Encoder
+}
+
+declare module 'kafkajs/src/protocol/decoder.js' {
+  export default class Decoder {
+    constructor(buffer: Buffer)
+    readInt16(): number
+    readInt32(): number
+    readInt64(): bigint
+    readString(): string | null
+    /** A view; without a length it stands before the bytes. What lies beyond the end is left out. */
+    readBytes(length?: number): Buffer | null
+    readArray<Item>(read: (decoder: Decoder) => Item): Item[]
+  }
 }

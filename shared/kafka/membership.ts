@@ -1,19 +1,12 @@
-import type { Broker, Cluster } from './cluster.ts'
-import { byTopic } from './cluster.ts'
+import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { Fetcher, type FetchOptions, type FetchSink } from './fetcher.ts'
 import { fetchCommits } from './topics.ts'
 import type { Committed, Membership, PartitionCommit, TopicPartition } from './types.ts'
+import { withTimeout } from './waiting.ts'
 
 /** What a member got from one JoinGroup and SyncGroup. */
-export interface Joined {
-  readonly group: string
-  readonly generation: number
-  readonly memberId: string
-  readonly leader: boolean
-  readonly coordinator: Broker
-  readonly partitions: readonly TopicPartition[]
-}
+export type Joined = Pick<GroupMembership, 'group' | 'generation' | 'memberId' | 'partitions' | 'coordinator'>
 
 /**
  * Why a membership is over.
@@ -28,15 +21,19 @@ export class GroupMembership implements Membership {
   readonly generation: number
   readonly memberId: string
   readonly partitions: readonly TopicPartition[]
-  /** Resolves with the first reason to end it; `lost` may still follow another. */
-  readonly over: Promise<Ending>
   readonly fetcher: Fetcher
+  /** Whether what was sent may still be under way somewhere. */
+  lost = false
   /** Where heartbeats and commits go; replaced when the coordinator moves. */
   coordinator: Broker
+  readonly seek: Membership['seek'] = (at, offset) => this.fetcher.seek(at, offset)
+  readonly pause: Membership['pause'] = (partitions) => this.fetcher.pause(partitions)
+  readonly resume: Membership['resume'] = (partitions) => this.fetcher.resume(partitions)
   readonly #controller = new AbortController()
   readonly #commitTimeoutMs: number
-  readonly #settle: (ending: Ending) => void
-  #lost = false
+  readonly #over = Promise.withResolvers<Ending>()
+  /** Resolves with the first reason to end it; `lost` may still follow another. */
+  readonly over: Promise<Ending> = this.#over.promise
 
   constructor(joined: Joined, cluster: Cluster, options: FetchOptions & { commitTimeoutMs: number }, sink: FetchSink) {
     this.group = joined.group
@@ -45,19 +42,11 @@ export class GroupMembership implements Membership {
     this.partitions = joined.partitions
     this.coordinator = joined.coordinator
     this.#commitTimeoutMs = options.commitTimeoutMs
-    const { promise, resolve } = Promise.withResolvers<Ending>()
-    this.over = promise
-    this.#settle = resolve
     this.fetcher = new Fetcher(cluster, joined.partitions, options, sink)
   }
 
   get ended(): AbortSignal {
     return this.#controller.signal
-  }
-
-  /** Whether what was sent may still be under way somewhere. */
-  get lost(): boolean {
-    return this.#lost
   }
 
   async commit(entries: readonly PartitionCommit[]): Promise<void> {
@@ -88,27 +77,15 @@ export class GroupMembership implements Membership {
     }
   }
 
-  seek(at: TopicPartition, offset: number): void {
-    this.fetcher.seek(at, offset)
-  }
-
-  pause(partitions: readonly TopicPartition[]): void {
-    this.fetcher.pause(partitions)
-  }
-
-  resume(partitions: readonly TopicPartition[]): void {
-    this.fetcher.resume(partitions)
-  }
-
   /** Asks for the end while commits still pass. */
   finish(ending: 'rebalance' | 'leaving'): void {
-    this.#settle(ending)
+    this.#over.resolve(ending)
   }
 
   /** Ends it here and now. */
   lose(): void {
-    this.#lost = true
-    this.#settle('lost')
+    this.lost = true
+    this.#over.resolve('lost')
     this.end()
   }
 
@@ -116,17 +93,5 @@ export class GroupMembership implements Membership {
   end(): void {
     this.fetcher.stop()
     this.#controller.abort()
-  }
-}
-
-/** Rejects when nothing came in time; what comes later is nobody's. */
-export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const late = () => reject(new KafkaError('unreachable', 'TIMEOUT', `no answer within ${timeoutMs} ms`))
-  const timer = setTimeout(late, timeoutMs)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
   }
 }

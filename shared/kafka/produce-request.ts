@@ -1,7 +1,8 @@
 import { crc32c } from '@node-rs/crc32'
+import Encoder from 'kafkajs/src/protocol/encoder.js'
 import { CODECS } from './compression.ts'
-import { BATCH_HEADER_BYTES } from './record-batch.ts'
-import type { SealedBatch } from './types.ts'
+import { BATCH_LENGTH_FROM } from './record-batch.ts'
+import type { PartitionBatch, SealedBatch } from './types.ts'
 
 /** What stands where kafkajs keeps the messages of one partition; it adds `length` to its sequence number. */
 export class EncodedPartition {
@@ -21,13 +22,11 @@ export class EncodedPartition {
  * value?) and `reduce` (group by partition), and nothing else: producer/messageProducer.js, groupMessagesPerPartition.js.
  */
 export class EncodedTopic {
-  readonly #byPartition: Record<number, EncodedPartition> = {}
+  readonly #batches: readonly PartitionBatch[]
 
-  /** One batch for a partition: the broker refuses a request with two. */
-  add(partition: number, batch: SealedBatch): boolean {
-    if (this.#byPartition[partition]) return false
-    this.#byPartition[partition] = new EncodedPartition(batch)
-    return true
+  /** At most one batch for a partition: the broker refuses a request with two. */
+  constructor(batches: readonly PartitionBatch[]) {
+    this.#batches = batches
   }
 
   find(): undefined {
@@ -35,7 +34,7 @@ export class EncodedTopic {
   }
 
   reduce(): Record<number, EncodedPartition> {
-    return this.#byPartition
+    return Object.fromEntries(this.#batches.map(({ partition, batch }) => [partition, new EncodedPartition(batch)]))
   }
 }
 
@@ -64,9 +63,11 @@ export class ProduceBody {
   readonly #parts: readonly Buffer[]
 
   constructor(options: ProduceOptions) {
-    const parts: Buffer[] = [requestHead(options)]
-    for (const { topic, partitions } of options.topicData) {
-      parts.push(topicHead(topic, partitions.length))
+    const { transactionalId = null, acks, timeout, topicData } = options
+    const head = new Encoder().writeString(transactionalId).writeInt16(acks).writeInt32(timeout)
+    const parts: Buffer[] = [head.writeInt32(topicData.length).buffer]
+    for (const { topic, partitions } of topicData) {
+      parts.push(new Encoder().writeString(topic).writeInt32(partitions.length).buffer)
       for (const { partition, firstSequence, messages } of partitions) {
         parts.push(batchHead(options, partition, firstSequence, messages.batch), messages.batch.body)
       }
@@ -81,52 +82,31 @@ export class ProduceBody {
   }
 }
 
-function requestHead({ transactionalId, acks, timeout, topicData }: ProduceOptions): Buffer {
-  const id = transactionalId === undefined ? undefined : Buffer.from(transactionalId)
-  const head = Buffer.alloc(2 + (id?.length ?? 0) + 2 + 4 + 4)
-  let at = head.writeInt16BE(id?.length ?? -1, 0)
-  if (id) at += id.copy(head, at)
-  at = head.writeInt16BE(acks, at)
-  at = head.writeInt32BE(timeout, at)
-  head.writeInt32BE(topicData.length, at)
-  return head
-}
-
-function topicHead(topic: string, partitions: number): Buffer {
-  const name = Buffer.from(topic)
-  const head = Buffer.alloc(2 + name.length + 4)
-  head.writeInt16BE(name.length, 0)
-  name.copy(head, 2)
-  head.writeInt32BE(partitions, 2 + name.length)
-  return head
-}
-
-/** Partition, size of its records, and the header of the one RecordBatch in them. */
-const PARTITION_HEAD_BYTES = 8
 const TRANSACTIONAL = 0x10
 const MAGIC = 2
-/** What a batch's length counts, and what its checksum covers, begin here. */
-const LENGTH_FROM = 12
-const CRC_FROM = 21
 
-/** The header is made when the request is, because producer id, epoch and sequence are under its checksum. */
+/**
+ * Partition, size of its records, and the header of the one RecordBatch in them. Made when the request is, because producer id,
+ * epoch and sequence are under its checksum. https://kafka.apache.org/documentation/#recordbatch
+ */
 function batchHead(options: ProduceOptions, partition: number, sequence: number, batch: SealedBatch): Buffer {
-  const head = Buffer.alloc(PARTITION_HEAD_BYTES + BATCH_HEADER_BYTES)
-  head.writeInt32BE(partition, 0)
-  head.writeInt32BE(batch.bytes, 4)
-  const header = head.subarray(PARTITION_HEAD_BYTES)
-  header.writeInt32BE(batch.bytes - LENGTH_FROM, 8)
-  header.writeInt32BE(-1, 12) // leader epoch: the broker's
-  header[16] = MAGIC
-  const attributes = CODECS.indexOf(batch.compression) | (options.transactionalId === undefined ? 0 : TRANSACTIONAL)
-  header.writeInt16BE(attributes, 21)
-  header.writeInt32BE(batch.records - 1, 23)
-  header.writeBigInt64BE(BigInt(batch.baseTimestampMs), 27)
-  header.writeBigInt64BE(BigInt(batch.maxTimestampMs), 35)
-  header.writeBigInt64BE(BigInt(options.producerId), 43)
-  header.writeInt16BE(options.producerEpoch, 51)
-  header.writeInt32BE(sequence, 53)
-  header.writeInt32BE(batch.records, 57)
-  header.writeUInt32BE(crc32c(batch.body, crc32c(header.subarray(CRC_FROM))), 17)
-  return head
+  const { transactionalId, producerId, producerEpoch } = options
+  const checked = new Encoder()
+    .writeInt16(CODECS.indexOf(batch.compression) | (transactionalId === undefined ? 0 : TRANSACTIONAL))
+    .writeInt32(batch.records - 1)
+    .writeInt64(batch.baseTimestampMs)
+    .writeInt64(batch.maxTimestampMs)
+    .writeInt64(producerId)
+    .writeInt16(producerEpoch)
+    .writeInt32(sequence)
+    .writeInt32(batch.records)
+  return new Encoder()
+    .writeInt32(partition)
+    .writeInt32(batch.bytes)
+    .writeInt64(0) // base offset: the broker's, like the leader epoch below
+    .writeInt32(batch.bytes - BATCH_LENGTH_FROM)
+    .writeInt32(-1)
+    .writeInt8(MAGIC)
+    .writeUInt32(crc32c(batch.body, crc32c(checked.buffer)))
+    .writeEncoder(checked).buffer
 }

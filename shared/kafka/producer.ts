@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Producer as KafkajsProducer, Message, Transaction } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
 import { byTopic } from './cluster.ts'
-import { codeOf, KafkaError, kafkaError } from './errors.ts'
+import { KafkaError, kafkaError } from './errors.ts'
 import { EncodedTopic } from './produce-request.ts'
-import type { Commit, PartitionBatch, Producer } from './types.ts'
+import type { Commit, PartitionBatch } from './types.ts'
+import { askAgain, withTimeout } from './waiting.ts'
 
 export interface ProducerOptions {
   readonly transactionalId: string
@@ -19,18 +19,6 @@ export interface ProducerOptions {
  * the broker would refuse the batch. Long before that the producer says that it is worn.
  */
 const WORN_AFTER_RECORDS = 2 ** 30
-/**
- * Answers that say that nothing was done: the last transaction is still ending (AddOffsetsToTxn), or the group's coordinator is
- * elsewhere or not there yet (TxnOffsetCommit). kafkajs would try again for the latter, but tests for names that it does
- * not use. Asking again is safe in any case: the same offsets in the same transaction.
- */
-const ASK_AGAIN = new Set([
-  'CONCURRENT_TRANSACTIONS',
-  'GROUP_COORDINATOR_NOT_AVAILABLE',
-  'NOT_COORDINATOR_FOR_GROUP',
-  'GROUP_LOAD_IN_PROGRESS',
-])
-const ASK_AGAIN_AFTER_MS = 5
 /** Longest wait for connections to close: an old life is fenced, so nothing depends on it. */
 const CLOSE_TIMEOUT_MS = 1000
 
@@ -53,7 +41,7 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
     await closeQuietly(producer)
     throw kafkaError(error)
   }
-  return new TransactionalProducer(producer, options)
+  return new Producer(producer, options)
 }
 
 /** Ends the present life of a transactional id and aborts its open transaction, without living on in its place. */
@@ -62,12 +50,17 @@ export async function fence(client: KafkaClient, transactionalId: string): Promi
   await producer.close()
 }
 
-class TransactionalProducer implements Producer {
+/** A transactional producer: one life of a transactional id. `openProducer` makes it. */
+export class Producer {
   readonly #producer: KafkajsProducer
   readonly #timeoutMs: number
   readonly #wornAfterRecords: number
   readonly #sent = new Map<string, number>()
   #state: 'ready' | 'busy' | 'unusable' = 'ready'
+  /**
+   * True after 2^30 records in one partition: close the producer between two transactions and open a new one, before
+   * the sequence numbers wrap in a way that the broker refuses.
+   */
   worn = false
 
   constructor(producer: KafkajsProducer, { timeoutMs, wornAfterRecords = WORN_AFTER_RECORDS }: ProducerOptions) {
@@ -76,6 +69,11 @@ class TransactionalProducer implements Producer {
     this.#wornAfterRecords = wornAfterRecords
   }
 
+  /**
+   * One transaction with these records and these positions: all of it, or none of it. One call at a time.
+   * ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same id, read
+   * the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
+   */
   async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
     if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
     this.#state = 'busy'
@@ -84,7 +82,7 @@ class TransactionalProducer implements Producer {
       const transaction = await this.#producer.transaction()
       // Records before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not.
       for (const round of rounds(batches)) await transaction.sendBatch({ topicMessages: round })
-      await sendCommits(transaction, commits, begunAt + this.#timeoutMs)
+      await sendCommits(transaction, commits, begunAt + this.#timeoutMs - performance.now())
       await transaction.commit()
     } catch (error) {
       // kafkajs has rolled its sequence numbers back, the broker may have stored the batch: the next batch of the same
@@ -113,35 +111,28 @@ class TransactionalProducer implements Producer {
 
 /** A request takes one batch for each partition, and kafkajs each topic once: the rest goes into further requests, in order. */
 function rounds(batches: readonly PartitionBatch[]): { topic: string; messages: Message[] }[][] {
-  const made: Map<string, EncodedTopic>[] = []
-  for (const { topic, partition, batch } of batches) {
-    for (let round = 0; !topicOf(made, round, topic).add(partition, batch); round++);
-  }
-  return made.map((topics) =>
-    Array.from(topics, ([topic, messages]) => ({ topic, messages: messages as unknown as Message[] })),
+  const earlier = new Map<string, number>()
+  const byRound = Map.groupBy(batches, ({ topic, partition }) => {
+    const round = earlier.get(`${topic}/${partition}`) ?? 0
+    earlier.set(`${topic}/${partition}`, round + 1)
+    return round
+  })
+  return Array.from(byRound.values(), (round) =>
+    Array.from(
+      Map.groupBy(round, ({ topic }) => topic),
+      ([topic, group]) => ({
+        topic,
+        messages: new EncodedTopic(group) as unknown as Message[],
+      }),
+    ),
   )
 }
 
-function topicOf(rounds: Map<string, EncodedTopic>[], index: number, topic: string): EncodedTopic {
-  const round = (rounds[index] ??= new Map())
-  const encoded = round.get(topic) ?? new EncodedTopic()
-  round.set(topic, encoded)
-  return encoded
-}
-
-/** One TxnOffsetCommit for each group. */
-async function sendCommits(transaction: Transaction, commits: readonly Commit[], deadline: number): Promise<void> {
+/** One TxnOffsetCommit for each group. Asking again is safe: the same offsets in the same transaction. */
+async function sendCommits(transaction: Transaction, commits: readonly Commit[], withinMs: number): Promise<void> {
   for (const [group, entries] of Map.groupBy(commits, ({ group }) => group)) {
     const topics = byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata }))
-    for (;;) {
-      try {
-        await transaction.sendOffsets({ consumerGroupId: group, topics })
-        break
-      } catch (error) {
-        if (!ASK_AGAIN.has(codeOf(error)) || performance.now() > deadline) throw error
-        await delay(ASK_AGAIN_AFTER_MS)
-      }
-    }
+    await askAgain(() => transaction.sendOffsets({ consumerGroupId: group, topics }), withinMs)
   }
 }
 
@@ -155,8 +146,5 @@ function explain(thrown: unknown, late: boolean): KafkaError {
 }
 
 async function closeQuietly(producer: KafkajsProducer): Promise<void> {
-  const timeout = new AbortController()
-  const closing = producer.disconnect().catch(() => undefined)
-  await Promise.race([closing, delay(CLOSE_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => undefined)])
-  timeout.abort()
+  await withTimeout(producer.disconnect(), CLOSE_TIMEOUT_MS).catch(() => undefined)
 }

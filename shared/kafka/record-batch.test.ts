@@ -156,7 +156,6 @@ function marker(type: 0 | 1, producerId: number, baseOffset: number): Buffer {
   const sealed = {
     records: 1,
     bytes: 61 + body.length,
-    rawBytes: body.length,
     compression: 'none',
     baseTimestampMs: 0,
     maxTimestampMs: 0,
@@ -247,7 +246,6 @@ test('bytes that are no records are an error, never a crash or an endless loop',
       const sealed = {
         records,
         bytes: 61 + body.length,
-        rawBytes: body.length,
         compression: 'none',
         baseTimestampMs: 0,
         maxTimestampMs: 0,

@@ -46,17 +46,27 @@ export class BatchBuilder {
       this.#maxTimestampMs = timestampMs
     }
     const timestampDelta = timestampMs - this.#baseTimestampMs
-    const size = recordSize(key, end - start, timestampDelta, this.#records, headers)
+    const valueBytes = end - start
+    const tail = headers ? encodeHeaders(headers) : NO_HEADERS
+    const size =
+      1 + // attributes: none are defined
+      varintSize(timestampDelta) +
+      varintSize(this.#records) +
+      (key ? varintSize(key.length) + key.length : 1) +
+      varintSize(valueBytes) +
+      valueBytes +
+      tail.length
     if (this.#length + varintSize(size) + size > this.#arena.length) return false
     const arena = this.#arena
     let at = writeVarint(arena, this.#length, size)
-    arena[at++] = 0 // attributes: none are defined
+    arena[at++] = 0
     at = writeVarint(arena, at, timestampDelta)
     at = writeVarint(arena, at, this.#records)
-    at = key ? writeBytes(arena, at, key) : writeVarint(arena, at, -1)
-    at = writeVarint(arena, at, end - start)
+    at = writeVarint(arena, at, key ? key.length : -1)
+    if (key) at = writeBytes(arena, at, key)
+    at = writeVarint(arena, at, valueBytes)
     at += value.copy(arena, at, start, end)
-    this.#length = headers?.length ? writeHeaders(arena, at, headers) : writeVarint(arena, at, 0)
+    this.#length = writeBytes(arena, at, tail)
     this.#records++
     if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs
     return true
@@ -71,7 +81,6 @@ export class BatchBuilder {
     const raw = this.#arena.subarray(0, this.#length)
     const sealed = {
       records: this.#records,
-      rawBytes: this.#length,
       compression,
       baseTimestampMs: this.#baseTimestampMs,
       maxTimestampMs: this.#maxTimestampMs,
@@ -88,53 +97,31 @@ export class BatchBuilder {
 
 /** Size of a RecordBatch before its records. */
 export const BATCH_HEADER_BYTES = 61
+/** Offset and length itself, which a RecordBatch's length does not count. */
+export const BATCH_LENGTH_FROM = 12
 
-function recordSize(
-  key: Uint8Array | null,
-  valueBytes: number,
-  timestampDelta: number,
-  offsetDelta: number,
-  headers: readonly RecordHeader[] | undefined,
-): number {
-  const keyBytes = key ? varintSize(key.length) + key.length : 1
-  const headerBytes = headers?.length ? headersSize(headers) : 1
-  return (
-    1 +
-    varintSize(timestampDelta) +
-    varintSize(offsetDelta) +
-    keyBytes +
-    varintSize(valueBytes) +
-    valueBytes +
-    headerBytes
-  )
+/** The number of headers, in front of them. */
+const NO_HEADERS = varint(0)
+
+/** Few records have any. */
+function encodeHeaders(headers: readonly RecordHeader[]): Buffer {
+  const parts = headers.flatMap(({ key, value }) => {
+    const name = Buffer.from(key)
+    return [varint(name.length), name, varint(value.length), value]
+  })
+  return Buffer.concat([varint(headers.length), ...parts])
 }
 
-function headersSize(headers: readonly RecordHeader[]): number {
-  let size = varintSize(headers.length)
-  for (const { key, value } of headers) {
-    const keyBytes = Buffer.byteLength(key)
-    size += varintSize(keyBytes) + keyBytes + varintSize(value.length) + value.length
-  }
-  return size
-}
-
-function writeHeaders(arena: Buffer, start: number, headers: readonly RecordHeader[]): number {
-  let at = writeVarint(arena, start, headers.length)
-  for (const { key, value } of headers) {
-    at = writeBytes(arena, at, Buffer.from(key))
-    at = writeBytes(arena, at, value)
-  }
-  return at
+function varint(value: number): Buffer {
+  const bytes = Buffer.alloc(varintSize(value))
+  writeVarint(bytes, 0, value)
+  return bytes
 }
 
 function writeBytes(arena: Buffer, start: number, bytes: Uint8Array): number {
-  let at = writeVarint(arena, start, bytes.length)
-  if (bytes.length > SMALL_COPY_BYTES) {
-    arena.set(bytes, at)
-    return at + bytes.length
-  }
-  for (let i = 0; i < bytes.length; i++) arena[at++] = bytes[i] as number
-  return at
+  if (bytes.length > SMALL_COPY_BYTES) arena.set(bytes, start)
+  else for (let i = 0; i < bytes.length; i++) arena[start + i] = bytes[i] as number
+  return start + bytes.length
 }
 
 /** Zigzag: small negative numbers stay small. Exact for safe integers; bit operations are, below 2^30. */

@@ -1,5 +1,5 @@
 import { decompress, decompressSync } from './compression.ts'
-import { KafkaError } from './errors.ts'
+import { corrupt } from './errors.ts'
 import type { Compression, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
 
 /** What a RecordBatch's header says, and where it came from. */
@@ -169,8 +169,4 @@ function readLongVarint(buffer: Buffer, low: number): number {
     scale *= 128
   }
   throw corrupt(`no varint before ${cursor}`)
-}
-
-export function corrupt(what: string): KafkaError {
-  return new KafkaError('corrupt', 'CORRUPT_MESSAGE', what)
 }

@@ -1,24 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { KafkaClient } from './client.ts'
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
-import { KafkaError, kafkaError } from './errors.ts'
+import { KafkaError, kafkaError, safeInteger } from './errors.ts'
 import type { Committed, PartitionOffsets, TopicPartition } from './types.ts'
+import { askAgain } from './waiting.ts'
 
-const READ_UNCOMMITTED = 0
-const READ_COMMITTED = 1
-/** ListOffsets' names for the ends of a log. */
-export const LATEST = -1
-export const EARLIEST = -2
-/** Reading changes nothing, so it is tried again for so long, while a broker or a coordinator moves. */
 const READ_AGAIN_WITHIN_MS = 3000
-const READ_AGAIN_AFTER_MS = 50
 const CREATE_TIMEOUT_MS = 15_000
 
 export interface TopicSpec {
   readonly topic: string
   readonly partitions: number
-  /** Absent: the broker's default. */
-  readonly replicationFactor?: number
   readonly config?: Readonly<Record<string, string>>
 }
 
@@ -29,10 +20,9 @@ export async function createTopics(client: KafkaClient, topics: readonly TopicSp
     await admin.createTopics({
       timeout: CREATE_TIMEOUT_MS,
       waitForLeaders: true,
-      topics: topics.map(({ topic, partitions, replicationFactor = -1, config = {} }) => ({
+      topics: topics.map(({ topic, partitions, config = {} }) => ({
         topic,
         numPartitions: partitions,
-        replicationFactor,
         configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
       })),
     })
@@ -55,7 +45,7 @@ export async function findTopics(cluster: Cluster, topics: readonly string[]): P
 
 async function knows(cluster: Cluster, topics: readonly string[]): Promise<boolean> {
   try {
-    await cluster.addMultipleTargetTopics(topics)
+    await cluster.addMultipleTargetTopics([...topics])
     await cluster.refreshMetadata()
     return true
   } catch (error) {
@@ -68,48 +58,44 @@ async function knows(cluster: Cluster, topics: readonly string[]): Promise<boole
 export function topicOffsets(client: KafkaClient, topics: readonly string[]): Promise<PartitionOffsets[]> {
   return reading(client, async (cluster) => {
     const missing = await findTopics(cluster, topics)
-    if (missing.length > 0)
-      throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
+    if (missing.length > 0) throw unknownTopic(missing)
     const partitions = topics.flatMap((topic) => partitionsOf(cluster, topic))
-    const starts = await listOffsets(cluster, partitions, EARLIEST)
-    const written = await listOffsets(cluster, partitions, LATEST, READ_UNCOMMITTED)
-    const ends = await listOffsets(cluster, partitions, LATEST)
+    const [starts, ends] = [
+      await listOffsets(cluster, partitions, 'start'),
+      await listOffsets(cluster, partitions, 'end'),
+    ]
     return partitions.map(({ topic, partition }) => {
-      const [start = 0, end = 0, all = 0] = [starts, ends, written].map((found) => found.get(`${topic}/${partition}`))
-      return { topic, partition, start, end, written: Math.max(all, end) }
+      const key = `${topic}/${partition}`
+      return { topic, partition, start: starts.get(key) ?? 0, end: ends.get(key) ?? 0 }
     })
   })
 }
 
 function partitionsOf(cluster: Cluster, topic: string): TopicPartition[] {
   const metadata = cluster.findTopicPartitionMetadata(topic)
-  if (metadata.length === 0) throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${topic}`)
+  if (metadata.length === 0) throw unknownTopic([topic])
   return metadata
     .map(({ partitionId }) => ({ topic, partition: partitionId }))
     .sort((a, b) => a.partition - b.partition)
 }
 
-/** One end of each partition, by `topic/partition`, from the partitions' leaders. */
+function unknownTopic(missing: readonly string[]): KafkaError {
+  return new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
+}
+
+/** One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach. */
 export async function listOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
-  timestamp: number,
-  isolationLevel = READ_COMMITTED,
+  end: 'start' | 'end',
 ): Promise<Map<string, number>> {
-  const offsets = new Map<string, number>()
-  const byLeader = Map.groupBy(
-    partitions,
-    ({ topic, partition }) => Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0],
+  const topics = byTopic(partitions, ({ partition }) => ({ partition }))
+  const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, fromBeginning: end === 'start' })))
+  return new Map(
+    found.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset }) => [`${topic}/${partition}`, safeInteger(offset)]),
+    ),
   )
-  for (const [leader = '', led] of byLeader) {
-    const broker = await cluster.findBroker({ nodeId: leader })
-    const topics = byTopic(led, ({ partition }) => ({ partition, timestamp }))
-    const { responses } = await broker.listOffsets({ isolationLevel, topics })
-    for (const { topic, partitions } of responses) {
-      for (const { partition, offset } of partitions) offsets.set(`${topic}/${partition}`, safeOffset(offset))
-    }
-  }
-  return offsets
 }
 
 /**
@@ -141,35 +127,11 @@ export async function fetchCommits(
   )
   return partitions.map(({ topic, partition }) => {
     const commit = found.get(`${topic}/${partition}`)
-    return { topic, partition, offset: safeOffset(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
+    return { topic, partition, offset: safeInteger(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
   })
 }
 
-/** An offset of the wire as a number. */
-export function safeOffset(text: string): number {
-  const offset = Number(text)
-  if (Number.isSafeInteger(offset)) return offset
-  throw new RangeError(`offset ${text} is no safe integer`)
-}
-
-const WORTH_ANOTHER_TRY = new Set([
-  'NOT_COORDINATOR_FOR_GROUP',
-  'GROUP_COORDINATOR_NOT_AVAILABLE',
-  'GROUP_LOAD_IN_PROGRESS',
-  'NOT_LEADER_FOR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-])
-
-async function reading<T>(client: KafkaClient, read: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const begun = performance.now()
-  for (;;) {
-    try {
-      return await read(await client.cluster())
-    } catch (thrown) {
-      const error = kafkaError(thrown)
-      if (error.kind !== 'unreachable' && !WORTH_ANOTHER_TRY.has(error.code)) throw error
-      if (performance.now() - begun > READ_AGAIN_WITHIN_MS) throw error
-      await delay(READ_AGAIN_AFTER_MS)
-    }
-  }
+/** Reading changes nothing, so it is tried again, while a broker or a coordinator moves. */
+function reading<T>(client: KafkaClient, read: (cluster: Cluster) => Promise<T>): Promise<T> {
+  return askAgain(async () => read(await client.cluster()), READ_AGAIN_WITHIN_MS, ['unreachable'])
 }

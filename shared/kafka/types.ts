@@ -18,19 +18,15 @@ export interface Commit extends PartitionCommit {
 }
 
 /** What a group has committed for a partition; `offset` -1 and empty metadata: nothing. */
-export interface Committed extends TopicPartition {
-  readonly offset: number
-  readonly metadata: string
-}
+export type Committed = PartitionCommit
 
 /**
- * Offsets of a partition: the log's start, the end that a read_committed consumer can reach now, and the end of all that is written.
- * Between the two lies what open transactions hold back; a transaction's marker follows the answer to its commit by some milliseconds.
+ * Offsets of a partition: the log's start, and the end that a read_committed consumer can reach now. Beyond it lies what open
+ * transactions hold back; a transaction's marker follows the answer to its commit by some milliseconds.
  */
 export interface PartitionOffsets extends TopicPartition {
   readonly start: number
   readonly end: number
-  readonly written: number
 }
 
 export interface RecordHeader {
@@ -43,8 +39,6 @@ export interface SealedBatch {
   readonly records: number
   /** Bytes on the wire, batch header included: what the topic's `max.message.bytes` (1,048,588 by default) bounds. */
   readonly bytes: number
-  /** Bytes before compression, without batch header. */
-  readonly rawBytes: number
   readonly compression: Compression
   readonly baseTimestampMs: number
   readonly maxTimestampMs: number
@@ -55,22 +49,6 @@ export interface SealedBatch {
 /** A batch and where it goes. */
 export interface PartitionBatch extends TopicPartition {
   readonly batch: SealedBatch
-}
-
-/** A transactional producer: one life of a transactional id. */
-export interface Producer {
-  /**
-   * One transaction with these records and these positions: all of it, or none of it. One call at a time.
-   * ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same id, read
-   * the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
-   */
-  transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void>
-  /**
-   * True after 2^30 records in one partition: close the producer between two transactions and open a new one, before
-   * the sequence numbers wrap in a way that the broker refuses.
-   */
-  readonly worn: boolean
-  close(): Promise<void>
 }
 
 /**
@@ -106,7 +84,6 @@ export interface FetchedBatch extends TopicPartition {
   readonly records: number
   /** Memory that the batch holds now, in bytes: compressed, and decompressed once `ready()` has resolved. */
   readonly bytes: number
-  readonly compression: Compression
   /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
   readonly endOffset: number
   /** Decompresses in the thread pool; resolves at once when there is nothing to do. Rejects with a KafkaError `corrupt`. */
@@ -176,39 +153,32 @@ export interface GroupHandlers {
   revoking(membership: Membership): Promise<void>
 }
 
-export interface GroupOptions {
+/** What a group is asked for; the rest of the options have these values. */
+export const GROUP_DEFAULTS = {
+  /** Time without heartbeat after which the broker gives the partitions to others. */
+  sessionTimeoutMs: 30_000,
+  /** How long the broker waits for members to re-join. */
+  rebalanceTimeoutMs: 60_000,
+  heartbeatIntervalMs: 3000,
+  /** Longest wait for `revoking`. */
+  revokeTimeoutMs: 5000,
+  /** A commit without an answer after this time counts as lost. */
+  commitTimeoutMs: 10_000,
+  /** Fetched from one partition at once, in bytes. */
+  fetchBytes: 1024 * 1024,
+  /** Longest time a broker holds a fetch that finds nothing. */
+  fetchWaitMs: 500,
+  /** How often the group's leader looks for new partitions and for topics that were missing. */
+  watchEveryMs: 30_000,
+}
+
+export interface GroupOptions extends Readonly<Partial<typeof GROUP_DEFAULTS>> {
   readonly groupId: string
   readonly topics: readonly GroupTopic[]
-  /** Time without heartbeat after which the broker gives the partitions to others. Default 30,000. */
-  readonly sessionTimeoutMs?: number
-  /** How long the broker waits for members to re-join. Default 60,000. */
-  readonly rebalanceTimeoutMs?: number
-  /** Default 3,000. */
-  readonly heartbeatIntervalMs?: number
-  /** Longest wait for `revoking`. Default 5,000. */
-  readonly revokeTimeoutMs?: number
-  /** A commit without an answer after this time counts as lost. Default 10,000. */
-  readonly commitTimeoutMs?: number
-  /** Fetched from one partition at once, in bytes. Default 1 MiB. */
-  readonly fetchBytes?: number
-  /** Fetched from one broker at once, in bytes. Default 8 MiB. */
-  readonly fetchBytesMax?: number
-  /** Longest time a broker holds a fetch that finds nothing. Default 500. */
-  readonly fetchWaitMs?: number
-  /** How often the group's leader looks for new partitions and for topics that were missing. Default 30,000. */
-  readonly watchEveryMs?: number
 }
 
 export interface GroupTopic {
   readonly topic: string
   /** Where a partition without a commit begins, unless `seek` says otherwise. */
   readonly from: 'start' | 'end'
-}
-
-/** A member of a consumer group. */
-export interface Group {
-  /** Resolves when the group was closed, rejects when it cannot go on (authorisation, configuration). */
-  readonly done: Promise<void>
-  /** Leaves: `revoking`, LeaveGroup, connections closed. */
-  close(): Promise<void>
 }

@@ -6,6 +6,7 @@ import {
   type PartitionOffsets,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
+import { findTopics, listOffsets } from '../../shared/kafka/topics.ts'
 import { eventually } from './eventually.ts'
 
 export interface ConsumedRecord {
@@ -15,6 +16,7 @@ export interface ConsumedRecord {
   readonly value: string | null
 }
 
+const READ_UNCOMMITTED = 0
 /** How long the end of a topic may be held back by transactions: their markers follow the answer to their commit. */
 const SETTLE_MS = 5000
 
@@ -50,13 +52,21 @@ export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
 }
 
-/** Where every transaction has ended, this is also where the log ends. */
+/** Where every transaction has ended, what can be read ends where the log ends. */
 async function settledOffsets(client: KafkaClient, topic: string): Promise<PartitionOffsets[]> {
+  const cluster = Object.assign(client.openCluster(), { isolationLevel: READ_UNCOMMITTED })
+  await cluster.connect()
   const settled = async () => {
-    const offsets = await topicOffsets(client, [topic])
-    return offsets.every(({ end, written }) => end === written) && offsets
+    const readable = await topicOffsets(client, [topic])
+    await findTopics(cluster, [topic])
+    const written = await listOffsets(cluster, readable, 'end')
+    return readable.every(({ partition, end }) => end >= (written.get(`${topic}/${partition}`) ?? 0)) && readable
   }
-  return eventually(settled, { timeoutMs: SETTLE_MS }).catch(() => topicOffsets(client, [topic]))
+  try {
+    return await eventually(settled, { timeoutMs: SETTLE_MS }).catch(() => topicOffsets(client, [topic]))
+  } finally {
+    await cluster.disconnect()
+  }
 }
 
 function collect(batch: FetchedBatch, end: number, into: ConsumedRecord[]): void {
