@@ -11,7 +11,9 @@ import {
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { decodeLog } from '../../shared/warehouse/protocol/log.ts'
-import { type Consumer, groupOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
+import type { Assignment } from '../kafka-worker/assignment.ts'
+import { groupOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
+import type { Totals } from '../kafka-worker/metrics.ts'
 
 /** Of the budget, at most this much is for the hand-over at its end. */
 const LEAVE_WITHIN_MS = 5000
@@ -47,21 +49,19 @@ export async function drain(config: Config, log: Log): Promise<DrainAnswer> {
   }
 }
 
-async function consume(config: Config, log: Log, ends: readonly PartitionOffsets[], deadline: number) {
+async function consume(config: Config, log: Log, ends: readonly PartitionOffsets[], deadline: number): Promise<Totals> {
   const done = Promise.withResolvers<void>()
-  const targets = new Map(ends.map((range) => [`${range.topic}/${range.partition}`, range.end]))
-  let consumer: Consumer | undefined
-  const look = () => {
-    const tasks = consumer?.assignment?.tasks
-    if (tasks?.every((task) => task.reached(targets.get(`${task.at.topic}/${task.at.partition}`) ?? 0))) done.resolve()
+  const targets = new Map(ends.map((range) => [keyOf(range), range.end]))
+  const look = (assignment: Assignment) => {
+    if (assignment.tasks.every((task) => task.reached(targets.get(keyOf(task.at)) ?? 0))) done.resolve()
   }
-  consumer = await openConsumer(config, { mode: 'drain', log, leaveWithinMs: LEAVE_WITHIN_MS, onProgress: look })
+  const consumer = await openConsumer(config, { mode: 'drain', log, leaveWithinMs: LEAVE_WITHIN_MS, onProgress: look })
+  const stop = new AbortController()
   try {
-    const stop = new AbortController()
     const budget = delay(Math.max(0, deadline - Date.now()), undefined, { signal: stop.signal }).catch(() => undefined)
     await Promise.race([done.promise, consumer.done, budget])
-    stop.abort()
   } finally {
+    stop.abort()
     await consumer.close()
   }
   return consumer.metrics.totals

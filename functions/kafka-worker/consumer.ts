@@ -1,9 +1,9 @@
-import { openCodec } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import {
   connectKafka,
   type Group,
+  type GroupHandlers,
   joinGroup,
   type KafkaClient,
   type Membership,
@@ -12,11 +12,10 @@ import {
   topicOffsets,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import { beside, DEAD_LETTERS, ensureRouteTables, openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
+import { openWarehouse } from '../../shared/warehouse/index.ts'
 import { Assignment } from './assignment.ts'
-import { type LetterWriter, openLetterWriter } from './letter-writer.ts'
 import { Metrics } from './metrics.ts'
-import type { RouteSink } from './partition-task.ts'
+import { openSinks } from './route-sinks.ts'
 import { createRowPool } from './row-pool.ts'
 
 export interface ConsumerOptions {
@@ -28,7 +27,7 @@ export interface ConsumerOptions {
   /** Longest time to finish when the partitions are taken away, in milliseconds. */
   readonly leaveWithinMs: number
   /** Told of every change: a drain looks whether it is done. */
-  readonly onProgress?: () => void
+  readonly onProgress?: (assignment: Assignment) => void
 }
 
 /** A member of the installation's consumer group: all routes with topics, partition by partition, exactly once. */
@@ -71,7 +70,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const topics = [...sinks.keys()]
   let assignment: Assignment | undefined
 
-  const assigned = async (membership: Membership) => {
+  const assigned = async (membership: Membership): Promise<void> => {
     const shared = {
       membership,
       consumer: config.consumer,
@@ -82,34 +81,20 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(`${at.topic}/${at.partition}`),
       rejoin: () => membership.lose(),
     }
-    assignment = new Assignment(shared, sinks, () => options.onProgress?.())
-    options.log.info({ generation: membership.generation, partitions: assignment.tasks.length }, 'assigned')
-    const formerly = readCommits(
-      kafka,
-      groupOf(config, options.mode === 'worker' ? 'drain' : 'worker'),
-      membership.partitions,
-    )
+    const begun = new Assignment(shared, sinks, () => options.onProgress?.(begun))
+    assignment = begun
+    options.log.info({ generation: membership.generation, partitions: begun.tasks.length }, 'assigned')
+    const formerly = readCommits(kafka, groupOf(config, OTHER_MODE[options.mode]), membership.partitions)
     const offsets = topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
-    await assignment.begin(await offsets, await formerly)
+    await begun.begin(await offsets, await formerly)
   }
 
-  const group = await joinOrExplain(
-    config,
-    kafka,
-    {
-      groupId,
-      topics: routes.map(({ topic, from }) => ({ topic: topic ?? '', from })),
-      sessionTimeoutMs: config.consumer.session_timeout,
-      revokeTimeoutMs: options.leaveWithinMs,
-      fetchBytes: config.consumer.fetch_bytes,
-    },
-    {
-      assigned,
-      batch: (_membership, batch) => assignment?.batch(batch),
-      stopped: (_membership, stop) => assignment?.stopped(stop),
-      revoking: async () => assignment?.leave(),
-    },
-  )
+  const group = await join(config, options, kafka, {
+    assigned,
+    batch: (_membership, batch) => assignment?.batch(batch),
+    stopped: (_membership, stop) => assignment?.stopped(stop),
+    revoking: async () => assignment?.leave(),
+  })
 
   return {
     metrics,
@@ -130,44 +115,31 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   }
 }
 
-async function joinOrExplain(config: Config, ...call: Parameters<typeof joinGroup>): Promise<Group> {
+const OTHER_MODE = { worker: 'drain', drain: 'worker' } as const
+
+async function join(
+  config: Config,
+  { mode, leaveWithinMs }: ConsumerOptions,
+  kafka: KafkaClient,
+  handlers: GroupHandlers,
+): Promise<Group> {
+  const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = config.consumer
+  const topics = routesOf(config).map(({ topic = '', from }) => ({ topic, from }))
+  const groupId = groupOf(config, mode)
   try {
-    return await joinGroup(...call)
+    return await joinGroup(
+      kafka,
+      { groupId, topics, sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs },
+      handlers,
+    )
   } catch (error) {
     const brokers = config.kafka?.brokers.join(', ')
     throw new UserError(
       `cannot reach Kafka at ${brokers}: ${messageOf(error)}`,
       'start it, or correct kafka in the configuration',
-      { cause: error },
+      {
+        cause: error,
+      },
     )
   }
-}
-
-/** By topic. Tables are made, or gain columns, before the first record is read. */
-async function openSinks(
-  config: Config,
-  routes: readonly Route[],
-  warehouse: Warehouse,
-  log: Log,
-): Promise<Map<string, RouteSink>> {
-  const letters = new Map<string, LetterWriter>()
-  const sinks = new Map<string, RouteSink>()
-  for (const route of routes) {
-    const { topic = '', table } = route
-    if (sinks.has(topic)) {
-      throw new UserError(
-        `${config.file}: routes.${route.name}.topic: ${topic} has another route already`,
-        'use one topic for each route',
-      )
-    }
-    const codec = openCodec(route)
-    const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
-    await ensureTables()
-    const dataset = `${table.project}.${table.dataset}`
-    const writer =
-      letters.get(dataset) ?? openLetterWriter(warehouse, beside(table, DEAD_LETTERS.name), ensureTables, log)
-    letters.set(dataset, writer)
-    sinks.set(topic, { route, codec, letters: writer, ensureTables })
-  }
-  return sinks
 }

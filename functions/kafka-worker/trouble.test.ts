@@ -55,7 +55,7 @@ void test('records that are no events: tombstones, empty values, foreign keys, t
   start(t, pipeline)
   await expectCounts(pipeline, '3 rows, 3 numbers, 3 letters')
   const letters = await pipeline.query('SELECT reason, source, kafka_offset FROM logs.millrace_dead_letters_open')
-  assert.deepEqual(letters.map(({ reason }) => reason).toSorted(), ['too_long', 'truncated', 'wrong_type'])
+  assert.deepEqual(new Set(letters.map(({ reason }) => reason)), new Set(['too_long', 'truncated', 'wrong_type']))
   assert.equal(letters.filter(({ source }) => source !== undefined).length, 1)
 })
 

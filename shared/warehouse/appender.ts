@@ -30,84 +30,107 @@ interface Pending {
   sentAtMs: number
 }
 
+interface AppenderOptions {
+  readonly answerWithinMs?: number
+  readonly inFlightBytesMax?: number
+}
+
 /** @param descriptor the encoded DescriptorProto of the rows */
 export function openAppender(
   channel: Channel,
   stream: string,
   descriptor: Buffer,
-  { answerWithinMs = ANSWER_WITHIN_MS, inFlightBytesMax = IN_FLIGHT_BYTES_MAX } = {},
+  options: AppenderOptions = {},
 ): Appender {
-  const waiting: Pending[] = []
-  const sent: Pending[] = []
-  let inFlightBytes = 0
-  let connection: Call | undefined
-  let watchdog: NodeJS.Timeout | undefined
+  return new StreamAppender(channel, stream, descriptor, options)
+}
 
-  const connect = (): Call => {
-    const opened: Call = channel.openAppend(stream, {
-      message: (bytes) => connection === opened && answered(bytes),
-      ended: (error) => connection === opened && disconnect(endOfCall(error)),
+class StreamAppender implements Appender {
+  readonly stream: string
+  readonly #channel: Channel
+  readonly #descriptor: Buffer
+  readonly #answerWithinMs: number
+  readonly #inFlightBytesMax: number
+  readonly #waiting: Pending[] = []
+  readonly #sent: Pending[] = []
+  #inFlightBytes = 0
+  #call: Call | undefined
+  #watchdog: NodeJS.Timeout | undefined
+
+  constructor(channel: Channel, stream: string, descriptor: Buffer, options: AppenderOptions) {
+    this.stream = stream
+    this.#channel = channel
+    this.#descriptor = descriptor
+    this.#answerWithinMs = options.answerWithinMs ?? ANSWER_WITHIN_MS
+    this.#inFlightBytesMax = options.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX
+  }
+
+  append(rows: Buffer, offset: number | undefined): Promise<AppendAnswer> {
+    const { promise, resolve } = Promise.withResolvers<AppendAnswer>()
+    this.#waiting.push({ rows, offset, resolve, sentAtMs: 0 })
+    this.#send()
+    return promise
+  }
+
+  close(): void {
+    if (this.#sent.length === 0) this.#call?.end()
+    this.#disconnect({ kind: 'lost', message: 'the appender was closed' })
+  }
+
+  #send(): void {
+    for (let next = this.#waiting[0]; next && this.#hasRoomFor(next); next = this.#waiting[0]) {
+      this.#waiting.shift()
+      const opening = this.#call ? undefined : { stream: this.stream, descriptor: this.#descriptor }
+      const call = this.#call ?? this.#connect()
+      next.sentAtMs = Date.now()
+      this.#inFlightBytes += next.rows.length
+      this.#sent.push(next)
+      if (this.#sent.length === 1) this.#watch()
+      call.send(appendRequest(next, opening))
+    }
+  }
+
+  #hasRoomFor({ rows }: Pending): boolean {
+    return this.#sent.length === 0 || this.#inFlightBytes + rows.length <= this.#inFlightBytesMax
+  }
+
+  #connect(): Call {
+    const opened: Call = this.#channel.openAppend(this.stream, {
+      message: (bytes) => this.#call === opened && this.#answered(bytes),
+      ended: (error) => this.#call === opened && this.#disconnect(endOfCall(error)),
     })
-    connection = opened
+    this.#call = opened
     return opened
   }
 
-  const disconnect = (answer: AppendAnswer) => {
-    const ended = connection
-    connection = undefined
-    inFlightBytes = 0
-    clearTimeout(watchdog)
-    ended?.cancel()
-    for (const { resolve } of [...sent.splice(0), ...waiting.splice(0)]) resolve(answer)
-  }
-
-  const answered = (bytes: Buffer) => {
+  #answered(bytes: Buffer): void {
     const answer = classifyResponse(appendRowsResponse.decode(bytes))
-    const request = sent.shift()
-    if (!request) return disconnect({ kind: 'lost', message: 'an answer to no request' })
-    inFlightBytes -= request.rows.length
+    const request = this.#sent.shift()
+    if (!request) return this.#disconnect({ kind: 'lost', message: 'an answer to no request' })
+    this.#inFlightBytes -= request.rows.length
     const sound = answer.kind !== 'written' || answer.offset === request.offset
     request.resolve(sound ? answer : { kind: 'lost', message: `acknowledged another offset than ${request.offset}` })
     // A connection that was opened before a new column had spread never learns of it.
-    if (answer.kind === 'later' && sent.length === 0 && waiting.length === 0) disconnect(answer)
-    watch()
-    send()
+    if (answer.kind === 'later' && this.#sent.length === 0 && this.#waiting.length === 0) this.#disconnect(answer)
+    this.#watch()
+    this.#send()
   }
 
-  const send = () => {
-    for (let next = waiting[0]; next && fits(next); next = waiting[0]) {
-      waiting.shift()
-      const first = connection === undefined
-      const call = connection ?? connect()
-      next.sentAtMs = Date.now()
-      inFlightBytes += next.rows.length
-      sent.push(next)
-      if (sent.length === 1) watch()
-      call.send(appendRequest(next, first ? { stream, descriptor } : undefined))
-    }
+  #disconnect(answer: AppendAnswer): void {
+    this.#call?.cancel()
+    this.#call = undefined
+    this.#inFlightBytes = 0
+    clearTimeout(this.#watchdog)
+    for (const { resolve } of [...this.#sent.splice(0), ...this.#waiting.splice(0)]) resolve(answer)
   }
-  const fits = ({ rows }: Pending) => sent.length === 0 || inFlightBytes + rows.length <= inFlightBytesMax
 
-  const watch = () => {
-    clearTimeout(watchdog)
-    const [oldest] = sent
+  /** The oldest request's time to be answered. */
+  #watch(): void {
+    clearTimeout(this.#watchdog)
+    const [oldest] = this.#sent
     if (!oldest) return
-    const late = () => disconnect({ kind: 'lost', message: `no answer within ${answerWithinMs} ms` })
-    watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + answerWithinMs - Date.now()))
-  }
-
-  return {
-    stream,
-    append(rows, offset) {
-      const { promise, resolve } = Promise.withResolvers<AppendAnswer>()
-      waiting.push({ rows, offset, resolve, sentAtMs: 0 })
-      send()
-      return promise
-    },
-    close() {
-      if (sent.length === 0) connection?.end()
-      disconnect({ kind: 'lost', message: 'the appender was closed' })
-    },
+    const late = () => this.#disconnect({ kind: 'lost', message: `no answer within ${this.#answerWithinMs} ms` })
+    this.#watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + this.#answerWithinMs - Date.now()))
   }
 }
 

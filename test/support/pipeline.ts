@@ -103,7 +103,6 @@ export async function openPipeline(
   )
   const producers = new Map<string, Promise<Producer>>()
   const workers: WorkerProcess[] = []
-  const positions = new Map<string, number>()
   t.after(async () => {
     await Promise.all(workers.map((worker) => worker.kill('SIGKILL')))
     for (const producer of producers.values()) await (await producer).close()
@@ -113,25 +112,7 @@ export async function openPipeline(
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   })
 
-  const publish: Pipeline['publish'] = async (route, values, options = {}) => {
-    const topic = topics[route] ?? ''
-    const producer = producers.get(topic) ?? openProducer(kafka, { transactionalId: `${topic}-t`, timeoutMs: 20_000 })
-    producers.set(topic, producer)
-    const { partition = 0, compression = 'none', keys = true, headers } = options
-    const source = sourceOf(topic, partition)
-    let position = positions.get(source) ?? 0
-    for (let index = 0; index < values.length; ) {
-      const builder = new BatchBuilder(Math.max(BATCH_BYTES, (values[index]?.length ?? 0) + 1024))
-      for (; index < values.length; index++) {
-        const value = values[index] as Buffer
-        const key = keys ? Buffer.from(`${source}@${position}+${value.length + 1}`) : null
-        if (!builder.append(key, value, 0, value.length, Date.now(), headers?.(index))) break
-        position += value.length + 1
-      }
-      await (await producer).transact([{ topic, partition, batch: await builder.seal(compression) }], [])
-    }
-    positions.set(source, position)
-  }
+  const publish = publisher(kafka, topics, producers)
 
   return {
     folder,
@@ -156,6 +137,34 @@ export async function openPipeline(
       return worker
     },
     query: (sql) => Array.fromAsync(warehouse.query(sql)),
+  }
+}
+
+/** Sends values in transactions; positions of each source go on from call to call. */
+function publisher(
+  kafka: KafkaClient,
+  topics: Readonly<Record<string, string>>,
+  producers: Map<string, Promise<Producer>>,
+): Pipeline['publish'] {
+  const positions = new Map<string, number>()
+  return async (route, values, options = {}) => {
+    const topic = topics[route] ?? ''
+    const producer = producers.get(topic) ?? openProducer(kafka, { transactionalId: `${topic}-t`, timeoutMs: 20_000 })
+    producers.set(topic, producer)
+    const { partition = 0, compression = 'none', keys = true, headers } = options
+    const source = sourceOf(topic, partition)
+    let position = positions.get(source) ?? 0
+    for (let index = 0; index < values.length; ) {
+      const builder = new BatchBuilder(Math.max(BATCH_BYTES, (values[index]?.length ?? 0) + 1024))
+      for (; index < values.length; index++) {
+        const value = values[index] as Buffer
+        const key = keys ? Buffer.from(`${source}@${position}+${value.length + 1}`) : null
+        if (!builder.append(key, value, 0, value.length, Date.now(), headers?.(index))) break
+        position += value.length + 1
+      }
+      await (await producer).transact([{ topic, partition, batch: await builder.seal(compression) }], [])
+    }
+    positions.set(source, position)
   }
 }
 

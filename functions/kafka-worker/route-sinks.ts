@@ -1,0 +1,36 @@
+import { openCodec } from '../../shared/codec/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+import { UserError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import { beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.ts'
+import { type LetterWriter, openLetterWriter } from './letter-writer.ts'
+import type { RouteSink } from './partition-task.ts'
+
+/** By topic. Tables are made, or gain columns, before the first record is read. */
+export async function openSinks(
+  config: Config,
+  routes: readonly Route[],
+  warehouse: Warehouse,
+  log: Log,
+): Promise<Map<string, RouteSink>> {
+  const letters = new Map<string, LetterWriter>()
+  const sinks = new Map<string, RouteSink>()
+  for (const route of routes) {
+    const { topic = '', table } = route
+    if (sinks.has(topic)) {
+      throw new UserError(
+        `${config.file}: routes.${route.name}.topic: ${topic} has another route already`,
+        'use one topic for each route',
+      )
+    }
+    const codec = openCodec(route)
+    const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
+    await ensureTables()
+    const dataset = `${table.project}.${table.dataset}`
+    const writer =
+      letters.get(dataset) ?? openLetterWriter(warehouse, beside(table, DEAD_LETTERS.name), ensureTables, log)
+    letters.set(dataset, writer)
+    sinks.set(topic, { route, codec, letters: writer, ensureTables })
+  }
+  return sinks
+}
