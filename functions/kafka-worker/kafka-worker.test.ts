@@ -68,7 +68,7 @@ void test('JSON and protobuf events reach their tables exactly once through kill
   await eventually(() => last.log.join('').includes('assigned'), {
     timeoutMs: 30_000,
     what: 'the last worker is assigned',
-  })
+  }).catch((error: unknown) => assert.fail(`${String(error)}\n${last.log.join('')}`))
   assert.equal(await last.kill('SIGTERM'), 0)
   await assertClean(pipeline)
 })

@@ -201,6 +201,7 @@ ${entries.join('\n')}
 function startWorker(configFile: string, args: readonly string[]): WorkerProcess {
   const child = spawn(process.execPath, [COMMAND, 'worker', '--config', configFile, ...args], {
     stdio: ['ignore', 'inherit', 'pipe'],
+    env: { ...process.env, MILLRACE_LOG_LEVEL: 'info' }, // tests wait for lines
   })
   const log: string[] = []
   child.stderr.setEncoding('utf8').on('data', (text: string) => log.push(text))
