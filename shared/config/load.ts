@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { messageOf, UserError } from '../errors.ts'
 import type { AgentConfig, Config, Route, TableName } from './config.ts'
@@ -26,14 +26,11 @@ export function parseConfig(text: string, file: string, environment: Environment
   const document = parseDocument(text, { lineCounter: lines })
   const [broken] = document.errors
   if (broken) {
-    throw new UserError(
-      `${file}:${broken.linePos?.[0].line ?? 1}: ${broken.message.split('\n')[0]}`,
-      'correct the YAML',
-    )
+    const line = broken.linePos?.[0].line ?? 1
+    throw new UserError(`${file}:${line}: ${broken.message.split('\n')[0]}`, 'correct the YAML')
   }
   const overrides = overridesOf(fileSchema, environment)
-  const raw = document.toJS() as unknown
-  const values = (raw !== null && typeof raw === 'object' ? raw : {}) as Record<string, unknown>
+  const values = objectOf(document.toJS())
   for (const { path, value } of overrides) put(values, path, value)
   const overridden = new Map(overrides.map(({ path, variable }) => [path.join('.'), variable]))
   return check(values, { file, document, lines, overridden })
@@ -50,16 +47,15 @@ function read(path: string): string {
   }
 }
 
-function put(values: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  const [key = '', ...rest] = path
-  if (rest.length === 0) {
-    values[key] = value
-    return
-  }
-  const inner = values[key]
-  const object = inner !== null && typeof inner === 'object' ? (inner as Record<string, unknown>) : {}
-  values[key] = object
-  put(object, rest, value)
+type Values = Record<string, unknown>
+
+function objectOf(value: unknown): Values {
+  return value !== null && typeof value === 'object' ? (value as Values) : {}
+}
+
+function put(values: Values, [key = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) values[key] = value
+  else put((values[key] = objectOf(values[key])), rest, value)
 }
 
 function check(values: unknown, origin: Origin): Config {
@@ -72,16 +68,10 @@ function check(values: unknown, origin: Origin): Config {
 
 function complete(parsed: FileConfig, file: string): Config {
   const folder = dirname(file)
-  const routes = Object.entries(parsed.routes).map(([name, route]) => [
-    name,
-    completeRoute(name, route, parsed, folder),
-  ])
-  return {
-    ...parsed,
-    file,
-    routes: Object.fromEntries(routes) as Record<string, Route>,
-    agent: completeAgent(parsed, folder),
-  }
+  const routes = Object.entries(parsed.routes).map(([name, route]): [string, Route] => {
+    return [name, completeRoute(name, route, parsed, folder)]
+  })
+  return { ...parsed, file, routes: Object.fromEntries(routes), agent: completeAgent(parsed, folder) }
 }
 
 function completeRoute(name: string, route: FileConfig['routes'][string], parsed: FileConfig, folder: string): Route {
@@ -91,7 +81,7 @@ function completeRoute(name: string, route: FileConfig['routes'][string], parsed
     name,
     table: tableName(table, parsed),
     framing: framing ?? (route.format === 'protobuf' ? 'delimited' : 'lines'),
-    ...(schema === undefined ? {} : { schema: absolute(schema, folder) }),
+    ...(schema === undefined ? {} : { schema: resolve(folder, schema) }),
   }
 }
 
@@ -107,11 +97,7 @@ function completeAgent({ agent }: FileConfig, folder: string): AgentConfig {
   return {
     ...agent,
     id,
-    lock_file: agent.lock_file ? absolute(agent.lock_file, folder) : join(tmpdir(), `millrace-${id}.lock`),
-    logs: agent.logs.map((log) => ({ ...log, path: absolute(log.path, folder) })),
+    lock_file: agent.lock_file ? resolve(folder, agent.lock_file) : join(tmpdir(), `millrace-${id}.lock`),
+    logs: agent.logs.map((log) => ({ ...log, path: resolve(folder, log.path) })),
   }
-}
-
-function absolute(path: string, folder: string): string {
-  return isAbsolute(path) ? path : resolve(folder, path)
 }

@@ -3,19 +3,20 @@ import type { FileConfig } from './schema.ts'
 
 type FileRoute = FileConfig['routes'][string]
 
+type Report = (path: readonly PropertyKey[], message: string, fix: string) => void
+
 /** What no single key can tell: keys that need, exclude or name each other. */
 export function checkMeaning(config: FileConfig): Problem[] {
-  return [
-    ...Object.entries(config.routes).flatMap(([name, route]) => checkRoute(name, route, config)),
-    ...config.agent.logs.flatMap((log, index) => checkLog(log, index, config)),
-    ...checkAuth(config),
-  ]
+  const problems: Problem[] = []
+  const report: Report = (path, message, fix) => problems.push({ path, message, fix })
+  for (const [name, route] of Object.entries(config.routes)) checkRoute(name, route, config, report)
+  for (const [index, log] of config.agent.logs.entries()) checkLog(log, index, config, report)
+  if (config.kafka) checkAuth(config.kafka, report)
+  return problems
 }
 
-function checkRoute(name: string, route: FileRoute, config: FileConfig): Problem[] {
-  const path = ['routes', name]
-  const problems: Problem[] = []
-  const report = (key: string, message: string, fix: string) => problems.push({ path: [...path, key], message, fix })
+function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt: Report): void {
+  const report = (key: string, message: string, fix: string) => reportAt(['routes', name, key], message, fix)
   if (route.topic && !config.kafka) report('topic', 'a topic needs Kafka', 'add kafka.brokers, or remove the topic')
   if (!route.topic && !config.bucket)
     report('topic', 'neither topic nor bucket: nothing can carry this route', 'add a topic, or a bucket')
@@ -30,39 +31,25 @@ function checkRoute(name: string, route: FileRoute, config: FileConfig): Problem
   }
   if (route.pattern && !route.schema)
     report('schema', 'a pattern needs a schema', 'add schema: FILE.json with a column for each named group')
-  if (route.format !== 'text' && (route.preset ?? route.pattern)) {
-    report(
-      route.preset ? 'preset' : 'pattern',
-      `means nothing with format ${route.format}`,
-      'write format: text, or remove it',
-    )
-  }
-  return problems
+  const textOnly = route.preset ? 'preset' : 'pattern'
+  if (route.format !== 'text' && route[textOnly])
+    report(textOnly, `means nothing with format ${route.format}`, 'write format: text, or remove it')
 }
 
-function checkLog(log: FileConfig['agent']['logs'][number], index: number, config: FileConfig): Problem[] {
-  if (Object.hasOwn(config.routes, log.route)) return []
-  const known = Object.keys(config.routes).join(', ') || 'none'
-  return [{ path: ['agent', 'logs', index, 'route'], message: 'no such route', fix: `use one of: ${known}` }]
+type FileLog = FileConfig['agent']['logs'][number]
+
+function checkLog(log: FileLog, index: number, { routes }: FileConfig, report: Report): void {
+  if (Object.hasOwn(routes, log.route)) return
+  const known = Object.keys(routes).join(', ') || 'none'
+  report(['agent', 'logs', index, 'route'], 'no such route', `use one of: ${known}`)
 }
 
-function checkAuth({ kafka }: FileConfig): Problem[] {
-  if (!kafka) return []
-  const problems: Problem[] = []
-  if (kafka.auth === 'sasl' && !kafka.sasl) {
-    problems.push({
-      path: ['kafka', 'sasl'],
-      message: 'auth sasl needs it',
-      fix: 'add kafka.sasl with mechanism, username and password',
-    })
+function checkAuth({ auth, sasl, tls }: NonNullable<FileConfig['kafka']>, report: Report): void {
+  if (auth === 'sasl' && !sasl) {
+    report(['kafka', 'sasl'], 'auth sasl needs it', 'add kafka.sasl with mechanism, username and password')
   }
-  const certificates = typeof kafka.tls === 'object' ? kafka.tls : undefined
-  if (kafka.auth === 'mtls' && !(certificates?.cert_file && certificates.key_file)) {
-    problems.push({
-      path: ['kafka', 'tls'],
-      message: 'auth mtls needs cert_file and key_file',
-      fix: 'add both below kafka.tls',
-    })
+  const certificate = typeof tls === 'object' && tls.cert_file && tls.key_file
+  if (auth === 'mtls' && !certificate) {
+    report(['kafka', 'tls'], 'auth mtls needs cert_file and key_file', 'add both below kafka.tls')
   }
-  return problems
 }

@@ -1,4 +1,4 @@
-import { isMap, isNode, isPair, type LineCounter, type Document } from 'yaml'
+import { isMap, isNode, type LineCounter, type Document } from 'yaml'
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
 
@@ -51,7 +51,7 @@ function describe({ path, message, fix }: Problem, origin: Origin): string {
   const key = path.map(String).join('.')
   const variable = origin.overridden.get(key)
   const place = variable ? `environment variable ${variable}` : `${origin.file}:${lineOf(path, origin)}`
-  const value = origin.document.getIn(path as unknown[])
+  const value = origin.document.getIn(path)
   const shown = variable || value === undefined || isNode(value) ? '' : ` (${JSON.stringify(value)})`
   return `${place}: ${key || 'the file'}${shown}: ${message}; fix: ${fix}`
 }
@@ -66,13 +66,9 @@ function lineOf(path: readonly PropertyKey[], { document, lines }: Origin): numb
 }
 
 function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
-  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1) as unknown[], true)
-  if (isMap(parent)) {
-    const pair = parent.items.find((item) => isPair(item) && String(item.key) === String(path.at(-1)))
-    const key = pair?.key
-    return isNode(key) ? key.range?.[0] : undefined
-  }
-  const node = document.getIn(path as unknown[], true)
+  const parent = document.getIn(path.slice(0, -1), true)
+  const pair = isMap(parent) ? parent.items.find(({ key }) => String(key) === String(path.at(-1))) : undefined
+  const node = pair?.key ?? document.getIn(path, true)
   return isNode(node) ? node.range?.[0] : undefined
 }
 

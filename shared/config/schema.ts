@@ -10,9 +10,9 @@ const ROUTE = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 /** BigQuery's limit of clustering columns. */
 const CLUSTER_COLUMNS_MAX = 4
 
-const name = z
-  .string()
-  .regex(NAME, { error: 'expected lower-case letters, digits and dashes, a letter first, at most 41' })
+const matching = (form: RegExp, expected: string) => z.string().regex(form, { error: `expected ${expected}` })
+
+const name = matching(NAME, 'lower-case letters, digits and dashes, a letter first, at most 41')
 const port = z.int().min(0).max(65_535)
 
 /** A secret is never in the file: this says where it is. */
@@ -36,7 +36,7 @@ const tls = z.strictObject({
 })
 
 const kafka = z.strictObject({
-  brokers: z.array(z.string().regex(/^[^\s:]+:[0-9]{1,5}$/, { error: 'expected host:port' })).min(1),
+  brokers: z.array(matching(/^[^\s:]+:[0-9]{1,5}$/, 'host:port')).min(1),
   auth: z.enum(['none', 'google', 'sasl', 'mtls']).default('none'),
   sasl: sasl.optional(),
   tls: z.union([z.boolean(), tls]).default(false).describe('true, or where the certificates are'),
@@ -72,10 +72,7 @@ const conversion = z.strictObject({
 })
 
 const route = z.strictObject({
-  topic: z
-    .string()
-    .regex(TOPIC, { error: 'expected a topic name of letters, digits, dot, dash and underscore' })
-    .optional(),
+  topic: matching(TOPIC, 'a topic name of letters, digits, dot, dash and underscore').optional(),
   prefix: z.string().min(1).optional().describe('foreign objects of the bucket below this prefix'),
   schema: z
     .string()
@@ -87,7 +84,7 @@ const route = z.strictObject({
   preset: z.enum(['combined', 'common', 'logfmt']).optional(),
   pattern: z.string().min(1).optional().describe('regular expression with named groups'),
   convert: z.record(z.string(), conversion).default({}).describe('how a named group becomes a value'),
-  table: z.string().regex(TABLE, { error: 'expected table, dataset.table or project.dataset.table' }),
+  table: matching(TABLE, 'table, dataset.table or project.dataset.table'),
   partition: partition.default({ by: 'none' }),
   cluster: z.array(z.string()).max(CLUSTER_COLUMNS_MAX).default([]),
   labels: z.record(z.string(), z.string()).default({}),
@@ -115,9 +112,7 @@ const log = z.strictObject({
 })
 
 const agent = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, { error: 'expected letters, digits, dot, dash and underscore' })
+  id: matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore')
     .optional()
     .describe('default: the host name'),
   logs: z.array(log).default([]),
@@ -142,9 +137,7 @@ const agent = z.strictObject({
 
 const endpoints = z.strictObject({
   bigquery: z.url().optional().describe('http://host:port of a BigQuery REST server'),
-  bigquery_storage: z
-    .string()
-    .regex(/^[^\s:/]+:[0-9]{1,5}$/, { error: 'expected host:port' })
+  bigquery_storage: matching(/^[^\s:/]+:[0-9]{1,5}$/, 'host:port')
     .optional()
     .describe('host:port of a Storage Write server, without TLS'),
   storage: z.url().optional().describe('http://host:port of a Cloud Storage server'),
@@ -170,14 +163,11 @@ export const fileSchema = z.strictObject({
   name: name.default('millrace').describe('prefix of everything that is created'),
   project: z.string().min(1),
   region: z.string().min(1).default('US').describe('location of the dataset and the bucket'),
-  dataset: z.string().regex(DATASET, { error: 'expected letters, digits and underscores' }),
+  dataset: matching(DATASET, 'letters, digits and underscores'),
   bucket: z.string().min(3).optional(),
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),
   consumer: consumer.prefault({}),
-  routes: z.record(
-    z.string().regex(ROUTE, { error: 'expected letters, digits, dash and underscore, a letter first' }),
-    route,
-  ),
+  routes: z.record(matching(ROUTE, 'letters, digits, dash and underscore, a letter first'), route),
   agent: agent.prefault({}),
   endpoints: endpoints.default({}).describe('other servers than the real ones: the embedded cloud'),
   local: local.prefault({}),
