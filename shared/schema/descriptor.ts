@@ -39,17 +39,21 @@ const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/
  */
 export function descriptorOf(record: RecordType, name = 'Row'): DescriptorProto {
   const nested = record.fields.flatMap((field) =>
-    field.record ? [descriptorOf(field.record, messageName(field))] : [],
+    field.record ? [descriptorOf(field.record, messageName(name, field))] : [],
   )
-  return { name, field: record.fields.map(fieldOf), ...(nested.length > 0 ? { nestedType: nested } : {}) }
+  return {
+    name,
+    field: record.fields.map((field) => fieldOf(field, name)),
+    ...(nested.length > 0 ? { nestedType: nested } : {}),
+  }
 }
 
-// Numbers are unique in a message, and unlike names they are always identifiers.
-function messageName(field: RecordField): string {
-  return `M${field.number}`
+// The path of numbers: unique in the whole descriptor, so that no reader can take an outer message for an inner one.
+function messageName(parent: string, field: RecordField): string {
+  return `${parent}_${field.number}`
 }
 
-function fieldOf(field: RecordField): FieldDescriptorProto {
+function fieldOf(field: RecordField, parent: string): FieldDescriptorProto {
   const plain = IDENTIFIER.test(field.name)
   const options = {
     ...(field.packed ? { packed: true } : {}),
@@ -60,7 +64,7 @@ function fieldOf(field: RecordField): FieldDescriptorProto {
     number: field.number,
     label: LABELS[field.mode],
     type: TYPES[field.rowType],
-    ...(field.record ? { typeName: messageName(field) } : {}),
+    ...(field.record ? { typeName: messageName(parent, field) } : {}),
     ...(Object.keys(options).length > 0 ? { options } : {}),
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { UserError } from '../errors.ts'
-import { descriptorOf, loadSchema, tableFields, withMetadata } from './index.ts'
+import { type DescriptorProto, descriptorOf, loadSchema, tableFields, withMetadata } from './index.ts'
 
 type Context = { after(fn: () => void): void }
 
@@ -101,4 +101,13 @@ test('mistakes are named', (t) => {
   refused(t, { 'a.json': '{' }, 'a.json', /JSON/)
   refused(t, { 'a.json': '[]' }, 'a.json', /no columns/)
   refused(t, { 'a.json': '[{"name":"a","type":"BLOB"}]' }, 'a.json', /BLOB/)
+})
+
+test('no two messages of a descriptor have the same name, at any depth', (t) => {
+  const inner = (name: string) => ({ name, type: 'RECORD', fields: [{ name: 'x', type: 'STRING' }] })
+  const columns = [inner('a'), { name: 'b', type: 'RECORD', fields: [inner('a'), inner('c')] }]
+  const directory = folder(t, { 'a.json': JSON.stringify(columns) })
+  const names = (type: DescriptorProto): string[] => [type.name, ...(type.nestedType ?? []).flatMap(names)]
+  const all = names(descriptorOf(loadSchema('a.json', directory)))
+  assert.deepEqual(all, ['Row', 'Row_1', 'Row_2', 'Row_2_1', 'Row_2_2'])
 })
