@@ -1,10 +1,9 @@
 import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
-import { type Command, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export const command: Command = {
-  usage: '',
   summary: 'Runs the edge agent: follows the configured logs, publishes their events, uploads finished files.',
   options: {
     from: {
@@ -13,7 +12,6 @@ export const command: Command = {
       help: 'where to begin when Kafka has forgotten the positions of this agent',
     },
   },
-  arguments: [0, 0],
   async run(call) {
     const from = call.text('from')
     if (from !== undefined && from !== 'start' && from !== 'end')
@@ -21,6 +19,5 @@ export const command: Command = {
     const config = loadConfig(call.config)
     const { runAgent } = await import('../agent/index.ts')
     await runAgent(config, { signal: stopSignal(config.agent.stop_within), ...(from ? { from } : {}) })
-    return EXIT_OK
   },
 }

@@ -1,12 +1,10 @@
 import { runAudit } from '../shared/audit/index.ts'
 import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
-import { openWarehouse } from '../shared/warehouse/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
-import { serviceError } from './service-error.ts'
+import { withWarehouse } from './with-warehouse.ts'
 
 export const command: Command = {
-  usage: '',
   summary: `Proves by SQL that the events of every source tile its file: no gap, no overlap. Exit 1 when there is one.
 It vouches for finished sources whole, and for growing ones up to their last event. A host that died with unread files
 is outside the proof.`,
@@ -17,21 +15,16 @@ is outside the proof.`,
       help: 'only sources that took in an event, or were finished, on this day (UTC)',
     },
   },
-  arguments: [0, 0],
   async run(call) {
     const day = call.text('day')
     if (day !== undefined && !isDay(day)) throw new UserError(`--day ${day}: not a day`, 'write it as 2026-01-31')
-    const warehouse = openWarehouse(loadConfig(call.config), 'audit')
-    try {
-      const { listed, ...report } = await runAudit(warehouse, loadConfig(call.config), day === undefined ? {} : { day })
-      for (const fault of listed) process.stdout.write(`${JSON.stringify(fault)}\n`)
-      process.stdout.write(`${JSON.stringify(report)}\n`)
-      return report.faults > 0 ? EXIT_FOUND : EXIT_OK
-    } catch (error) {
-      throw serviceError(error, 'check the rights with millrace check --connect')
-    } finally {
-      warehouse.close()
-    }
+    const config = loadConfig(call.config)
+    const fix = 'check the rights with millrace check --connect'
+    const audited = withWarehouse(config, 'audit', fix, (warehouse) => runAudit(warehouse, config, day ? { day } : {}))
+    const { listed, ...report } = await audited
+    for (const fault of listed) process.stdout.write(`${JSON.stringify(fault)}\n`)
+    process.stdout.write(`${JSON.stringify(report)}\n`)
+    return report.faults > 0 ? EXIT_FOUND : EXIT_OK
   },
 }
 

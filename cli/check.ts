@@ -2,10 +2,9 @@ import { stringify } from 'yaml'
 import { openCodec } from '../shared/codec/index.ts'
 import { type Config, loadConfig } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
-import { type Command, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 
 export const command: Command = {
-  usage: '',
   summary: 'Validates the configuration and its schemas.',
   options: {
     print: {
@@ -14,7 +13,6 @@ export const command: Command = {
     },
     connect: { type: 'boolean', help: 'also asks every service that it names' },
   },
-  arguments: [0, 0],
   async run(call) {
     const config = loadConfig(call.config)
     compileAll(config)
@@ -27,7 +25,6 @@ export const command: Command = {
       process.stdout.write(
         `${config.file}: ${Object.keys(config.routes).length} routes, ${config.agent.logs.length} logs, all well\n`,
       )
-    return EXIT_OK
   },
 }
 

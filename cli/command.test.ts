@@ -10,7 +10,6 @@ const command: Command = {
     day: { type: 'string', value: 'YYYY-MM-DD', help: 'which day' },
     force: { type: 'boolean', help: 'anyway' },
   },
-  arguments: [1, 2],
   run: async () => 0,
 }
 const parse = (...args: string[]) => {

@@ -13,14 +13,13 @@ type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | 
 
 /** One subcommand. */
 export interface Command {
-  /** What stands behind `millrace NAME` in the help: `SQL`, `ROUTE FILE`. */
-  readonly usage: string
+  /** Its positional arguments, as the help shows them and as they are counted: `ROUTE [FILE]`, `FILE...`. */
+  readonly usage?: string
   readonly summary: string
   /** Its own options; `--config` and `--help` are everybody's. The text is the help. */
-  readonly options: Readonly<Record<string, { type: 'string' | 'boolean'; help: string; value?: string }>>
-  /** Positional arguments: at least and at most. */
-  readonly arguments: readonly [least: number, most: number]
-  run(call: Call): Promise<number>
+  readonly options?: Readonly<Record<string, { type: 'string' | 'boolean'; help: string; value?: string }>>
+  /** Resolves with the exit code; without one it did what it was asked. */
+  run(call: Call): Promise<number | void>
 }
 
 /** A subcommand as it was called. */
@@ -37,9 +36,11 @@ const COMMON: Options = { config: { type: 'string', default: 'millrace.yaml' }, 
 export function parseCall(name: string, command: Command, args: readonly string[]): Call | 'help' {
   const { values, positionals } = parseStrictly(name, command, args)
   if (values['help']) return 'help'
-  const [least, most] = command.arguments
+  const words = command.usage?.split(' ') ?? []
+  const least = words.filter((word) => !word.startsWith('[')).length
+  const most = command.usage?.includes('...') ? Infinity : words.length
   if (positionals.length < least || positionals.length > most) {
-    throw new UserError(`millrace ${name} takes: ${command.usage || 'no arguments'}`, `see millrace ${name} --help`)
+    throw new UserError(`millrace ${name} takes: ${command.usage ?? 'no arguments'}`, `see millrace ${name} --help`)
   }
   return {
     config: String(values['config']),
@@ -54,26 +55,20 @@ function parseStrictly(
   command: Command,
   args: readonly string[],
 ): { values: Values; positionals: string[] } {
-  const own = Object.entries(command.options).map(([key, { type }]) => [key, { type }] as const)
   try {
-    return parseArgs({
-      args: [...args],
-      options: { ...COMMON, ...Object.fromEntries(own) },
-      allowPositionals: true,
-      strict: true,
-    })
+    return parseArgs({ args: [...args], options: { ...COMMON, ...command.options }, allowPositionals: true })
   } catch (error) {
     throw new UserError(`millrace ${name}: ${(error as Error).message.split('. ')[0]}`, `see millrace ${name} --help`)
   }
 }
 
 export function helpOf(name: string, command: Command): string {
-  const own = Object.entries(command.options).map(([key, { type, help, value }]) => [
+  const own = Object.entries(command.options ?? {}).map(([key, { type, help, value }]) => [
     `--${key}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
     help,
   ])
   const rows = [...own, ['--config FILE', 'the configuration (default millrace.yaml)']] as [string, string][]
   const width = Math.max(...rows.map(([option]) => option.length))
   const options = rows.map(([option, help]) => `  ${option.padEnd(width)}  ${help}`)
-  return `millrace ${name} ${command.usage}\n\n${command.summary}\n\n${options.join('\n')}\n`
+  return `millrace ${name} ${command.usage ?? ''}\n\n${command.summary}\n\n${options.join('\n')}\n`
 }

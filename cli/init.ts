@@ -4,7 +4,7 @@ import { openCodec } from '../shared/codec/index.ts'
 import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { addRoute, countRows, readSample, recognise, routeNameOf, schemaPathOf } from '../shared/recognise/index.ts'
-import { type Call, type Command, EXIT_OK } from './command.ts'
+import type { Call, Command } from './command.ts'
 import { routeOf } from './route.ts'
 
 export const command: Command = {
@@ -17,11 +17,9 @@ a log count as one. Nothing that is there is overwritten without --force.`,
     required: { type: 'boolean', help: 'columns that every event of the sample has become REQUIRED' },
     force: { type: 'boolean', help: 'replaces a route and a schema of that name' },
   },
-  arguments: [1, Number.MAX_SAFE_INTEGER],
   async run(call) {
     const logs = Map.groupBy(call.arguments, (file) => call.text('route') ?? routeNameOf(file))
     for (const [name, files] of logs) process.stdout.write(await initRoute(call, name, files))
-    return EXIT_OK
   },
 }
 

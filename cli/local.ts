@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
 import { loadConfig } from '../shared/config/index.ts'
-import { type Command, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export const command: Command = {
-  usage: '',
   summary: 'Runs the embedded cloud: a Kafka broker, BigQuery, Cloud Storage and a scheduler on this machine.',
   options: {
     data: { type: 'string', value: 'DIR', help: 'where it keeps its data (default .millrace)' },
@@ -12,7 +11,6 @@ export const command: Command = {
     store: { type: 'string', value: 'count', help: 'count: BigQuery keeps no rows, for benchmarks' },
     json: { type: 'boolean', help: 'prints one line of JSON when it is ready' },
   },
-  arguments: [0, 0],
   async run(call) {
     const { runLocal } = await import('../local/main.ts')
     const config = existsSync(call.config) || call.flag('functions') ? loadConfig(call.config) : undefined
@@ -24,6 +22,5 @@ export const command: Command = {
       json: call.flag('json'),
       signal: stopSignal(),
     })
-    return EXIT_OK
   },
 }

@@ -36,7 +36,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     throw new UserError(`millrace: there is no command ${name}`, `use one of: ${Object.keys(COMMANDS).join(', ')}`)
   const { command } = await load()
   const call = parseCall(name, command, args)
-  if (call !== 'help') return command.run(call)
+  if (call !== 'help') return (await command.run(call)) ?? EXIT_OK
   process.stdout.write(helpOf(name, command))
   return EXIT_OK
 }
@@ -45,7 +45,7 @@ async function overview(): Promise<string> {
   const rows = await Promise.all(
     Object.entries(COMMANDS).map(async ([name, load]) => {
       const { command } = await load()
-      return `  ${`${name} ${command.usage}`.padEnd(24)}  ${command.summary.split('\n')[0]}`
+      return `  ${`${name} ${command.usage ?? ''}`.padEnd(24)}  ${command.summary.split('\n')[0]}`
     }),
   )
   return `millrace COMMAND [--config FILE]\n\n${rows.join('\n')}\n\nmillrace COMMAND --help says more. Results go to stdout, diagnostics to stderr; exit 0, 1 (found something) or 2 (used wrongly).\n`

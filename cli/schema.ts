@@ -1,17 +1,9 @@
 import { openCodec } from '../shared/codec/index.ts'
 import { loadConfig, type Route, tableId } from '../shared/config/index.ts'
-import { UserError } from '../shared/errors.ts'
-import {
-  openWarehouse,
-  planChange,
-  refusedChange,
-  tableSpec,
-  type TableField,
-  type Warehouse,
-} from '../shared/warehouse/index.ts'
+import { planChange, refusedChange, tableSpec, type TableField, type Warehouse } from '../shared/warehouse/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
 import { routeOf } from './route.ts'
-import { describeServiceError } from './service-error.ts'
+import { withWarehouse } from './with-warehouse.ts'
 
 export const command: Command = {
   usage: 'ROUTE',
@@ -20,7 +12,6 @@ export const command: Command = {
     diff: { type: 'boolean', help: 'compares it with the table; exit 1 when they differ' },
     apply: { type: 'boolean', help: 'creates the table, or changes it where BigQuery can' },
   },
-  arguments: [1, 1],
   async run(call) {
     const config = loadConfig(call.config)
     const route = routeOf(config, call.arguments[0] ?? '')
@@ -29,15 +20,9 @@ export const command: Command = {
       process.stdout.write(`${JSON.stringify(fields, null, 2)}\n`)
       return EXIT_OK
     }
-    const warehouse = openWarehouse(config, 'schema')
-    try {
-      return call.flag('apply') ? await apply(warehouse, route, fields) : await diff(warehouse, route, fields)
-    } catch (error) {
-      if (error instanceof UserError) throw error
-      throw new UserError(describeServiceError(error), 'check the connection with millrace check --connect')
-    } finally {
-      warehouse.close()
-    }
+    const fix = 'check the connection with millrace check --connect'
+    const change = call.flag('apply') ? apply : diff
+    return withWarehouse(config, 'schema', fix, (warehouse) => change(warehouse, route, fields))
   },
 }
 

@@ -8,8 +8,6 @@ export const command: Command = {
   usage: 'ROUTE FILE',
   summary: `Shows the rows and dead letters that a file would give, one JSON object a line. Touches nothing.
 FILE may be compressed by gzip or zstd; - is the standard input. Exit 1 when there were dead letters.`,
-  options: {},
-  arguments: [2, 2],
   async run(call) {
     const [name = '', file = ''] = call.arguments
     const config = loadConfig(call.config)

@@ -1,0 +1,24 @@
+import type { Config } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { openWarehouse, type Warehouse } from '../shared/warehouse/index.ts'
+import { describeServiceError } from './service-error.ts'
+
+/** Work with the warehouse of the configuration. What goes wrong there is a UserError: `fix` where the service answered. */
+export async function withWarehouse<T>(
+  config: Config,
+  entry: string,
+  fix: string,
+  work: (warehouse: Warehouse) => Promise<T>,
+): Promise<T> {
+  const warehouse = openWarehouse(config, entry)
+  try {
+    return await work(warehouse)
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    const answered = (error as { errors?: unknown[] }).errors !== undefined
+    const unanswered = 'is it running? see endpoints in the configuration, and npm start'
+    throw new UserError(describeServiceError(error), answered ? fix : unanswered)
+  } finally {
+    warehouse.close()
+  }
+}
