@@ -27,24 +27,24 @@ export interface ClientOptions {
 export class KafkaClient {
   /** For this room only. */
   readonly kafka: Kafka
-  readonly clientId: string
-  #admin: Promise<Admin> | undefined
-  #cluster: Promise<Cluster> | undefined
+  readonly #admin: Admin
+  readonly #cluster: Cluster
 
-  constructor(kafka: Kafka, clientId: string) {
+  constructor(kafka: Kafka) {
     this.kafka = kafka
-    this.clientId = clientId
+    this.#admin = kafka.admin()
+    this.#cluster = this.openCluster()
   }
 
-  /** One admin connection, shared. A failure to connect is not kept. */
-  admin(): Promise<Admin> {
-    this.#admin ??= connected(this.kafka.admin(), () => (this.#admin = undefined))
+  /** One admin connection, shared. */
+  async admin(): Promise<Admin> {
+    await this.#admin.connect() // does nothing while it is connected
     return this.#admin
   }
 
-  /** One cluster for reading, shared, in the same way. */
-  cluster(): Promise<Cluster> {
-    this.#cluster ??= connected(this.openCluster(), () => (this.#cluster = undefined))
+  /** One cluster for reading, shared. */
+  async cluster(): Promise<Cluster> {
+    await this.#cluster.connect()
     return this.#cluster
   }
 
@@ -61,21 +61,8 @@ export class KafkaClient {
 
   /** Closes the shared connections. Producers and groups close their own. */
   async close(): Promise<void> {
-    const [admin, cluster] = [this.#admin, this.#cluster]
-    this.#admin = undefined
-    this.#cluster = undefined
-    await (await admin?.catch(() => undefined))?.disconnect()
-    await (await cluster?.catch(() => undefined))?.disconnect()
-  }
-}
-
-async function connected<T extends { connect(): Promise<void> }>(client: T, failed: () => void): Promise<T> {
-  try {
-    await client.connect()
-    return client
-  } catch (error) {
-    failed()
-    throw error
+    await this.#admin.disconnect()
+    await this.#cluster.disconnect()
   }
 }
 
@@ -96,7 +83,7 @@ export function connectKafka(kafka: KafkaConfig, clientId: string, options: Clie
     logLevel: logLevel.WARN,
     logCreator,
   })
-  return new KafkaClient(client, clientId)
+  return new KafkaClient(client)
 }
 
 /** What kafkajs calls errors it mostly mends itself; whoever called it gets those that it does not. */

@@ -29,6 +29,8 @@ interface Codec {
 const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 const gunzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)
 const zstdCompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress)
+const uncompress = (block: Buffer) => snappy.uncompress(block) as Promise<Buffer>
+const uncompressSync = (block: Buffer) => snappy.uncompressSync(block) as Buffer
 const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)
 
 const CODEC: Readonly<Record<Compression, Codec>> = {
@@ -40,8 +42,8 @@ const CODEC: Readonly<Record<Compression, Codec>> = {
   },
   snappy: {
     pack: async (raw) => frameXerial(await snappy.compress(raw)),
-    unpack: async (body) => joinBlocks(await Promise.all(xerialBlocks(body).map((block) => snappy.uncompress(block)))),
-    unpackSync: (body) => joinBlocks(xerialBlocks(body).map((block) => snappy.uncompressSync(block))),
+    unpack: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
+    unpackSync: (body) => Buffer.concat(xerialBlocks(body).map(uncompressSync)),
   },
   lz4: { pack: (raw) => compressFrame(raw), unpack: decompressFrame, unpackSync: decompressFrameSync },
   zstd: {
@@ -120,11 +122,4 @@ function xerialBlocks(body: Buffer): Buffer[] {
     at += 4 + length
   }
   return blocks
-}
-
-function joinBlocks(blocks: (string | Buffer)[]): Buffer {
-  const [first] = blocks
-  return blocks.length === 1 && first instanceof Buffer
-    ? first
-    : Buffer.concat(blocks.map((block) => Buffer.from(block)))
 }

@@ -46,16 +46,8 @@ export class BatchBuilder {
       this.#maxTimestampMs = timestampMs
     }
     const timestampDelta = timestampMs - this.#baseTimestampMs
-    const valueBytes = end - start
-    const tail = headers ? encodeHeaders(headers) : NO_HEADERS
-    const size =
-      1 + // attributes: none are defined
-      varintSize(timestampDelta) +
-      varintSize(this.#records) +
-      (key ? varintSize(key.length) + key.length : 1) +
-      varintSize(valueBytes) +
-      valueBytes +
-      tail.length
+    const tail = headers && encodeHeaders(headers)
+    const size = recordSize(key, end - start, timestampDelta, this.#records, tail)
     if (this.#length + varintSize(size) + size > this.#arena.length) return false
     const arena = this.#arena
     let at = writeVarint(arena, this.#length, size)
@@ -64,9 +56,9 @@ export class BatchBuilder {
     at = writeVarint(arena, at, this.#records)
     at = writeVarint(arena, at, key ? key.length : -1)
     if (key) at = writeBytes(arena, at, key)
-    at = writeVarint(arena, at, valueBytes)
+    at = writeVarint(arena, at, end - start)
     at += value.copy(arena, at, start, end)
-    this.#length = writeBytes(arena, at, tail)
+    this.#length = tail ? writeBytes(arena, at, tail) : writeVarint(arena, at, 0)
     this.#records++
     if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs
     return true
@@ -100,10 +92,19 @@ export const BATCH_HEADER_BYTES = 61
 /** Offset and length itself, which a RecordBatch's length does not count. */
 export const BATCH_LENGTH_FROM = 12
 
-/** The number of headers, in front of them. */
-const NO_HEADERS = varint(0)
+function recordSize(
+  key: Uint8Array | null,
+  valueBytes: number,
+  timestampDelta: number,
+  offsetDelta: number,
+  headers: Buffer | undefined,
+): number {
+  const keyBytes = key ? varintSize(key.length) + key.length : 1
+  const deltaBytes = varintSize(timestampDelta) + varintSize(offsetDelta)
+  return 1 + deltaBytes + keyBytes + varintSize(valueBytes) + valueBytes + (headers ? headers.length : 1)
+}
 
-/** Few records have any. */
+/** Few records have any: so they may cost more. */
 function encodeHeaders(headers: readonly RecordHeader[]): Buffer {
   const parts = headers.flatMap(({ key, value }) => {
     const name = Buffer.from(key)
