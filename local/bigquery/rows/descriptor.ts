@@ -9,6 +9,8 @@ export interface FieldDescriptor {
   type: number
   repeated: boolean
   typeName: string
+  /** Path of the message it stands in: where the search for a relative `typeName` begins. */
+  scope: string
   defaultValue: string | undefined
 }
 
@@ -73,6 +75,7 @@ function fieldOf(raw: RawField): FieldDescriptor {
     type: raw.type ?? 0,
     repeated: raw.label === LABEL_REPEATED,
     typeName: raw.typeName ?? '',
+    scope: '',
     defaultValue: hasDefault ? (raw.defaultValue ?? undefined) : undefined,
   }
 }
@@ -86,25 +89,35 @@ export class TypeNames {
     this.#add(root, '')
   }
 
-  message(typeName: string): MessageDescriptor | undefined {
-    return find(this.#messages, typeName)
+  message(field: FieldDescriptor): MessageDescriptor | undefined {
+    return find(this.#messages, field)
   }
 
-  enum(typeName: string): EnumDescriptor | undefined {
-    return find(this.#enums, typeName)
+  enum(field: FieldDescriptor): EnumDescriptor | undefined {
+    return find(this.#enums, field)
   }
 
   #add(message: MessageDescriptor, scope: string): void {
     const path = `${scope}.${message.name}`
     this.#messages.set(path, message)
+    for (const field of message.fields) field.scope = path
     for (const one of message.enums) this.#enums.set(`${path}.${one.name}`, one)
     for (const one of message.nested) this.#add(one, path)
   }
 }
 
-/** The type whose path is `typeName`, or ends with it, or whose path `typeName` ends with (a package in front). */
-function find<T>(types: ReadonlyMap<string, T>, typeName: string): T | undefined {
+/**
+ * A relative name is looked for from the innermost scope outwards, as protobuf does. A full one is the type's path, or the
+ * path with a package in front of it, or its end.
+ */
+function find<T>(types: ReadonlyMap<string, T>, { typeName, scope }: FieldDescriptor): T | undefined {
   const wanted = typeName.startsWith('.') ? typeName : `.${typeName}`
+  if (wanted !== typeName) {
+    for (let at = scope; at !== ''; at = at.slice(0, at.lastIndexOf('.'))) {
+      const found = types.get(at + wanted)
+      if (found) return found
+    }
+  }
   const exact = types.get(wanted)
   if (exact) return exact
   for (const [path, type] of types) if (path.endsWith(wanted) || wanted.endsWith(path)) return type

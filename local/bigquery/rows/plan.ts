@@ -133,7 +133,7 @@ class Compiler {
     const [name, wireType, family] = proto
     const base = { path, node, wireType, seen: 0 }
     if (node.type === 'RECORD') {
-      const inner = family === 'message' ? this.#types.message(writer.typeName) : undefined
+      const inner = family === 'message' ? this.#types.message(writer) : undefined
       if (inner === undefined) throw mismatch(path, name, writer, node)
       return { ...base, message: this.message(inner, node.children, `${path}.`), convert: undefined, absent: undefined }
     }
@@ -157,11 +157,11 @@ class Compiler {
   }
 
   #enumNumber(writer: FieldDescriptor): (name: string) => number | undefined {
-    return (name) => this.#types.enum(writer.typeName)?.values.find((value) => value.name === name)?.number
+    return (name) => this.#types.enum(writer)?.values.find((value) => value.name === name)?.number
   }
 
   #enumNames(writer: FieldDescriptor): Convert | undefined {
-    const found = this.#types.enum(writer.typeName)
+    const found = this.#types.enum(writer)
     // The first name of a number is its canonical one; later ones are aliases.
     const values = [...(found?.values ?? [])].reverse()
     return found && enumName(new Map(values.map(({ name, number }) => [number, Buffer.from(name)])))
@@ -170,14 +170,14 @@ class Compiler {
   /** Timestamp, Duration and the wrappers: inlined, or by their well-known name alone. */
   #convertMessage(writer: FieldDescriptor, type: Exclude<BigQueryType, 'RECORD'>): Convert | undefined {
     const fields = this.#types
-      .message(writer.typeName)
+      .message(writer)
       ?.fields.map((field) => field.name)
       .join()
     const wellKnown = /google[._]protobuf[._](\w+)$/.exec(writer.typeName)?.[1]
     if (fields === 'seconds,nanos' || wellKnown === 'Timestamp' || wellKnown === 'Duration') {
       return CONVERSIONS[type].timestamp ?? CONVERSIONS[type].duration
     }
-    const value = this.#types.message(writer.typeName)?.fields
+    const value = this.#types.message(writer)?.fields
     const inner = value?.length === 1 && value[0]?.name === 'value' ? value[0] : wrapperValue(wellKnown)
     if (inner === undefined || inner.type === 11) return undefined
     const convert = this.#convert(inner, type)
@@ -243,7 +243,7 @@ function wrapperValue(wellKnown: string | undefined): FieldDescriptor | undefine
   const type = WRAPPER_TYPES[wellKnown ?? '']
   return type === undefined
     ? undefined
-    : { name: 'value', number: 1, type, repeated: false, typeName: '', defaultValue: undefined }
+    : { name: 'value', number: 1, type, repeated: false, typeName: '', scope: '', defaultValue: undefined }
 }
 
 const EMPTY = Buffer.alloc(0)
