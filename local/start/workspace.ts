@@ -1,19 +1,21 @@
-import { mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Document, isMap, parseDocument } from 'yaml'
+import { loadConfig } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
+import type { OwnLog } from './own-log.ts'
 
-/** On a broker that is not ours only topics of this prefix are touched. */
+/**
+ * On a broker that is not ours only topics of this prefix are touched. Behind it stands the data folder's own id: what
+ * another folder, or one that was deleted, left on the broker is not this one's.
+ */
 const DEMO_PREFIX = 'millrace-demo-'
+
+const ID_BYTES = 4
 
 /** The sample's logs, the broker's segments and the rows of an hour or so. */
 const FREE_BYTES_MIN = 1024 ** 3
-
-/** A log of the user's own, fed instead of the sample's. */
-export interface OwnLog {
-  readonly file: string
-  readonly route: string
-}
 
 /** The folder that a run keeps its data in, and the configuration that all its processes read. */
 export class Workspace {
@@ -22,6 +24,7 @@ export class Workspace {
   readonly logs: string
   readonly run: string
   readonly #document: Document
+  readonly #source: string
   readonly #folder: string
 
   constructor(dataDir: string, sourceConfig: string) {
@@ -32,13 +35,15 @@ export class Workspace {
     for (const folder of [this.logs, this.run]) makeFolder(folder)
     requireRoom(this.dataDir)
     this.#document = readDocument(sourceConfig)
+    this.#source = sourceConfig
     this.#folder = dirname(resolve(sourceConfig))
   }
 
   /** Writes the configuration: paths absolute, names of topics as the broker allows them. */
-  prepare(options: { ownLog?: OwnLog | undefined; prefixTopics: boolean; agentPort: number }): void {
+  prepare(options: { ownLog?: OwnLog | undefined; foreignBroker: boolean; agentPort: number }): void {
     const routes = this.#document.get('routes')
-    for (const { key } of isMap(routes) ? routes.items : []) this.#prepareRoute(String(key), options.prefixTopics)
+    for (const { key } of isMap(routes) ? routes.items : []) this.#prepareRoute(String(key), options.foreignBroker)
+    if (options.foreignBroker) this.#separate()
     this.#set(['agent', 'lock_file'], join(this.run, 'agent.lock'))
     this.#set(['agent', 'port'], options.agentPort)
     if (options.ownLog) this.#feed(options.ownLog)
@@ -46,13 +51,28 @@ export class Workspace {
     this.save()
   }
 
-  #prepareRoute(route: string, prefixTopics: boolean): void {
+  /** Groups and transactions of its own. */
+  #separate(): void {
+    const { agent, name } = loadConfig(this.#source)
+    this.#set(['name'], `${name}-${this.#id()}`)
+    this.#set(['agent', 'id'], `${agent.id}-${this.#id()}`)
+  }
+
+  /** Made once for a data folder. */
+  #id(): string {
+    const file = join(this.dataDir, 'id')
+    if (!existsSync(file)) writeFileSync(file, randomBytes(ID_BYTES).toString('hex'))
+    return readFileSync(file, 'utf8')
+  }
+
+  #prepareRoute(route: string, foreignBroker: boolean): void {
     const schema = this.#document.getIn(['routes', route, 'schema'])
     if (typeof schema === 'string' && !isAbsolute(schema))
       this.#set(['routes', route, 'schema'], resolve(this.#folder, schema))
     const topic = this.#document.getIn(['routes', route, 'topic'])
-    const foreign = prefixTopics && typeof topic === 'string' && !topic.startsWith(DEMO_PREFIX)
-    if (foreign) this.#set(['routes', route, 'topic'], DEMO_PREFIX + topic)
+    if (!foreignBroker || typeof topic !== 'string') return
+    const name = topic.startsWith(DEMO_PREFIX) ? topic.slice(DEMO_PREFIX.length) : topic
+    this.#set(['routes', route, 'topic'], `${DEMO_PREFIX}${this.#id()}-${name}`)
   }
 
   #sampleLogs(): void {
@@ -65,6 +85,8 @@ export class Workspace {
   #feed({ file, route }: OwnLog): void {
     this.#set(['agent', 'logs'], [{ path: resolve(file), route, complete: true }])
     this.#set(['agent', 'finish_after'], '2s')
+    // However old the file is, Kafka carries it: the user wants to see the whole way.
+    this.#set(['agent', 'handover_after'], '36500d')
   }
 
   /** Where the embedded cloud is, as it announced itself. */
