@@ -34,8 +34,15 @@ export async function runLocal(options: RunLocalOptions): Promise<void> {
   }
 }
 
+/** A part that ends is told on standard error; the embedded cloud runs on. */
+const LISTENER = {
+  say: (text: string) => void process.stderr.write(`${text}\n`),
+  failed: ({ message }: Error) => void process.stderr.write(`${message}\n`),
+}
+
 async function startServices(config: Config, local: Local, port: number): Promise<Supervisor> {
-  const supervisor = new Supervisor(local.folder('run'))
+  const supervisor = new Supervisor(local.folder('run'), LISTENER)
+  await supervisor.clear()
   Object.assign(process.env, local.env)
   await supervisor.start(functionService('chunk-load', port, config.file))
   if (config.kafka) await supervisor.start(commandService('worker', config.file))

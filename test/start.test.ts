@@ -12,6 +12,7 @@ import { eventually } from './support/eventually.ts'
 
 /** `npm start` as a user sees it, on a data folder of the test's own. */
 const START = fileURLToPath(new URL('../local/start/main.ts', import.meta.url))
+const SAMPLE = fileURLToPath(new URL('../examples/shop/millrace.yaml', import.meta.url))
 const RUN_WITHIN_MS = 180_000
 /** Long enough that a killed worker's partitions come back (session_timeout) before the next is killed. */
 const KILL_EVERY_MS = 3_000
@@ -100,11 +101,16 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
 
   void test('a mistake is one clear error and exit code 2', async (t) => {
     const data = await folder(t)
+    const broken = join(data, 'broken.yaml')
+    await writeFile(broken, '{ project: [')
     const cases: [args: string[], error: RegExp][] = [
       [['--for', 'ever'], /--for ever: not a duration\nfix: write it as 30s, 5m or 1h/],
       [['--log', 'x'], /--log and --route go together/],
       [['--config', '/nowhere.yaml', '--log', 'x', '--route', 'y'], /cannot read the configuration \/nowhere\.yaml/],
       [['--unknown'], /Unknown option '--unknown'/],
+      [['--config', broken, '--log', broken, '--route', 'y'], /broken\.yaml:1: .*\nfix: correct the YAML/],
+      [['--config', SAMPLE, '--log', broken, '--route', 'y'], /there is no route y\nfix: use one of: visits,/],
+      [['--config', SAMPLE, '--log', data, '--route', 'visits'], /cannot read .*: it is not a file/],
     ]
     for (const [args, error] of cases) {
       const { code, output } = await start('--data', data, ...args).ended
@@ -114,22 +120,57 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
     }
   })
 
-  void test('Ctrl-C ends everything within ten seconds; what kill -9 leaves behind ends by itself', async (t) => {
+  void test('Ctrl-C ends everything within ten seconds; what kill -9 leaves behind ends by itself, or for the next start', async (t) => {
     const data = await folder(t)
     for (const [signal, timeoutMs] of [
       ['SIGINT', 10_000],
       ['SIGKILL', 20_000],
     ] as const) {
       const { child, ended } = start('--data', data)
-      const pids = await eventually(() => pidsIn(join(data, 'run'), ['cloud', 'agent', 'worker', 'shop', 'traffic']), {
-        timeoutMs: 60_000,
-      })
+      const pids = await allOf(data)
       child.kill(signal)
+      if (signal === 'SIGKILL') assertProven(await start('--for', '2s', '--data', data).ended)
       await eventually(() => !pids.some(isAlive), { timeoutMs, what: 'the end of all processes' })
       await ended
     }
   })
+
+  void test('a part that cannot come back ends the run: exit code 2, and what to do; two runs need two folders', async (t) => {
+    const data = await folder(t)
+    const { ended } = start('--data', data)
+    const [cloud = 0, ...others] = await allOf(data)
+    const second = await start('--data', data).ended
+    assert.equal(second.code, 2)
+    assert.match(second.output, /is in use: npm start runs here already, by process \d+\.\nfix: /)
+    process.kill(cloud, 'SIGKILL')
+    const { code, output } = await ended
+    assert.equal(code, 2, output)
+    assert.match(output, /cloud ended \(SIGKILL\)[^]*\nfix: npm start again/)
+    assert.doesNotMatch(output, /\n {4}at /)
+    assert(!others.some(isAlive))
+  })
+
+  void test('Ctrl-C, and a reader that has enough, end a run that is still starting', async (t) => {
+    const data = await folder(t)
+    const enough = start('--data', data)
+    await once(enough.child.stdout!, 'data')
+    enough.child.stdout?.destroy()
+    assert.equal((await enough.ended).code, 0, (await enough.ended).output)
+    const interrupted = start('--data', data, '--for', '1h')
+    await once(interrupted.child.stdout!, 'data')
+    interrupted.child.kill('SIGINT')
+    const { code, output } = await interrupted.ended
+    assert.equal(code, 1, output)
+    assert.match(output, /stopped before the end: nothing is proven\n$/)
+    assert.equal(pidsIn(join(data, 'run'), ['cloud']), undefined)
+  })
 })
+
+/** The processes of a run, the cloud's first. */
+function allOf(data: string): Promise<number[]> {
+  const names = ['cloud', 'agent', 'worker', 'shop', 'traffic']
+  return eventually(() => pidsIn(join(data, 'run'), names), { timeoutMs: 60_000 })
+}
 
 /** Kills each in turn, when it has run for a moment; returns how often. */
 async function killAgainAndAgain(run: string, names: string[], signal: AbortSignal): Promise<number> {

@@ -1,13 +1,38 @@
-/** What the agent says of itself on its port; zeros while it does not answer. */
+/** What this run's agents published and uploaded. */
 export interface AgentFigures {
-  /** Events published and chunks uploaded since it was started. */
   readonly published: number
   readonly chunks: number
 }
 
 const ANSWER_WITHIN_MS = 1_000
 
-export async function askAgent(port: number): Promise<AgentFigures> {
+/** Asks the agent on its port; a restarted one counts from zero, so what its former lives said is added. */
+export class AgentStatus {
+  readonly #port: number
+  #before: AgentFigures = { published: 0, chunks: 0 }
+  #last: AgentFigures = { published: 0, chunks: 0 }
+
+  constructor(port: number) {
+    this.#port = port
+  }
+
+  async ask(): Promise<AgentFigures> {
+    const now = await figuresOf(this.#port)
+    if (now) {
+      const isNewLife = now.published < this.#last.published || now.chunks < this.#last.chunks
+      if (isNewLife) this.#before = sum(this.#before, this.#last)
+      this.#last = now
+    }
+    return sum(this.#before, this.#last)
+  }
+}
+
+function sum(a: AgentFigures, b: AgentFigures): AgentFigures {
+  return { published: a.published + b.published, chunks: a.chunks + b.chunks }
+}
+
+/** Undefined while it does not answer. */
+async function figuresOf(port: number): Promise<AgentFigures | undefined> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })
     const text = await response.text()
@@ -16,12 +41,12 @@ export async function askAgent(port: number): Promise<AgentFigures> {
       chunks: metric(text, 'millrace_agent_chunks_total'),
     }
   } catch {
-    return { published: 0, chunks: 0 }
+    return undefined
   }
 }
 
 /** The sum of a Prometheus metric over its labels. */
 function metric(text: string, name: string): number {
   const values = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? ([0-9.e+]+)$`, 'gm'))
-  return [...values].reduce((sum, [, value]) => sum + Number(value), 0)
+  return [...values].reduce((total, [, value]) => total + Number(value), 0)
 }

@@ -1,24 +1,24 @@
 import { relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { runAudit } from '../../shared/audit/index.ts'
 import { type Config, loadConfig } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
+import { lockFolder } from '../folder-lock.ts'
 import { freePort } from '../free-port.ts'
 import { cloudService, commandService, functionService } from '../services.ts'
-import { countOwnLog, type Feed, startShop } from './feed.ts'
-import { claimFolder } from './one-run.ts'
+import { AgentStatus } from './agent-status.ts'
+import { type Feed, SAMPLE, sampleTally, startShop } from './feed.ts'
 import { HELP, readOptions, type StartOptions } from './options.ts'
+import { countOwnLog, requireOwnLog } from './own-log.ts'
 import { countHoldings, countRows, verdictOf } from './proof.ts'
-import { askAgent } from './agent-status.ts'
 import { describeSnapshot, StatusLine } from './status-line.ts'
+import { type Stop, stopOfUser } from './stop-signal.ts'
 import { Supervisor } from './supervisor.ts'
 import { Workspace } from './workspace.ts'
 
-const SAMPLE = fileURLToPath(new URL('../../examples/shop/millrace.yaml', import.meta.url))
-/** After the traffic has stopped, everything is a row or a dead letter within this time, or the run has failed. */
-const DRAIN_WITHIN_MS = 120_000
+/** After the traffic has stopped, something arrives within this time again and again, or the run has failed. */
+const PROGRESS_WITHIN_MS = 120_000
 const DRAIN_LOOK_MS = 500
 
 /** Everything that runs, and what is asked of it. */
@@ -27,31 +27,51 @@ interface Run {
   readonly config: Config
   readonly warehouse: Warehouse
   readonly feed: Feed
-  readonly agentPort: number
+  readonly agent: AgentStatus
   readonly status: StatusLine
   readonly startedMs: number
 }
 
-/** `npm start`: the whole pipeline on this machine. Resolves to the exit code. */
+/** `npm start`: the whole pipeline on this machine. Resolves to the exit code. @throws UserError */
 async function start(options: StartOptions): Promise<number> {
+  const stop = stopOfUser()
   const status = new StatusLine(process.stdout)
+  const config = loadConfig(options.config ?? SAMPLE)
+  if (options.ownLog) requireOwnLog(config, options.ownLog)
   const workspace = new Workspace(options.dataDir, options.config ?? SAMPLE)
-  const release = claimFolder(workspace.run)
-  const supervisor = new Supervisor(workspace.run)
-  const stop = stopSignal()
-  supervisor.onUnexpectedEnd = (name, how) => {
-    if (!stop.aborted) status.say(`${name} ended (${how}); see ${relative('.', supervisor.logOf(name))}`)
-  }
+  const release = await lockFolder(workspace.run, `${workspace.dataDir} is in use: npm start runs here already,`)
+  const supervisor = new Supervisor(workspace.run, {
+    say: (text) => status.say(text),
+    failed: ({ message }) =>
+      stop.now(new UserError(message, 'npm start again: it goes on with the same data, nothing is lost')),
+  })
   try {
-    const run = await startAll(options, workspace, supervisor, status)
-    await watch(run, options.forMs, stop)
-    const code = options.forMs !== undefined && !stop.aborted ? await prove(run, stop) : 0
-    run.warehouse.close()
-    return code
+    return await runAll(options, workspace, supervisor, status, stop)
   } finally {
     await supervisor.close()
-    release()
+    await release()
   }
+}
+
+async function runAll(
+  options: StartOptions,
+  workspace: Workspace,
+  supervisor: Supervisor,
+  status: StatusLine,
+  stop: Stop,
+): Promise<number> {
+  const stopped = new Promise<undefined>((resolve) =>
+    stop.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
+  )
+  const untilStopped = <T>(work: Promise<T>): Promise<T | undefined> => Promise.race([work, stopped])
+  const run = await untilStopped(startAll(options, workspace, supervisor, status, stop.signal))
+  if (run) await untilStopped(watch(run, options.forMs, stop.signal))
+  const holds = run && options.forMs !== undefined && !stop.aborted ? await untilStopped(prove(run)) : undefined
+  run?.warehouse.close()
+  stop.throwFailure()
+  if (options.forMs === undefined) return 0
+  if (holds === undefined) status.say('stopped before the end: nothing is proven')
+  return holds ? 0 : 1
 }
 
 async function startAll(
@@ -59,11 +79,12 @@ async function startAll(
   workspace: Workspace,
   supervisor: Supervisor,
   status: StatusLine,
+  signal: AbortSignal,
 ): Promise<Run> {
   const startedMs = Date.now()
+  await supervisor.clear()
   const [functionsPort, agentPort] = [await freePort(), await freePort()]
-  workspace.prepare({ ownLog: options.ownLog, prefixTopics: Boolean(process.env['KAFKA_BROKERS']), agentPort })
-  loadConfig(workspace.configFile)
+  workspace.prepare({ ownLog: options.ownLog, foreignBroker: Boolean(process.env['KAFKA_BROKERS']), agentPort })
   status.say('starting the embedded cloud: Kafka, BigQuery, Cloud Storage')
   const ready = await supervisor.start(cloudService(workspace.dataDir, workspace.configFile, functionsPort))
   workspace.connect(JSON.parse(ready) as Parameters<Workspace['connect']>[0])
@@ -72,17 +93,22 @@ async function startAll(
   if (config.bucket) await supervisor.start(functionService('chunk-load', functionsPort, config.file))
   if (config.kafka) await supervisor.start(commandService('worker', config.file))
   await supervisor.start(commandService('agent', config.file))
-  const warehouse = openWarehouse(config, 'start')
   const feed = options.ownLog
-    ? await countOwnLog(config, options.ownLog)
-    : await startShop(supervisor, workspace, options.rate)
+    ? withEarlier(sampleTally(workspace, config), countOwnLog(workspace.dataDir, config, options.ownLog, signal))
+    : await startShop(supervisor, workspace, config, options.rate)
+  const warehouse = openWarehouse(config, 'start')
   status.say(howToQuery(config))
-  return { supervisor, config, warehouse, feed, agentPort, status, startedMs }
+  return { supervisor, config, warehouse, feed, agent: new AgentStatus(agentPort), status, startedMs }
+}
+
+function withEarlier(events: number, feed: Feed): Feed {
+  return { written: async () => events + (await feed.written()), stop: () => feed.stop() }
 }
 
 function howToQuery(config: Config): string {
   const [route] = Object.values(config.routes)
-  const file = relative('.', config.file)
+  const path = relative('.', config.file)
+  const file = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
   const table = route ? `${route.table.dataset}.${route.table.table}` : ''
   const { bigquery, storage } = config.endpoints
   const gcloud = `  CLOUDSDK_AUTH_DISABLE_CREDENTIALS=True CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=${storage}/storage/v1/ CLOUDSDK_CORE_PROJECT=${config.project} gcloud storage ls gs://${config.bucket}\n`
@@ -99,42 +125,38 @@ async function watch(run: Run, forMs: number | undefined, stop: AbortSignal): Pr
   const over = AbortSignal.any([stop, ...(forMs === undefined ? [] : [AbortSignal.timeout(forMs)])])
   while (!over.aborted) {
     await delay(run.status.refreshMs, undefined, { signal: over }).catch(() => undefined)
-    await show(run)
+    if (!stop.aborted) await show(run)
   }
 }
 
-async function show({ status, startedMs, feed, agentPort, warehouse, config }: Run): Promise<void> {
-  const [written, agent, rows] = await Promise.all([
+async function show({ status, startedMs, feed, agent, warehouse, config }: Run): Promise<void> {
+  const [written, figures, held] = await Promise.all([
     feed.written(),
-    askAgent(agentPort),
-    countRows(warehouse, config).catch(() => 0),
+    agent.ask(),
+    countRows(warehouse, config).catch(() => undefined),
   ])
-  status.show(describeSnapshot({ elapsedMs: Date.now() - startedMs, written, rows, ...agent }))
+  status.show(describeSnapshot({ elapsedMs: Date.now() - startedMs, written, ...held, ...figures }))
 }
 
-/** Stops the traffic, waits until everything has arrived, and says what came of it. */
-async function prove({ feed, status, warehouse, config }: Run, stop: AbortSignal): Promise<number> {
+/** Stops the traffic, waits until everything has arrived, and says what came of it: whether all of it holds. */
+async function prove({ feed, status, warehouse, config }: Run): Promise<boolean> {
   status.say('the time is over: stopping the traffic, draining')
   await feed.stop()
   const events = await feed.written()
-  const deadline = Date.now() + DRAIN_WITHIN_MS
   let held = await countHoldings(warehouse, config)
-  while (held.distinct < events && Date.now() < deadline && !stop.aborted) {
+  for (let deadline = Date.now() + PROGRESS_WITHIN_MS; held.distinct < events && Date.now() < deadline; ) {
     await delay(DRAIN_LOOK_MS)
+    const before = held.distinct
     held = await countHoldings(warehouse, config)
+    if (held.distinct > before) deadline = Date.now() + PROGRESS_WITHIN_MS
   }
   const report = await runAudit(warehouse, config)
   status.say(`audit: ${report.sources} sources, ${report.finished} finished, ${report.faults} gaps or overlaps`)
   for (const fault of report.listed) status.say(JSON.stringify(fault))
-  const verdict = verdictOf(events, await countHoldings(warehouse, config), report.faults)
+  const verdict = verdictOf(events, await countHoldings(warehouse, config), report)
+  if (verdict.unknown > 0) status.say(`${verdict.unknown} events are there that nobody has tallied`)
   status.say(verdict.line)
-  return verdict.holds ? 0 : 1
-}
-
-function stopSignal(): AbortSignal {
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop.abort())
-  return stop.signal
+  return verdict.holds
 }
 
 try {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { UserError } from '../../shared/errors.ts'
-import type { OwnLog } from './workspace.ts'
+import type { OwnLog } from './own-log.ts'
 
 export interface StartOptions {
   readonly config: string | undefined

@@ -1,19 +1,25 @@
 /** What a run looks like at one moment. */
 export interface Snapshot {
   readonly elapsedMs: number
+  /** Since the data folder was made; rows and dead letters are not there while the warehouse does not answer. */
   readonly written: number
+  readonly rows?: number
+  readonly deadLetters?: number
+  /** Of this run. */
   readonly published: number
-  readonly rows: number
   readonly chunks: number
 }
 
-/** `00:12  written 12,000  published 11,980  rows 11,500  lag 500  chunks 3` */
-export function describeSnapshot({ elapsedMs, written, published, rows, chunks }: Snapshot): string {
+/** `00:12  written 12,000  rows 11,500  dead letters 1  lag 499  (this run: published 11,980  chunks 3)` */
+export function describeSnapshot(snapshot: Snapshot): string {
+  const { elapsedMs, written, rows, deadLetters = 0, published, chunks } = snapshot
   const seconds = Math.floor(elapsedMs / 1000)
   const clock = `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(seconds % 60).padStart(2, '0')}`
   const number = (value: number) => value.toLocaleString('en-US')
-  const lag = Math.max(0, written - rows)
-  return `${clock}  written ${number(written)}  published ${number(published)}  rows ${number(rows)}  lag ${number(lag)}  chunks ${number(chunks)}`
+  const lag = Math.max(0, written - (rows ?? 0) - deadLetters)
+  const held =
+    rows === undefined ? '' : `  rows ${number(rows)}  dead letters ${number(deadLetters)}  lag ${number(lag)}`
+  return `${clock}  written ${number(written)}${held}  (this run: published ${number(published)}  chunks ${number(chunks)})`
 }
 
 const REFRESH_TERMINAL_MS = 1_000

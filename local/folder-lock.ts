@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UserError } from '../../shared/errors.ts'
+import { UserError } from '../shared/errors.ts'
 
 /**
  * Takes a folder for this process: two that write one journal would destroy it. The lock names the process and when it
  * was started, so that what a killed one left behind is seen to be dead even when its number is in use again.
- * Returns how to give it back. Throws UserError when a living process holds it.
+ * Returns how to give it back. Throws UserError when a living process holds it; `inUse` words that.
  */
-export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+export async function lockFolder(folder: string, inUse = `${folder} is in use`): Promise<() => Promise<void>> {
   const file = join(folder, 'lock')
   const own = `${file}.${process.pid}`
   if (!(await tryCreate(file, own))) {
     const holder = await readFile(file, 'utf8').catch(() => '')
     if (isAlive(holder)) {
       throw new UserError(
-        `${folder} is in use by process ${holder.split(' ')[0]}.`,
+        `${inUse} by process ${holder.split(' ')[0]}.`,
         'Stop that process, or use another data folder.',
       )
     }
