@@ -1,7 +1,6 @@
 import {
   type Bucket,
   type ChunkState,
-  CLAIM_MS,
   decodeState,
   encodeState,
   type ObjectId,
@@ -11,7 +10,8 @@ import {
 
 /** Cloud Storage takes one update of an object's metadata a second. */
 const UPDATE_INTERVAL_MS = 1_000
-const RENEW_EVERY_MS = CLAIM_MS / 3
+/** A claim is renewed in this part of its time. */
+const RENEW_PART = 1 / 3
 
 /** The time, as an invocation sees it. */
 export interface Clock {
@@ -32,12 +32,15 @@ export class ObjectState {
   readonly #bucket: Bucket
   readonly #id: ObjectId
   readonly #clock: Clock
+  readonly #claimMs: number
   #updatedMs = 0
   #renewedMs = 0
 
-  constructor(bucket: Bucket, object: ObjectView, clock: Clock) {
+  /** @param claimMs how long a claim holds without renewal: longer than any one step */
+  constructor(bucket: Bucket, object: ObjectView, clock: Clock, claimMs: number) {
     this.#bucket = bucket
     this.#clock = clock
+    this.#claimMs = claimMs
     this.#id = `${bucket.name}/${object.name}#${object.generation}`
     this.object = object
     this.state = decodeState(this.#id, object.metadata[STATE_KEY])
@@ -69,12 +72,12 @@ export class ObjectState {
 
   claim(token: string): Promise<boolean> {
     this.#renewedMs = this.#clock.nowMs()
-    return this.change({ state: 'writing', token, until: this.#renewedMs + CLAIM_MS })
+    return this.change({ state: 'writing', token, until: this.#renewedMs + this.#claimMs })
   }
 
   /** To be called now and then while rows are written. @throws ClaimLost */
   async renewWhenDue(token: string): Promise<void> {
-    if (this.#clock.nowMs() - this.#renewedMs < RENEW_EVERY_MS) return
+    if (this.#clock.nowMs() - this.#renewedMs < this.#claimMs * RENEW_PART) return
     if (!(await this.claim(token))) throw new ClaimLost('the claim was replaced while rows were written')
   }
 }

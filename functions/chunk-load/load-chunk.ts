@@ -22,7 +22,7 @@ export async function loadChunk(environment: Environment, name: string, generati
   const object = await environment.bucket.stat(name)
   if (!object || (generation !== undefined && object.generation !== generation)) return done('gone or written anew')
   const token = randomUUID()
-  const state = new ObjectState(environment.bucket, object, environment.clock)
+  const state = new ObjectState(environment.bucket, object, environment.clock, environment.config.chunk_claim)
   let unknown = 0
   for (let readings = 0; readings < READINGS_MAX; readings++) {
     if (readings > 0 && !(await state.read())) return done('gone or written anew')

@@ -17,7 +17,10 @@ import { type Stop, stopOfUser } from './stop-signal.ts'
 import { Supervisor } from './supervisor.ts'
 import { Workspace } from './workspace.ts'
 
-/** After the traffic has stopped, something arrives within this time again and again, or the run has failed. */
+/**
+ * After the traffic has stopped, something arrives within this time again and again, or the run has failed. A chunk
+ * whose function was killed waits for its claim's end too.
+ */
 const PROGRESS_WITHIN_MS = 120_000
 const DRAIN_LOOK_MS = 500
 
@@ -144,11 +147,12 @@ async function prove({ feed, status, warehouse, config }: Run): Promise<boolean>
   await feed.stop()
   const events = await feed.written()
   let held = await countHoldings(warehouse, config)
-  for (let deadline = Date.now() + PROGRESS_WITHIN_MS; held.distinct < events && Date.now() < deadline; ) {
+  const patienceMs = PROGRESS_WITHIN_MS + config.chunk_claim
+  for (let deadline = Date.now() + patienceMs; held.distinct < events && Date.now() < deadline; ) {
     await delay(DRAIN_LOOK_MS)
     const before = held.distinct
     held = await countHoldings(warehouse, config)
-    if (held.distinct > before) deadline = Date.now() + PROGRESS_WITHIN_MS
+    if (held.distinct > before) deadline = Date.now() + patienceMs
   }
   const report = await runAudit(warehouse, config)
   status.say(`audit: ${report.sources} sources, ${report.finished} finished, ${report.faults} gaps or overlaps`)

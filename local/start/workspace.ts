@@ -13,6 +13,8 @@ import type { OwnLog } from './own-log.ts'
 const DEMO_PREFIX = 'millrace-demo-'
 
 const ID_BYTES = 4
+/** Of `name` in the configuration. */
+const NAME_CHARS_MAX = 41
 
 /** The sample's logs, the broker's segments and the rows of an hour or so. */
 const FREE_BYTES_MIN = 1024 ** 3
@@ -54,7 +56,7 @@ export class Workspace {
   /** Groups and transactions of its own. */
   #separate(): void {
     const { agent, name } = loadConfig(this.#source)
-    this.#set(['name'], `${name}-${this.#id()}`)
+    this.#set(['name'], `${name.slice(0, NAME_CHARS_MAX - 2 * ID_BYTES - 1)}-${this.#id()}`)
     this.#set(['agent', 'id'], `${agent.id}-${this.#id()}`)
   }
 
@@ -85,6 +87,7 @@ export class Workspace {
   #feed({ file, route }: OwnLog): void {
     this.#set(['agent', 'logs'], [{ path: resolve(file), route, complete: true }])
     this.#set(['agent', 'finish_after'], '2s')
+    this.#set(['chunk_claim'], '30s')
     // However old the file is, Kafka carries it: the user wants to see the whole way.
     this.#set(['agent', 'handover_after'], '36500d')
   }

@@ -12,7 +12,6 @@ export {
 export { type ChunkName, chunkName, parseChunkName } from './names.ts'
 export {
   type ChunkState,
-  CLAIM_MS,
   type Committing,
   decodeState,
   encodeState,

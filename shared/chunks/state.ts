@@ -1,7 +1,5 @@
 import type { Ranges } from './metadata.ts'
 
-/** How long a claim holds without renewal: longer than any one step, shorter than a notification's life. */
-export const CLAIM_MS = 10 * 60_000
 /** BigQuery keeps an uncommitted stream for 24 hours; an hour more for clocks that differ. */
 export const STREAM_LIFE_MS = 25 * 3_600_000
 

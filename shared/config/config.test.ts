@@ -88,6 +88,7 @@ void suite('configuration', () => {
         budget: 50000,
         stop_within: 8000,
       },
+      chunk_claim: 600000,
       endpoints: {},
       local: { ports: { kafka: 0, bigquery: 0, bigquery_storage: 0, storage: 0, faults: 0, functions: 0, page: 0 } },
     })

@@ -167,6 +167,7 @@ export const fileSchema = z.strictObject({
   bucket: z.string().min(3).optional(),
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),
   consumer: consumer.prefault({}),
+  chunk_claim: duration().prefault('10m').describe('the chunk of a function that died waits this long for another one'),
   routes: z.record(matching(ROUTE, 'letters, digits, dash and underscore, a letter first'), route),
   agent: agent.prefault({}),
   endpoints: endpoints.default({}).describe('other servers than the real ones: the embedded cloud'),
