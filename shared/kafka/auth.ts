@@ -17,11 +17,8 @@ export function authentication(kafka: KafkaConfig): { ssl?: ConnectionOptions; s
 function tlsOptions({ auth, tls }: KafkaConfig): ConnectionOptions | undefined {
   if (!tls) return auth === 'google' || auth === 'mtls' ? {} : undefined
   if (tls === true) return {}
-  return {
-    ...(tls.ca_file && { ca: [readPem('kafka.tls.ca_file', tls.ca_file)] }),
-    ...(tls.cert_file && { cert: readPem('kafka.tls.cert_file', tls.cert_file) }),
-    ...(tls.key_file && { key: readPem('kafka.tls.key_file', tls.key_file) }),
-  }
+  const read = (key: keyof typeof tls) => tls[key] && readPem(`kafka.tls.${key}`, tls[key])
+  return { ca: read('ca_file'), cert: read('cert_file'), key: read('key_file') }
 }
 
 function saslOptions({ auth, sasl }: KafkaConfig): SASLOptions | undefined {

@@ -66,7 +66,7 @@ const CRC_FROM = 21
  */
 export function readRanges(fetched: FetchedPartition, fetchOffset: number): RecordRange[] {
   const { records } = fetched
-  const isAborted = abortedFilter(fetched)
+  const isHidden = hiddenFilter(fetched)
   const ranges: RecordRange[] = []
   for (let at = 0; at + BATCH_HEADER_BYTES <= records.length; ) {
     const size = BATCH_LENGTH_FROM + records.readInt32BE(at + 8)
@@ -75,14 +75,12 @@ export function readRanges(fetched: FetchedPartition, fetchOffset: number): Reco
     const batch = records.subarray(at, at + size)
     verify(batch)
     at += size
-    const range = readRange(fetched, batch, fetchOffset)
     // Every batch passes the filter, those before the fetch offset too: their markers count.
-    const visible = !isAborted(batch, range)
+    const range = readRange(fetched, batch, fetchOffset, isHidden(batch))
     if (range.lastOffset < fetchOffset) continue
     const before = ranges.at(-1)
-    if (visible && range.records > 0) ranges.push(range)
-    else if (before?.records === 0) before.lastOffset = range.lastOffset
-    else ranges.push(withoutRecords(range))
+    if (range.records === 0 && before?.records === 0) before.lastOffset = range.lastOffset
+    else ranges.push(range)
   }
   return ranges
 }
@@ -93,32 +91,31 @@ function verify(batch: Buffer): void {
   if (found !== batch.readUInt32BE(17)) throw corrupt('a batch fails its checksum')
 }
 
-function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number): RecordRange {
+function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number, hidden: boolean): RecordRange {
   const attributes = batch.readInt16BE(21)
   const compression = CODECS[attributes & CODEC_MASK]
   if (!compression) throw corrupt(`unknown compression ${attributes & CODEC_MASK}`)
   const baseOffset = safeInteger(batch.readBigInt64BE(0))
+  const records = hidden ? 0 : batch.readInt32BE(57)
   const head = {
     topic: fetched.topic,
     partition: fetched.partition,
     baseOffset,
     firstOffset: Math.max(baseOffset, fetchOffset),
-    lastOffset: baseOffset + batch.readInt32BE(23),
-    records: batch.readInt32BE(57),
-    compression,
+    lastOffset: lastOffsetOf(batch),
+    records,
+    compression: records > 0 ? compression : 'none',
     baseTimestampMs: safeInteger(batch.readBigInt64BE(27)),
     appendTimestampMs: attributes & APPEND_TIME ? safeInteger(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
-  return createRange(head, batch.subarray(BATCH_HEADER_BYTES))
+  return createRange(head, records > 0 ? batch.subarray(BATCH_HEADER_BYTES) : NOTHING)
 }
 
-function withoutRecords({ topic, partition, firstOffset, lastOffset, endOffset }: RecordRange): RecordRange {
-  const none = { records: 0, compression: 'none', baseTimestampMs: 0, appendTimestampMs: undefined } as const
-  return createRange(
-    { topic, partition, baseOffset: firstOffset, firstOffset, lastOffset, endOffset, ...none },
-    Buffer.alloc(0),
-  )
+const NOTHING = Buffer.alloc(0)
+
+function lastOffsetOf(batch: Buffer): number {
+  return safeInteger(batch.readBigInt64BE(0)) + batch.readInt32BE(23)
 }
 
 /**
@@ -126,17 +123,19 @@ function withoutRecords({ topic, partition, firstOffset, lastOffset, endOffset }
  * aborted. The broker lists every aborted transaction that overlaps the fetched range, also one that began before it;
  * several can be open at once. One is open from its first offset to its producer's next abort marker.
  */
-function abortedFilter(fetched: FetchedPartition): (batch: Buffer, range: RecordRange) => boolean {
+function hiddenFilter(fetched: FetchedPartition): (batch: Buffer) => boolean {
   const coming = fetched.aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
   const open = new Set<bigint>()
-  let next = 0
-  return (batch, range) => {
-    for (let txn = coming[next]; txn && txn.firstOffset <= range.lastOffset; txn = coming[++next])
-      open.add(txn.producerId)
+  return (batch) => {
+    const lastOffset = lastOffsetOf(batch)
+    while (coming[0] && coming[0].firstOffset <= lastOffset) {
+      open.add(coming[0].producerId)
+      coming.shift()
+    }
     const attributes = batch.readInt16BE(21)
     const producerId = batch.readBigInt64BE(43)
     if (!(attributes & CONTROL)) return (attributes & TRANSACTIONAL) !== 0 && open.has(producerId)
-    if (markerType(readRange(fetched, batch, 0)) === ABORT) open.delete(producerId)
+    if (markerType(readRange(fetched, batch, 0, false)) === ABORT) open.delete(producerId)
     return true
   }
 }

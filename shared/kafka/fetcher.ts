@@ -8,6 +8,7 @@ import type { FetchedBatch, GroupOptions, PartitionStop, TopicPartition } from '
 
 const FETCH_KEY = 1
 const FETCH_VERSION_MIN = 4
+const READ_COMMITTED = 1
 /** After an error of a broker or of a partition whose leader is moving. */
 const RETRY_AFTER_MS = 200
 /** With paused partitions a fetch is not held for longer, so that a resumed one need not wait behind it. */
@@ -153,6 +154,7 @@ export class Fetcher {
     const paused = [...this.#places.values()].some((place) => place.paused)
     const create = broker.lookupRequest(FETCH_KEY, protocol.requests.Fetch)
     const made = create({
+      isolationLevel: READ_COMMITTED,
       maxWaitTime: paused ? Math.min(fetchWaitMs, PAUSED_WAIT_MS_MAX) : fetchWaitMs,
       minBytes: 1,
       maxBytes: FETCH_BYTES_MAX,
