@@ -200,6 +200,7 @@ export class Follower {
     }
     const before = file.seen
     file.update(found, nowMs)
+    if (this.#logs.get(key) !== log) return this.#giveTo(log, file)
     if (!file.fresh) return false
     const followed = this.#followedBy(file)
     const shrunk = found.size < before.size
@@ -207,6 +208,15 @@ export class Follower {
       if (shrunk) this.#disown(file)
     } else if (file.encoding === 'plain' && (shrunk || !hasHead(file, followed.source.head))) this.lose(followed)
     return shrunk
+  }
+
+  /** The file was deleted, and its inode is another log's by now; or it was moved there. */
+  #giveTo(log: FollowedLog, file: LogFile): false {
+    const followed = this.#followedBy(file)
+    if (followed) this.lose(followed)
+    else this.#disown(file)
+    this.#logs.set(file.key, log)
+    return false
   }
 
   #followedBy(file: LogFile): Followed | undefined {
