@@ -81,7 +81,7 @@ export function kafkaError(thrown: unknown): KafkaError {
 }
 
 /** The broker's name of an error, from the depth of kafkajs's wrappers; else the name of kafkajs's own error. */
-export function codeOf(thrown: unknown): string {
+function codeOf(thrown: unknown): string {
   let code = 'UNKNOWN'
   for (let error = thrown; error instanceof Error; error = error.cause) {
     if ('type' in error && typeof error.type === 'string') code = named(error.type, error.message)

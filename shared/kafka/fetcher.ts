@@ -3,8 +3,8 @@ import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/in
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
-import { listOffsets } from './topics.ts'
-import type { FetchedBatch, GroupOptions, PartitionStop, TopicPartition } from './types.ts'
+import { bothEnds } from './topics.ts'
+import type { FetchedBatch, GroupOptions, PartitionStop, StopReason, TopicPartition } from './types.ts'
 
 const FETCH_KEY = 1
 const FETCH_VERSION_MIN = 4
@@ -195,9 +195,9 @@ export class Fetcher {
 
   async #outOfRange(place: Place): Promise<void> {
     const { topic, partition, epoch, offset } = place
-    const found = [await listOffsets(this.#cluster, [place], 'start'), await listOffsets(this.#cluster, [place], 'end')]
-    const [start, end] = found.map((offsets) => offsets.get(`${topic}/${partition}`))
-    if (this.#stopped || place.epoch !== epoch || start === undefined || end === undefined) return
+    const found = await bothEnds(this.#cluster, [place])
+    const [start = -1, end = -1] = found.map((offsets) => offsets.get(`${topic}/${partition}`))
+    if (this.#stopped || place.epoch !== epoch) return
     // Within the range: the leader that was asked had not caught up. It is asked again.
     if (offset < start || offset > end) this.#stop(place, { kind: 'out-of-range', start, end })
   }
@@ -216,10 +216,6 @@ export class Fetcher {
     this.#pump()
   }
 }
-
-type StopReason =
-  | { readonly kind: 'out-of-range'; readonly start: number; readonly end: number }
-  | { readonly kind: 'corrupt' | 'refused'; readonly message: string }
 
 let turn = 0
 

@@ -3,7 +3,7 @@ import { createLog } from '../telemetry/index.ts'
 import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
 import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
-import { codeOf, KafkaError, kafkaError } from './errors.ts'
+import { KafkaError, kafkaError } from './errors.ts'
 import { type Ending, GroupMembership, type Joined } from './membership.ts'
 import { fetchCommits, findTopics, listOffsets } from './topics.ts'
 import { GROUP_DEFAULTS, type GroupHandlers, type GroupOptions, type TopicPartition } from './types.ts'
@@ -259,10 +259,10 @@ export class Group {
 
 /** What a failed heartbeat means. A coordinator that moved or cannot be reached is asked again until the session is over. */
 function judgeHeartbeat(error: unknown): 'rebalance' | 'lost' | 'again' {
-  const code = codeOf(error)
+  const { code, kind } = kafkaError(error)
   if (code === 'REBALANCE_IN_PROGRESS') return 'rebalance'
   if (code === 'UNKNOWN_MEMBER_ID' || code === 'ILLEGAL_GENERATION' || code === 'FENCED_INSTANCE_ID') return 'lost'
-  return kafkaError(error).kind === 'unauthorized' ? 'lost' : 'again'
+  return kind === 'unauthorized' ? 'lost' : 'again'
 }
 
 function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {

@@ -3,18 +3,13 @@ import { corrupt } from './errors.ts'
 import type { Compression, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
 
 /** What a RecordBatch's header says, and where it came from. */
-export interface RangeHead {
-  readonly topic: string
-  readonly partition: number
+export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | 'ready' | 'visit'> {
   readonly baseOffset: number
-  readonly firstOffset: number
   lastOffset: number
-  readonly records: number
   readonly compression: Compression
   readonly baseTimestampMs: number
   /** Set when the broker stamped the records itself: then all have this time. */
   readonly appendTimestampMs: number | undefined
-  readonly endOffset: number
 }
 
 /** Those without records can be extended by what follows them. */

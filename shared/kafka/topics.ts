@@ -60,10 +60,7 @@ export function topicOffsets(client: KafkaClient, topics: readonly string[]): Pr
     const missing = await findTopics(cluster, topics)
     if (missing.length > 0) throw unknownTopic(missing)
     const partitions = topics.flatMap((topic) => partitionsOf(cluster, topic))
-    const [starts, ends] = [
-      await listOffsets(cluster, partitions, 'start'),
-      await listOffsets(cluster, partitions, 'end'),
-    ]
+    const [starts, ends] = await bothEnds(cluster, partitions)
     return partitions.map(({ topic, partition }) => {
       const key = `${topic}/${partition}`
       return { topic, partition, start: starts.get(key) ?? 0, end: ends.get(key) ?? 0 }
@@ -83,7 +80,19 @@ function unknownTopic(missing: readonly string[]): KafkaError {
   return new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
 }
 
-/** One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach. */
+/** Starts and ends, as `listOffsets` gives them. */
+export function bothEnds(
+  cluster: Cluster,
+  partitions: readonly TopicPartition[],
+): Promise<[starts: Map<string, number>, ends: Map<string, number>]> {
+  return Promise.all([listOffsets(cluster, partitions, 'start'), listOffsets(cluster, partitions, 'end')])
+}
+
+/**
+ * One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach.
+ * kafkajs leaves out partitions that its metadata do not have (other readers of the cluster may just refresh them): then this
+ * throws, rather than give back less than was asked for.
+ */
 export async function listOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
@@ -91,11 +100,13 @@ export async function listOffsets(
 ): Promise<Map<string, number>> {
   const topics = byTopic(partitions, ({ partition }) => ({ partition }))
   const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, fromBeginning: end === 'start' })))
-  return new Map(
+  const offsets = new Map(
     found.flatMap(({ topic, partitions }) =>
       partitions.map(({ partition, offset }) => [`${topic}/${partition}`, safeInteger(offset)]),
     ),
   )
+  if (offsets.size === partitions.length) return offsets
+  throw new KafkaError('unreachable', 'LEADER_NOT_AVAILABLE', 'not every partition has a known leader')
 }
 
 /**

@@ -96,13 +96,12 @@ export interface FetchedBatch extends TopicPartition {
   visit(fromOffset: number, visitor: RecordVisitor): number
 }
 
+export type StopReason =
+  | { readonly kind: 'out-of-range'; readonly start: number; readonly end: number }
+  | { readonly kind: 'corrupt' | 'refused'; readonly message: string }
+
 /** Why a partition is no longer fetched, until `seek` says where to go on. Nothing was skipped. */
-export type PartitionStop = TopicPartition &
-  (
-    | { readonly kind: 'out-of-range'; readonly offset: number; readonly start: number; readonly end: number }
-    | { readonly kind: 'corrupt'; readonly offset: number; readonly message: string }
-    | { readonly kind: 'refused'; readonly offset: number; readonly message: string }
-  )
+export type PartitionStop = TopicPartition & { readonly offset: number } & StopReason
 
 /**
  * What one generation of the group gave to this member. Ends when the member re-joins, leaves, was thrown out, or when a

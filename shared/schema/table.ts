@@ -1,5 +1,5 @@
 import type { TableField } from './bigquery.ts'
-import type { ColumnType, RowType } from './kinds.ts'
+import { type ColumnType, rowTypeOf } from './kinds.ts'
 import type { RecordField, RecordType } from './record.ts'
 import { UserError } from '../errors.ts'
 
@@ -22,15 +22,16 @@ export function tableFields(record: RecordType): TableField[] {
 
 /** The column that `unknown: keep` fills. */
 export const EXTRA = 'extra'
+const EXTRA_DESCRIPTION = 'fields of the event that the schema does not have'
 
-const METADATA: readonly (readonly [string, ColumnType, RowType, string])[] = [
-  ['source', 'STRING', 'string', 'the physical file that the event was read from'],
-  ['position', 'INT64', 'int64', 'byte offset of the event in its source'],
-  ['size', 'INT64', 'int64', 'bytes of the event in its source, delimiter included'],
-  ['kafka_topic', 'STRING', 'string', ''],
-  ['kafka_partition', 'INT64', 'int64', ''],
-  ['kafka_offset', 'INT64', 'int64', ''],
-  ['ingested_at', 'TIMESTAMP', 'int64', 'when the row was made'],
+const METADATA: readonly (readonly [name: string, type: ColumnType, description?: string])[] = [
+  ['source', 'STRING', 'the physical file that the event was read from'],
+  ['position', 'INT64', 'byte offset of the event in its source'],
+  ['size', 'INT64', 'bytes of the event in its source, delimiter included'],
+  ['kafka_topic', 'STRING'],
+  ['kafka_partition', 'INT64'],
+  ['kafka_offset', 'INT64'],
+  ['ingested_at', 'TIMESTAMP', 'when the row was made'],
 ]
 
 /**
@@ -38,7 +39,8 @@ const METADATA: readonly (readonly [string, ColumnType, RowType, string])[] = [
  * @throws UserError when the schema has a column of such a name already
  */
 export function withMetadata(record: RecordType, metadata: string, keep: boolean): RecordType {
-  const added = [metadataField(metadata, freeNumber(record, 1)), ...(keep ? [extraField(freeNumber(record, 2))] : [])]
+  const added = [metadataField(metadata, freeNumber(record, 1))]
+  if (keep) added.push(column(EXTRA, 'JSON', freeNumber(record, 2), EXTRA_DESCRIPTION))
   const taken = new Set(record.fields.map((field) => field.name.toLowerCase()))
   for (const { name } of added) if (taken.has(name.toLowerCase())) throw nameTaken(record, name, name === metadata)
   if (keep && metadata.toLowerCase() === EXTRA) throw nameTaken(record, EXTRA, true)
@@ -55,18 +57,14 @@ function nameTaken(record: RecordType, name: string, isMetadata: boolean): UserE
 }
 
 function metadataField(name: string, number: number): RecordField {
-  const fields = METADATA.map(([name, type, rowType, description], index) => {
-    const attributes = description ? { description } : {}
-    return { name, type, mode: 'NULLABLE' as const, number: index + 1, rowType, packed: false, attributes }
-  })
+  const fields = METADATA.map(([name, type, description], index) => column(name, type, index + 1, description))
   const record: RecordType = { name, origin: 'bigquery', fields, ignored: [] }
-  const attributes = { description: 'where the event came from' }
-  return { name, type: 'RECORD', mode: 'NULLABLE', number, rowType: 'message', packed: false, record, attributes }
+  return { ...column(name, 'RECORD', number, 'where the event came from'), record }
 }
 
-function extraField(number: number): RecordField {
-  const attributes = { description: 'fields of the event that the schema does not have' }
-  return { name: EXTRA, type: 'JSON', mode: 'NULLABLE', number, rowType: 'string', packed: false, attributes }
+function column(name: string, type: ColumnType, number: number, description?: string): RecordField {
+  const attributes = description ? { description } : {}
+  return { name, type, mode: 'NULLABLE', number, rowType: rowTypeOf(type), packed: false, attributes }
 }
 
 const NUMBER_MAX = 536_870_911
