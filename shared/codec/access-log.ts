@@ -2,7 +2,7 @@ import type { ColumnType, RecordField, RecordType, RowType } from '../schema/ind
 import { int64, parseInteger } from './numbers.ts'
 import { LINE_TOO_LONG, NO_MATCH, RANGE, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { hexDigit, isUtf8 } from './strings.ts'
+import { hexDigit, isAscii, isUtf8 } from './strings.ts'
 import { parseClf } from './time.ts'
 import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 
@@ -203,7 +203,8 @@ export class AccessLogWalker implements Walker {
     if (start === end || (end - start === 1 && bytes[start] === DASH)) return 0
     out.varint(tag)
     out.varint(end - start)
-    return out.copyAscii(this.view, start, end) || isUtf8(bytes, start, end) ? 0 : UTF8
+    out.copyWords(this.view, start, end)
+    return isAscii(bytes, this.view, start, end) || isUtf8(bytes, start, end) ? 0 : UTF8
   }
 
   /** Undoes the escapes of Apache and nginx; where that gives no UTF-8, the text stays as it is. */

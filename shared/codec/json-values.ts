@@ -5,24 +5,22 @@ import {
   decimalDouble,
   int64,
   jsonNumberEnd,
-  parseDouble,
   parseInteger,
   putDecimal,
   readDecimal,
   readWhole,
   setSafe,
+  textOf,
 } from './numbers.ts'
-import { FAST_DOUBLE, FAST_BOOL, FAST_LONG, Op, type Slot } from './plan.ts'
+import { Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { PLAIN, writeBase64 } from './strings.ts'
+import { plainTextEnd, writeBase64 } from './strings.ts'
 import { parseRfc3339 } from './time.ts'
 
 const QUOTE = 0x22
-const COMMA = 0x2c
 const OPEN_ARRAY = 0x5b
 const OPEN = 0x7b
-const CLOSE = 0x7d
 const MINUS = 0x2d
 const LETTER_N = 0x6e
 /** "true" and "fals" in one number each. */
@@ -50,33 +48,22 @@ export abstract class JsonValues extends JsonScanner {
   protected scalar(slot: Slot, p: number, into: Uint8Array, o: number): number {
     const { bytes, end } = this
     into[o] = slot.tag
-    let q = p
-    if (slot.fast <= FAST_LONG) {
-      const nine = p + 9 < end ? p + 9 : end
-      let value = 0
-      let digit = 0
-      for (; q < nine && (digit = (bytes[q] as number) - 0x30) >>> 0 < 10; q++) value = (value * 10 + digit) | 0
-      const plain = (digit === COMMA - 0x30 || digit === CLOSE - 0x30) && q > p && (bytes[p] !== 0x30 || q === p + 1)
-      if (!plain) {
-        q = slot.fast === FAST_LONG ? readWhole(bytes, p, end) : -1
-        if (q >= 0) this.after = putDecimal(into, o + 1)
-        return q
-      }
-      let at = o + 1
-      for (; value > 127; value >>>= 7) into[at++] = (value & 127) | 128
-      into[at++] = value
-      this.after = at
+    if (slot.op >= Op.INT64) {
+      const q = readWhole(bytes, p, end)
+      if (q < 0 || (slot.op >= Op.INT32 && (decimal[0] as number) > 0x7fffffff)) return -1
+      this.after = putDecimal(into, o + 1)
       return q
     }
-    this.after = o + (slot.fast === FAST_BOOL ? 2 : 9)
-    if (slot.fast === FAST_DOUBLE) {
-      q = readDecimal(bytes, p, end)
+    if (slot.op === Op.DOUBLE) {
+      const q = readDecimal(bytes, p, end)
       if (q >= 0) this.out.view.setFloat64(o + 1, decimalDouble(), true)
+      this.after = o + 9
       return q
     }
     const word = p + 5 <= end ? this.view.getInt32(p, true) : 0
     const no = word === WORD_FALS && bytes[p + 4] === 0x65
     into[o + 1] = no ? 0 : 1
+    this.after = o + 2
     return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
   }
 
@@ -139,23 +126,15 @@ export abstract class JsonValues extends JsonScanner {
   protected string(slot: Slot, p: number): number {
     const { bytes, end, out } = this
     if (bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
-    out.reserve(end - p + 8)
-    const mark = out.length
-    const { width } = slot
-    const q = copyPlain(bytes, this.view, p + 1, end, out.bytes, out.view, mark + width)
+    const q = plainTextEnd(bytes, this.view, p + 1, end)
     if (q >= end) return TRUNCATED
-    if (bytes[q] !== QUOTE) return this.wideString(p + 1)
-    out.length = mark + width + q - p - 1
-    slot.width = out.patchLength(mark, width)
-    return q + 1
-  }
-
-  /** A string with escapes, or beyond ASCII. */
-  private wideString(start: number): number {
-    const q = this.text(start)
-    if (q < 0) return q
-    this.out.lengthAndCopy(this.source, this.from, this.to)
-    return q
+    if (bytes[q] === QUOTE) {
+      out.lengthAndCopy(bytes, p + 1, q)
+      return q + 1
+    }
+    const after = this.text(p + 1)
+    if (after >= 0) out.lengthAndCopy(this.source, this.from, this.to)
+    return after
   }
 
   protected integer(slot: Slot, p: number): number {
@@ -195,7 +174,7 @@ export abstract class JsonValues extends JsonScanner {
     if (short >= 0) return this.putFloat(slot, decimalDouble()) || short
     const q = this.number(p)
     if (q < 0) return q
-    return this.putFloat(slot, parseDouble(this.bytes, p, q)) || q
+    return this.putFloat(slot, Number(textOf(this.bytes, p, q))) || q
   }
 
   private putFloat(slot: Slot, value: number): number {
@@ -212,10 +191,8 @@ export abstract class JsonValues extends JsonScanner {
     const q = this.quoted(p)
     if (q < 0) return q
     if (slot.proto === undefined) return slot.text(this.source, this.from, this.to, this.out) || q
-    if (jsonNumberEnd(this.source, this.from, this.to) === this.to) {
-      return this.putFloat(slot, parseDouble(this.source, this.from, this.to)) || q
-    }
-    const text = this.source.toString('latin1', this.from, this.to)
+    const text = textOf(this.source, this.from, this.to)
+    if (jsonNumberEnd(this.source, this.from, this.to) === this.to) return this.putFloat(slot, Number(text)) || q
     if (text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity') return INVALID
     if (slot.op === Op.DOUBLE) this.out.double(Number(text))
     else this.out.float(Number(text))
@@ -300,36 +277,4 @@ export abstract class JsonValues extends JsonScanner {
     const end = this.valueEnd(p, 0)
     return end < 0 ? end : WRONG_TYPE
   }
-}
-
-/** Copies a string's bytes up to the first that is not plain; answers where that is, or the end. */
-export function copyPlain(
-  bytes: Uint8Array,
-  view: DataView,
-  start: number,
-  end: number,
-  into: Uint8Array,
-  intoView: DataView,
-  at: number,
-): number {
-  let p = start
-  let o = at
-  for (const stop = end - 4; p <= stop; p += 4, o += 4) {
-    const word = view.getInt32(p, true)
-    const special = specialOf(word)
-    intoView.setInt32(o, word, true)
-    if (special !== 0) return p + ((31 - Math.clz32(special & -special)) >> 3)
-  }
-  while (p < end && PLAIN[bytes[p] as number] === 1) into[o++] = bytes[p++] as number
-  return p
-}
-
-/** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
-function specialOf(word: number): number {
-  const quote = word ^ 0x22222222
-  const backslash = word ^ 0x5c5c5c5c
-  return (
-    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
-    0x80808080
-  )
 }

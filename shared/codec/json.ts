@@ -1,6 +1,6 @@
 import { JsonValues } from './json-values.ts'
 import type { Key } from './keys.ts'
-import { Op, FAST_INTEGER, FAST_STRING, type Plan, type Slot } from './plan.ts'
+import { Op, type Plan, type Slot } from './plan.ts'
 import {
   DUPLICATE,
   INVALID,
@@ -16,7 +16,7 @@ import {
 import type { RowBuffer } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 import { NESTING_MAX, pathWithin, type Walker } from './walker.ts'
-import { copyPlain } from './json-values.ts'
+import { plainTextEnd } from './strings.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -101,17 +101,19 @@ export class JsonWalker extends JsonValues implements Walker {
         into = out.bytes
         room = into.length - VALUE_ROOM - end
       }
-      if (slot.fast === FAST_STRING && bytes[p] === QUOTE) {
-        q = copyPlain(bytes, view, p + 1, end, into, out.view, o + 2)
+      if (slot.plain && slot.op === Op.STRING && bytes[p] === QUOTE) {
+        q = plainTextEnd(bytes, view, p + 1, end)
         const size = q - p - 1
         if (size < 128 && q < end && bytes[q] === QUOTE) {
           into[o] = slot.tag
           into[o + 1] = size
-          o += size + 2
+          out.length = o + 2
+          out.copyWords(view, p + 1, q)
+          o = out.length
           p = q + 1
           continue
         }
-      } else if (slot.fast >= FAST_INTEGER) {
+      } else if (slot.plain && slot.op <= Op.UINT32) {
         q = this.scalar(slot, p, into, o)
         if (q >= 0) {
           o = this.after
@@ -190,14 +192,8 @@ export class JsonWalker extends JsonValues implements Walker {
   /** The end of a record: its absent fields. */
   private close(plan: Plan, stamp: number, count: number, p: number): number {
     if (count === plan.slots.length) return p
-    const { out } = this
-    for (const slot of plan.needed) {
-      if (plan.seen[slot.index] === stamp) continue
-      if (slot.standard === undefined) return this.fail(MISSING, slot.name)
-      out.reserve(slot.standard.length)
-      out.copy(slot.standard, 0, slot.standard.length)
-    }
-    return p
+    const missing = plan.close(stamp, this.out)
+    return missing ? this.fail(MISSING, missing.name) : p
   }
 
   private unknownMember(keyStart: number, keyEnd: number, p: number, depth: number): number {

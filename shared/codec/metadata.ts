@@ -52,7 +52,7 @@ export class MetadataWriter {
     out.varint(this.tag)
     const mark = out.length
     out.length = mark + this.width
-    out.copyWords(fixed.view, fixed.length)
+    out.copyWords(fixed.view, 0, fixed.length)
     if (origin.source !== null) {
       out.bytes[out.length++] = POSITION_TAG
       out.integer(origin.position)
@@ -82,7 +82,6 @@ export class MetadataWriter {
     }
     fixed.tag(INGESTED_TAG)
     fixed.integer(ingestedAtMicros)
-    fixed.reserve(4)
   }
 }
 

@@ -122,31 +122,6 @@ const ZERO = Buffer.from('0')
 // Powers of ten that a double holds exactly.
 const POWERS = Float64Array.from({ length: 23 }, (_, k) => Number(`1e${k}`))
 
-/**
- * The double nearest to the number of bytes[start, end), which must be in JSON's grammar. Up to 15 digits and a power
- * of ten up to 22 one division or product is correctly rounded; the rest goes through text.
- */
-export function parseDouble(bytes: Uint8Array, start: number, end: number): number {
-  const negative = bytes[start] === MINUS
-  let mantissa = 0
-  let digits = 0
-  let scale = 0
-  let p = negative ? start + 1 : start
-  for (; p < end; p++) {
-    const c = (bytes[p] as number) - 0x30
-    if (c >>> 0 < 10) {
-      mantissa = mantissa * 10 + c
-      if (mantissa > 0) digits++
-      if (scale < 0) scale--
-    } else if (c === POINT - 0x30) {
-      scale = -1
-    } else return Number(textOf(bytes, start, end))
-  }
-  if (digits > 15 || scale < -23) return Number(textOf(bytes, start, end))
-  const value = scale < -1 ? mantissa / (POWERS[-1 - scale] as number) : mantissa
-  return negative ? -value : value
-}
-
 /** What readDecimal found: decimal[0] / 10^decimal[1]. An array, so that a double needs no object of its own. */
 export const decimal = new Float64Array(2)
 

@@ -2,20 +2,21 @@ import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema
 import { EnumTable } from './enums.ts'
 import { KeySet } from './key-set.ts'
 import { Keys } from './keys.ts'
-import { sourceType } from './source-type.ts'
+import { RowBuffer } from './row-buffer.ts'
 import { TEXT_WRITERS, type TextWriter } from './text-values.ts'
+import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
 
-/** What a slot's value is, for the switches of the walkers. */
+/** What a slot's value is, for the switches of the walkers; the JSON walker's main loop writes those up to UINT32. */
 export const Op = {
-  STRING: 0,
-  BYTES: 1,
+  BOOL: 0,
+  DOUBLE: 1,
   INT64: 2,
-  INT32: 3,
-  UINT32: 4,
-  UINT64: 5,
-  DOUBLE: 6,
+  UINT64: 3,
+  INT32: 4,
+  UINT32: 5,
+  STRING: 6,
   FLOAT: 7,
-  BOOL: 8,
+  BYTES: 8,
   MESSAGE: 9,
   ENUM: 10,
   TIMESTAMP: 11,
@@ -30,18 +31,7 @@ export const Op = {
   JSON: 19,
   /** A text (or number) that slot.text reads. */
   TEXT: 20,
-  /** A field that has no column: checked and skipped. */
-  IGNORED: 21,
 } as const
-
-const VARINT = 0
-const FIXED64 = 1
-const LENGTH = 2
-const GROUP = 3
-const FIXED32 = 5
-
-/** Field numbers that are found in an array. */
-const LOW_NUMBERS = 64
 
 const NO_KEYS = new KeySet()
 
@@ -64,56 +54,58 @@ export class Slot {
   readonly plan: Plan
   readonly text: TextWriter
   readonly enum: EnumTable | undefined
-  /** Whether the JSON walker's main loop writes it. */
-  readonly fast: number
+  /** Singular, in no oneof, its tag a single byte: the JSON walker's main loop writes the common forms of its op. */
+  readonly plain: boolean
   /** JSON's null is a value of it. */
   readonly takesNull: boolean
-  /** Wire type in a protobuf source, and in the row. */
+  /** Wire type of its values, in a protobuf source (a message around a wrapped one), and in the row. */
+  readonly scalarType: number
   readonly sourceType: number
   readonly rowType: number
   /** Several values may come in one length-delimited run. */
   readonly packable: boolean
   /** How a protobuf value is checked that the row takes as it is; -1: none is. */
   readonly verbatim: number
-  /** Whether the protobuf walker's main loop copies it, and how it finds its end. */
-  readonly quick: number
   /** Of a map: the keys that the event had. */
   readonly mapKeys: KeySet
   /** Bytes that a nested length took last time. */
   width = 1
 
   constructor(field: RecordField, index: number) {
+    const { proto } = field
     this.index = index
     this.field = field
     this.name = field.name
-    this.proto = field.proto
+    this.proto = proto
     this.op = opOf(field)
     this.repeated = field.mode === 'REPEATED'
     this.packed = field.packed
-    this.map = field.proto?.map ?? false
+    this.map = proto?.map ?? false
     this.mapKeys = this.map ? new KeySet() : NO_KEYS
-    this.oneof = field.proto?.oneof ?? -1
-    this.tag = field.number * 8 + (field.packed ? LENGTH : wireType(field))
-    this.sourceType = field.proto ? sourceType(field.proto) : -1
+    this.oneof = proto?.oneof ?? -1
+    this.rowType = field.packed ? LENGTH : scalarType(field.rowType)
+    this.tag = field.number * 8 + this.rowType
+    this.scalarType = scalarType(proto?.kind ?? 'string')
+    this.sourceType = proto?.delimited ? GROUP : proto?.wrapper ? LENGTH : this.scalarType
     this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
-    this.rowType = field.packed ? LENGTH : wireType(field)
-    this.verbatim = verbatimOf(field)
-    this.quick = this.repeated || this.oneof >= 0 || this.tag > 127 ? 0 : (QUICK[this.verbatim] ?? 0)
+    this.verbatim = proto && !proto.wrapper && this.op !== Op.TEXT ? (VERBATIM[proto.kind] ?? -1) : -1
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
-    this.enum = field.proto?.enum && new EnumTable(field.proto.enum, field.rowType === 'string')
-    this.fast = fastOf(this)
+    this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
+    this.plain = !this.repeated && this.oneof < 0 && this.tag < 128
     this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
-    this.standard = this.repeated ? undefined : standardOf(field, this)
+    this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
     this.required = field.mode === 'REQUIRED' && this.standard === undefined
+  }
+
+  /** Whether the field takes values of a wire type. */
+  takes(type: number): boolean {
+    return type === this.sourceType || (type === LENGTH && this.packable)
   }
 }
 
 /** A record, compiled. */
 export class Plan {
-  readonly record: RecordType
-  /** Names without regard to case, numbers as text: BigQuery's own loading, as against protobuf's JSON. */
-  readonly lenient: boolean
   readonly slots: readonly Slot[]
   /** Slots that say something when they are absent. */
   readonly needed: readonly Slot[]
@@ -122,25 +114,26 @@ export class Plan {
   readonly oneofs: Int32Array
   readonly keys: Keys
   readonly maps: readonly Slot[]
-  /** By the single byte of a tag: fields whose common values the protobuf walker copies in its main loop. */
-  readonly near: (Slot | undefined)[] = []
-  private readonly slotsByNumber = new Map<number, Slot>()
-  private readonly low: (Slot | undefined)[] = Array.from({ length: LOW_NUMBERS })
-  stamp = 0
+  /** By a tag of one byte: the field that comes in this form. */
+  readonly slotOfByte: readonly (Slot | undefined)[]
+  /** Numbers of fields without a column. */
+  readonly ignored: ReadonlySet<number>
+  private readonly slotsByNumber: ReadonlyMap<number, Slot>
+  private readonly standardBytes: number
+  private stamp = 0
 
   constructor(record: RecordType) {
-    this.record = record
-    this.lenient = record.origin === 'bigquery'
     this.slots = record.fields.map((field, index) => new Slot(field, index))
     this.maps = this.slots.filter((slot) => slot.map)
     this.needed = this.slots.filter((slot) => slot.required || slot.standard !== undefined)
+    this.standardBytes = this.needed.reduce((sum, slot) => sum + (slot.standard?.length ?? 0), 0)
     this.seen = new Int32Array(this.slots.length)
-    for (let byte = 0; byte < 256; byte++) this.near.push(undefined)
-    for (const slot of this.slots) {
-      this.slotsByNumber.set(slot.field.number, slot)
-      if (slot.field.number < LOW_NUMBERS) this.low[slot.field.number] = slot
-      if (slot.quick > 0) this.near[slot.tag] = slot
-    }
+    this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
+    this.slotOfByte = Array.from({ length: 256 }, (_, byte) => {
+      const slot = byte < 128 ? this.slotOf(byte >>> 3) : undefined
+      return slot?.sourceType === (byte & 7) ? slot : undefined
+    })
+    this.ignored = new Set(record.ignored.map((field) => field.number))
     this.keys = new Keys(record, this.slots)
     this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
   }
@@ -154,11 +147,7 @@ export class Plan {
 
   /** The slot of a field number of the source. */
   slotOf(number: number): Slot | undefined {
-    return number < LOW_NUMBERS ? this.low[number] : this.slotsByNumber.get(number)
-  }
-
-  isIgnored(number: number): boolean {
-    return this.record.ignored.some((field) => field.number === number)
+    return this.slotsByNumber.get(number)
   }
 
   /** A fresh stamp: nothing is seen yet. */
@@ -170,52 +159,31 @@ export class Plan {
     }
     return ++this.stamp
   }
+
+  /** The end of a message: writes what stands for its absent fields. Answers a required one that is missing. */
+  close(stamp: number, out: RowBuffer): Slot | undefined {
+    const { needed, seen } = this
+    out.reserve(this.standardBytes)
+    for (let i = 0; i < needed.length; i++) {
+      const slot = needed[i] as Slot
+      if (seen[slot.index] === stamp) continue
+      if (slot.standard === undefined) return slot
+      out.copy(slot.standard, 0, slot.standard.length)
+    }
+    return undefined
+  }
 }
 
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
 
-export const FAST_STRING = 1
-export const FAST_INTEGER = 2
-export const FAST_LONG = 3
-export const FAST_DOUBLE = 4
-export const FAST_BOOL = 5
-
-function fastOf(slot: Slot): number {
-  if (slot.repeated || slot.oneof >= 0 || slot.tag > 127) return 0
-  if (slot.op === Op.STRING) return FAST_STRING
-  if (slot.op === Op.DOUBLE) return FAST_DOUBLE
-  if (slot.op === Op.BOOL) return FAST_BOOL
-  if (slot.op === Op.INT64 || slot.op === Op.UINT64) return FAST_LONG
-  return slot.op >= Op.INT64 && slot.op <= Op.UINT64 ? FAST_INTEGER : 0
-}
-
-const KINDS: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
-  string: Op.STRING,
-  bytes: Op.BYTES,
-  int32: Op.INT32,
-  sint32: Op.INT32,
-  sfixed32: Op.INT32,
-  uint32: Op.UINT32,
-  fixed32: Op.UINT32,
-  int64: Op.INT64,
-  sint64: Op.INT64,
-  sfixed64: Op.INT64,
-  uint64: Op.UINT64,
-  fixed64: Op.UINT64,
-  double: Op.DOUBLE,
-  float: Op.FLOAT,
-  bool: Op.BOOL,
-  message: Op.MESSAGE,
-  enum: Op.ENUM,
-  timestamp: Op.TIMESTAMP,
-  duration: Op.DURATION,
-  date: Op.DATE,
-  timeofday: Op.TIMEOFDAY,
-  fieldmask: Op.FIELDMASK,
-  struct: Op.STRUCT,
-  list: Op.LIST,
-  value: Op.VALUE,
-  json: Op.JSON,
+/** Kinds that JSON shows as another one. */
+const SAME_AS: Readonly<Record<string, keyof typeof Op>> = {
+  sint32: 'INT32',
+  sfixed32: 'INT32',
+  fixed32: 'UINT32',
+  sint64: 'INT64',
+  sfixed64: 'INT64',
+  fixed64: 'UINT64',
 }
 
 const COLUMNS: Readonly<Partial<Record<ColumnType, number>>> = {
@@ -228,11 +196,10 @@ const COLUMNS: Readonly<Partial<Record<ColumnType, number>>> = {
   JSON: Op.JSON,
 }
 
-function opOf(field: RecordField): number {
-  const { proto } = field
-  if (!proto) return COLUMNS[field.type] ?? Op.TEXT
-  if (proto.kind === 'string' && field.type !== 'STRING') return Op.TEXT
-  return KINDS[proto.kind] ?? Op.TEXT
+function opOf({ proto, type }: RecordField): number {
+  if (!proto) return COLUMNS[type] ?? Op.TEXT
+  if (proto.kind === 'string' && type !== 'STRING') return Op.TEXT
+  return Op[SAME_AS[proto.kind] ?? (proto.kind.toUpperCase() as keyof typeof Op)]
 }
 
 /** Kinds whose values are the same bytes in the row, each as the one that is checked in the same way. */
@@ -248,69 +215,32 @@ const VERBATIM: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
   bytes: Op.BYTES,
 }
 
-export const QUICK_TEXT = 1
-export const QUICK_VARINT = 2
-export const QUICK_LONG = 3
-export const QUICK_BOOL = 4
-export const QUICK_DOUBLE = 5
-export const QUICK_FLOAT = 6
-
-const QUICK: Readonly<Record<number, number>> = {
-  [Op.STRING]: QUICK_TEXT,
-  [Op.INT32]: QUICK_VARINT,
-  [Op.UINT32]: QUICK_VARINT,
-  [Op.INT64]: QUICK_LONG,
-  [Op.BOOL]: QUICK_BOOL,
-  [Op.DOUBLE]: QUICK_DOUBLE,
-  [Op.FLOAT]: QUICK_FLOAT,
-}
-
-function verbatimOf(field: RecordField): number {
-  if (!field.proto || field.proto.wrapper || opOf(field) === Op.TEXT) return -1
-  return VERBATIM[field.proto.kind] ?? -1
-}
-
-function wireType(field: RecordField): number {
-  if (field.rowType === 'double') return FIXED64
-  if (field.rowType === 'float') return FIXED32
-  return field.rowType === 'string' || field.rowType === 'bytes' || field.rowType === 'message' ? LENGTH : VARINT
+/** Defaults that are not zero, false or empty. */
+const STANDARDS: Readonly<Record<number, string>> = {
+  [Op.DURATION]: '0-0 0 0:0:0',
+  [Op.TIMEOFDAY]: '00:00:00',
+  [Op.STRUCT]: '{}',
+  [Op.JSON]: '{}',
+  [Op.LIST]: '[]',
+  [Op.VALUE]: 'null',
 }
 
 /** The bytes of an implicit-presence field that is absent; undefined: absent is NULL. */
-function standardOf(field: RecordField, slot: Slot): Buffer | undefined {
-  if (field.proto?.presence !== 'implicit') return undefined
-  const value = standardValue(field, slot)
-  return value && Buffer.concat([varint(slot.tag), value])
+function standardOf(slot: Slot): Buffer | undefined {
+  const { op, plan } = slot
+  if (op === Op.TEXT || op === Op.DATE) return undefined
+  const out = new RowBuffer(64)
+  out.tag(slot.tag)
+  const text = STANDARDS[op]
+  if (op === Op.ENUM) slot.enum?.write(0, out)
+  else if (op === Op.MESSAGE) {
+    // A message without a required field has no empty form: as a map's value it is then missing.
+    const inner = new RowBuffer(64)
+    if (plan.close(-1, inner)) return undefined
+    out.lengthAndCopy(inner.bytes, 0, inner.length)
+  } else if (text !== undefined) out.lengthAndCopy(Buffer.from(text), 0, text.length)
+  else out.copy(ZEROS, 0, slot.rowType === FIXED64 ? 8 : slot.rowType === FIXED32 ? 4 : 1)
+  return Buffer.from(out.bytes.subarray(0, out.length))
 }
 
-function standardValue(field: RecordField, slot: Slot): Buffer | undefined {
-  if (slot.op === Op.TEXT) return undefined
-  if (slot.op === Op.ENUM && field.rowType === 'string')
-    return withLength(Buffer.from(field.proto?.enum?.names.get(0) ?? '0'))
-  if (slot.op === Op.DURATION) return withLength(Buffer.from('0-0 0 0:0:0'))
-  if (slot.op === Op.TIMEOFDAY) return withLength(Buffer.from('00:00:00'))
-  if (slot.op === Op.STRUCT || slot.op === Op.JSON) return withLength(Buffer.from('{}'))
-  if (slot.op === Op.LIST) return withLength(Buffer.from('[]'))
-  if (slot.op === Op.VALUE) return withLength(Buffer.from('null'))
-  if (slot.op === Op.DATE) return undefined
-  if (slot.op === Op.MESSAGE) return standardMessage(slot.plan)
-  return Buffer.alloc(field.rowType === 'double' ? 8 : field.rowType === 'float' ? 4 : 1)
-}
-
-// A message without a required field has no empty form: as a map's value it is then missing.
-function standardMessage(plan: Plan): Buffer | undefined {
-  if (plan.needed.some((slot) => slot.required)) return undefined
-  return withLength(Buffer.concat(plan.needed.map((slot) => slot.standard ?? Buffer.alloc(0))))
-}
-
-function withLength(bytes: Buffer): Buffer {
-  return Buffer.concat([varint(bytes.length), bytes])
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return Buffer.from([...bytes, rest])
-    bytes.push((rest % 128) + 128)
-  }
-}
+const ZEROS = Buffer.alloc(8)

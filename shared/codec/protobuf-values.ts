@@ -6,8 +6,7 @@ import { INVALID, RANGE, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { writeString } from './text-values.ts'
 import { setMicros } from './time.ts'
-import { scalarType } from './source-type.ts'
-import { LENGTH, readLength, readVarint, skipValue, VARINT, wire } from './wire.ts'
+import { field, FIXED32, FIXED64, LENGTH, nextField, readLength, readSized, readVarint, VARINT, wire } from './wire.ts'
 
 /** The numbers of a small message's fields 1 to 4 (Timestamp, Duration, Date, TimeOfDay). */
 const parts = new Float64Array(5)
@@ -17,31 +16,18 @@ const parts = new Float64Array(5)
  * the position behind it, or a reason.
  */
 export function convertValue(slot: Slot, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
-  const { proto } = slot
-  if (proto === undefined) return WIRE
   out.reserve(10)
-  if (proto.wrapper) return convertWrapped(slot, bytes, p, end, out)
-  return convertScalar(slot, proto.kind, bytes, p, end, out)
+  return slot.proto?.wrapper ? convertWrapped(slot, bytes, p, end, out) : convertScalar(slot, bytes, p, end, out)
 }
 
-function convertScalar(slot: Slot, kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
-  switch (kind) {
-    case 'int64':
-    case 'uint64':
-    case 'int32':
-    case 'uint32':
-    case 'bool':
-    case 'sint32':
-    case 'sint64':
-    case 'enum':
+function convertScalar(slot: Slot, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  const kind = slot.proto?.kind ?? 'bytes'
+  switch (slot.scalarType) {
+    case VARINT:
       return convertVarint(slot, kind, bytes, p, end, out)
-    case 'fixed32':
-    case 'sfixed32':
-    case 'float':
+    case FIXED32:
       return convert32(kind, bytes, p, end, out)
-    case 'fixed64':
-    case 'sfixed64':
-    case 'double':
+    case FIXED64:
       return convert64(kind, bytes, p, end, out)
     default:
       return convertLength(slot, kind, bytes, p, end, out)
@@ -80,8 +66,8 @@ function convert64(kind: string, bytes: Buffer, p: number, end: number, out: Row
 }
 
 function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const p = readLength(bytes, start, end)
-  if (p < 0 || wire.low < 0 || wire.low > end - p) return WIRE
+  const p = readSized(bytes, start, end)
+  if (p < 0) return p
   const q = p + wire.low
   if (kind === 'bytes') {
     out.lengthAndCopy(bytes, p, q)
@@ -112,37 +98,27 @@ function convertParts(kind: string, out: RowBuffer): number {
 function readParts(bytes: Buffer, start: number, end: number): number {
   parts.fill(0)
   let p = start
-  while (p < end) {
-    p = readLength(bytes, p, end)
-    if (p < 0) return p
-    const tag = wire.low
-    const number = tag >>> 3
-    if (number === 0) return WIRE
-    p = skipValue(bytes, p, end, tag & 7, number, 0)
-    if (p < 0) return p
-    if ((tag & 7) === VARINT && number < parts.length) parts[number] = wire.high * 4294967296 + (wire.low >>> 0)
+  while (p >= 0 && p < end) {
+    p = nextField(bytes, p, end)
+    const number = field.tag >>> 3
+    if (p >= 0 && (field.tag & 7) === VARINT && number < parts.length)
+      parts[number] = wire.high * 4294967296 + (wire.low >>> 0)
   }
   return p
 }
 
 /** A google.protobuf wrapper: its field 1, or the default. */
 function convertWrapped(slot: Slot, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const kind = slot.proto?.kind ?? 'bytes'
-  let p = readLength(bytes, start, end)
-  if (p < 0 || wire.low < 0 || wire.low > end - p) return WIRE
+  let p = readSized(bytes, start, end)
+  if (p < 0) return p
   const stop = p + wire.low
   let value = -1
   while (p < stop) {
-    p = readLength(bytes, p, stop)
+    p = nextField(bytes, p, stop)
     if (p < 0) return p
-    const tag = wire.low
-    if (tag >>> 3 === 0) return WIRE
-    if (tag === 8 + scalarType(kind)) value = p
-    p = skipValue(bytes, p, stop, tag & 7, tag >>> 3, 0)
-    if (p < 0) return p
+    if (field.tag === 8 + slot.scalarType) ({ value } = field)
   }
-  if (value < 0) return convertScalar(slot, kind, ZEROS, 0, ZEROS.length, out) < 0 ? INVALID : stop
-  const q = convertScalar(slot, kind, bytes, value, stop, out)
+  const q = value < 0 ? convertScalar(slot, ZEROS, 0, ZEROS.length, out) : convertScalar(slot, bytes, value, stop, out)
   return q < 0 ? q : stop
 }
 
@@ -150,20 +126,13 @@ const ZEROS = Buffer.alloc(8)
 
 function convertFieldMask(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const paths: string[] = []
-  let p = start
-  while (p < end) {
-    p = readLength(bytes, p, end)
+  for (let p = start; p < end; ) {
+    p = nextField(bytes, p, end)
     if (p < 0) return p
-    const tag = wire.low
-    const from = p
-    p = skipValue(bytes, p, end, tag & 7, tag >>> 3, 0)
-    if (p < 0 || tag >>> 3 === 0) return WIRE
-    if (tag === 8 + LENGTH) paths.push(textOf(bytes, readLength(bytes, from, end), p))
+    if (field.tag === 8 + LENGTH) paths.push(textOf(bytes, readLength(bytes, field.value, p), p))
   }
-  const text = Buffer.from(
-    paths.map((path) => path.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())).join(','),
-    'latin1',
-  )
+  const mask = paths.join(',').replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const text = Buffer.from(mask, 'latin1')
   return writeString(text, 0, text.length, out)
 }
 
@@ -171,17 +140,14 @@ function convertFieldMask(bytes: Buffer, start: number, end: number, out: RowBuf
 function convertToJson(slot: Slot, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const type = slot.proto?.message
   if (type === undefined) return WIRE
-  let message: ReturnType<typeof type.decode>
+  let reason = WIRE
   try {
-    message = type.decode(bytes.subarray(start, end))
-  } catch {
-    return WIRE
-  }
-  try {
+    const message = type.decode(bytes.subarray(start, end))
+    reason = INVALID
     const text = Buffer.from(protojson.toJsonString(type, message))
     out.lengthAndCopy(text, 0, text.length)
     return 0
   } catch {
-    return INVALID
+    return reason
   }
 }

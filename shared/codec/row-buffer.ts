@@ -145,32 +145,19 @@ export class RowBuffer {
     this.length = length + end - start
   }
 
-  /** Copies the first `size` bytes of a view, four at a time: there must be room in both for three more. */
-  copyWords(source: DataView, size: number): void {
+  /** Copies view[start, end), eight bytes at a time; the room must be there. */
+  copyWords(source: DataView, start: number, end: number): void {
     const { view, length } = this
-    for (let i = 0; i < size; i += 4) view.setInt32(length + i, source.getInt32(i, true), true)
+    const size = end - start
     this.length = length + size
-  }
-
-  /**
-   * Copies view[start, end), four bytes at a time; there must be room for three more. Answers whether all are ASCII.
-   */
-  copyAscii(source: DataView, start: number, end: number): boolean {
-    const { view, length } = this
-    let all = 0
-    let p = start
-    for (const stop = end - 3; p < stop; p += 4) {
-      const word = source.getInt32(p, true)
-      view.setInt32(length + p - start, word, true)
-      all |= word
-    }
-    for (; p < end; p++) {
-      const byte = source.getUint8(p)
-      view.setUint8(length + p - start, byte)
-      all |= byte
-    }
-    this.length = length + end - start
-    return (all & 0x80808080) === 0
+    if (size >= 8) {
+      const last = end - 8
+      for (let p = start, o = length; p < last; p += 8, o += 8) view.setBigInt64(o, source.getBigInt64(p, true), true)
+      view.setBigInt64(this.length - 8, source.getBigInt64(last, true), true)
+    } else if (size >= 4) {
+      view.setInt32(length, source.getInt32(start, true), true)
+      view.setInt32(this.length - 4, source.getInt32(end - 4, true), true)
+    } else for (let i = 0; i < size; i++) view.setUint8(length + i, source.getUint8(start + i))
   }
 
   /** A length and source[start, end), with the room that they need. */

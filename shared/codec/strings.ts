@@ -24,6 +24,17 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
+/** Whether bytes[start, end), which `view` shows, is ASCII. */
+export function isAscii(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+  let all = 0
+  if (end - start < 4) for (let p = start; p < end; p++) all |= bytes[p] as number
+  else {
+    all = view.getInt32(end - 4, true)
+    for (let p = start; p < end - 4; p += 4) all |= view.getInt32(p, true)
+  }
+  return (all & 0x80808080) === 0
+}
+
 /** Bytes of the multi-byte sequence at p, or 0 when it is none. */
 function sequenceLength(bytes: Uint8Array, p: number, end: number): number {
   const lead = bytes[p] as number
@@ -162,4 +173,25 @@ export function writeBase64(bytes: Uint8Array, start: number, end: number, out: 
   }
   out.length = o
   return 0
+}
+
+/** The first byte at or behind `start` that a JSON string does not show as it is, or the end. */
+export function plainTextEnd(bytes: Uint8Array, view: DataView, start: number, end: number): number {
+  let p = start
+  for (const stop = end - 4; p <= stop; p += 4) {
+    const special = specialOf(view.getInt32(p, true))
+    if (special !== 0) return p + ((31 - Math.clz32(special & -special)) >> 3)
+  }
+  while (p < end && PLAIN[bytes[p] as number] === 1) p++
+  return p
+}
+
+/** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
+function specialOf(word: number): number {
+  const quote = word ^ 0x22222222
+  const backslash = word ^ 0x5c5c5c5c
+  return (
+    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
+    0x80808080
+  )
 }

@@ -1,5 +1,5 @@
 import type { ColumnType } from '../schema/index.ts'
-import { int64, parseDouble, parseInteger, jsonNumberEnd, textOf } from './numbers.ts'
+import { int64, parseInteger, jsonNumberEnd, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { isUtf8, writeBase64 } from './strings.ts'
@@ -52,7 +52,8 @@ const FLOATS: Readonly<Record<string, number>> = {
 
 function writeFloat(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const plain = jsonNumberEnd(bytes, start, end) === end
-  const value = plain ? parseDouble(bytes, start, end) : FLOATS[textOf(bytes, start, end).toLowerCase()]
+  const text = textOf(bytes, start, end)
+  const value = plain ? Number(text) : FLOATS[text.toLowerCase()]
   if (value === undefined) return INVALID
   if (plain && !Number.isFinite(value)) return RANGE
   out.reserve(8)

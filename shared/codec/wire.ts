@@ -9,6 +9,15 @@ export const GROUP = 3
 export const GROUP_END = 4
 export const FIXED32 = 5
 
+const VARINTS = new Set(['int32', 'int64', 'uint32', 'uint64', 'sint32', 'sint64', 'bool', 'enum'])
+
+/** The wire type of a value of a kind. */
+export function scalarType(kind: string): number {
+  if (kind === 'fixed64' || kind === 'sfixed64' || kind === 'double') return FIXED64
+  if (kind === 'fixed32' || kind === 'sfixed32' || kind === 'float') return FIXED32
+  return VARINTS.has(kind) ? VARINT : LENGTH
+}
+
 /** The number that readVarint and readLength found, in halves; one for the process, read at once. */
 export const wire = { low: 0, high: 0 }
 
@@ -44,6 +53,24 @@ export function readLength(bytes: Uint8Array, start: number, end: number): numbe
   return p
 }
 
+/** The position of what has a length before it, which comes into wire.low; WIRE when it ends behind the end. */
+export function readSized(bytes: Uint8Array, start: number, end: number): number {
+  const p = readLength(bytes, start, end)
+  return p < 0 || wire.low < 0 || wire.low > end - p ? WIRE : p
+}
+
+/** The tag that nextField found, and where the value is; one for the process, read at once. */
+export const field = { tag: 0, value: 0 }
+
+/** Steps over one field of a message. Answers the position behind it, or WIRE; the value of a varint is in `wire`. */
+export function nextField(bytes: Uint8Array, start: number, end: number): number {
+  const p = readLength(bytes, start, end)
+  if (p < 0 || wire.low >>> 3 === 0) return WIRE
+  field.tag = wire.low
+  field.value = p
+  return skipValue(bytes, p, end, field.tag & 7, field.tag >>> 3, 0)
+}
+
 /** The position behind the value of a field, or WIRE. @param number of the field, for the end of a group */
 export function skipValue(
   bytes: Uint8Array,
@@ -61,8 +88,8 @@ export function skipValue(
     case FIXED32:
       return start + 4 <= end ? start + 4 : WIRE
     case LENGTH: {
-      const p = readLength(bytes, start, end)
-      return p < 0 || wire.low < 0 || wire.low > end - p ? WIRE : p + wire.low
+      const p = readSized(bytes, start, end)
+      return p < 0 ? p : p + wire.low
     }
     case GROUP:
       return skipGroup(bytes, start, end, number, depth)
