@@ -43,7 +43,9 @@ export class Uploader {
   #chunks: OwnChunks | undefined
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
-  readonly #gone = new Map<string, number>()
+  /** Rounds since a source's file was last seen: of sources with an undecided chunk, and of positions that may retire. */
+  readonly #undecidedGone = new Map<string, number>()
+  readonly #positionGone = new Map<string, number>()
 
   constructor(
     bucket: Bucket | undefined,
@@ -193,18 +195,11 @@ export class Uploader {
     const publisher = this.#publisher
     if (!publisher || topic === undefined || !publisher.canUse(topic)) return
     const followed = this.#follower.sources.get(id)
-    if (followed) this.#gone.delete(id)
-    const publishable = followed !== undefined ? !this.takesOver(followed) : !this.#isGoneForRounds(id)
+    if (followed) this.#undecidedGone.delete(id)
+    const publishable = followed !== undefined ? !this.takesOver(followed) : !isGoneForRounds(this.#undecidedGone, id)
     const verdict = judge(chunk.metadata, this.#follower.entry(id), publishable)
     if (verdict.do === 'patch') await this.#patch(bucket, chunks, chunk, verdict.ranges, followed)
     if (verdict.do === 'hand-over') await this.#handOver(publisher, topic, chunk, bucket, chunks)
-  }
-
-  /** One look may miss a file that is renamed at that moment: only several say that it is gone. */
-  #isGoneForRounds(source: string): boolean {
-    const rounds = (this.#gone.get(source) ?? 0) + 1
-    this.#gone.set(source, rounds)
-    return rounds >= GONE_ROUNDS
   }
 
   async #handOver(publisher: Publisher, topic: string, chunk: Chunk, bucket: Bucket, chunks: OwnChunks): Promise<void> {
@@ -273,13 +268,11 @@ export class Uploader {
   async #retire(publisher: Publisher): Promise<void> {
     for (const { topic, entry } of publisher.entries()) {
       if (!this.#isGone(topic, entry)) {
-        this.#gone.delete(entry.source)
+        this.#positionGone.delete(entry.source)
         continue
       }
-      const rounds = (this.#gone.get(entry.source) ?? 0) + 1
-      this.#gone.set(entry.source, rounds)
-      if (rounds < GONE_ROUNDS) continue
-      this.#gone.delete(entry.source)
+      if (!isGoneForRounds(this.#positionGone, entry.source)) continue
+      this.#positionGone.delete(entry.source)
       this.#chunks?.forget(entry.source)
       this.#done.delete(entry.source)
       void publisher.decide({ source: entry.source, topic, change: (now) => now && { ...now, retired: true } })
@@ -292,6 +285,13 @@ export class Uploader {
     const routes = [...this.#options.routes.values()].filter((route) => route.topic === topic)
     return routes.every(({ name }) => this.#follower.completeRoutes.has(name))
   }
+}
+
+/** One look may miss a file that is renamed at that moment: only several say that it is gone. */
+function isGoneForRounds(rounds: Map<string, number>, source: string): boolean {
+  const count = (rounds.get(source) ?? 0) + 1
+  rounds.set(source, count)
+  return count >= GONE_ROUNDS
 }
 
 /** Changes when there is something new to upload. */
