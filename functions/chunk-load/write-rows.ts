@@ -1,6 +1,6 @@
 import type { ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
-import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
+import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { DEAD_REASONS, type EventBatch, type Events } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
@@ -58,13 +58,6 @@ function checkContent({ chunk }: Plan, { crc32c, end }: { crc32c: string; end: n
   if (end < chunk.size) throw new BrokenContent(`the content ends at ${end}, its metadata say ${chunk.size}`)
 }
 
-/** Why an event cannot become a row: the codec's word, the framing's, or BigQuery's (`refused`). */
-interface Reason {
-  readonly reason: string
-  readonly field?: string
-  readonly message: string
-}
-
 class ChunkWriter {
   readonly #codec: RowCodec
   readonly #plan: Plan
@@ -117,19 +110,9 @@ class ChunkWriter {
   }
 
   #reject(buffer: Buffer, events: Events, index: number, rejection: Reason): void {
-    const letter = encodeDeadLetter({
-      route: this.#plan.route.name,
-      ...rejection,
-      bytes: buffer.subarray(events.valueStart[index], events.valueEnd[index]),
-      source: this.#plan.source,
-      position: events.position[index] ?? 0,
-      size: events.size[index] ?? 0,
-      kafka_topic: null,
-      kafka_partition: null,
-      kafka_offset: null,
-      object: this.#object,
-      failed_at: Date.now() * 1000,
-    })
+    const bytes = buffer.subarray(events.valueStart[index], events.valueEnd[index])
+    const origin = { ...this.#origin, position: events.position[index] ?? 0, size: events.size[index] ?? 0 }
+    const letter = letterOf(this.#plan.route.name, rejection, bytes, origin, this.#object)
     this.#letters.push(letter)
   }
 

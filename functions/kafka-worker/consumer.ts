@@ -47,7 +47,9 @@ export interface Consumer {
 /** The consumer group of an installation and mode; the first start in a new mode goes on from the other's commits. */
 export const groupOf = (config: Config, mode: 'worker' | 'drain'): string => `millrace.${config.name}.${mode}`
 
-const routesOf = (config: Config): Route[] => Object.values(config.routes).filter(({ topic }) => topic !== undefined)
+/** Without those that kafka-push carries: one carrier for every event. */
+const routesOf = (config: Config): Route[] =>
+  Object.values(config.routes).filter(({ topic, push }) => topic !== undefined && !push)
 
 export const topicsOf = (config: Config): string[] => routesOf(config).flatMap(({ topic }) => topic ?? [])
 

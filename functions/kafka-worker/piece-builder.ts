@@ -1,6 +1,6 @@
 import type { Origin, RowBuffer, RowCodec } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
-import { encodeDeadLetter } from '../../shared/dead-letters/index.ts'
+import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
 import { AgentKey } from './agent-key.ts'
 
@@ -149,12 +149,12 @@ export class PieceBuilder {
       return true
     }
     if (this.#refused.size > 0 && this.#refused.has(offset)) {
-      this.#bury('refused', this.#refused.get(offset) ?? '', buffer.subarray(valueStart, valueEnd))
+      const message = this.#refused.get(offset) ?? ''
+      this.#bury({ reason: 'refused', message }, buffer.subarray(valueStart, valueEnd))
       return true
     }
     const rejection = this.#codec.encode(buffer, valueStart, valueEnd, origin, rows)
-    if (rejection)
-      this.#bury(rejection.reason, rejection.message, buffer.subarray(valueStart, valueEnd), rejection.field)
+    if (rejection) this.#bury(rejection, buffer.subarray(valueStart, valueEnd))
     else this.#mark(rows.rows - 1, offset)
     return true
   }
@@ -173,29 +173,14 @@ export class PieceBuilder {
     if (!reason) return false
     const { buffer, valueStart, valueEnd } = record
     const bytes = valueStart < 0 ? buffer.subarray(0, 0) : buffer.subarray(valueStart, valueEnd)
-    this.#bury(reason.toString(), 'the agent could not read it as an event', bytes)
+    this.#bury({ reason: reason.toString(), message: 'the agent could not read it as an event' }, bytes)
     return true
   }
 
-  #bury(reason: string, message: string, bytes: Buffer, field?: string): void {
-    const { source, position, size, kafkaTopic, kafkaPartition, kafkaOffset, ingestedAtMicros } = this.#origin
-    const entry = encodeDeadLetter({
-      route: this.#route.name,
-      reason,
-      field,
-      message,
-      bytes,
-      source,
-      position: source === null ? null : position,
-      size: source === null ? null : size,
-      kafka_topic: kafkaTopic,
-      kafka_partition: kafkaPartition,
-      kafka_offset: kafkaOffset,
-      object: null,
-      failed_at: ingestedAtMicros,
-    })
+  #bury(why: Reason, bytes: Buffer): void {
+    const entry = letterOf(this.#route.name, why, bytes, this.#origin, null)
     this.#letters.push(entry)
-    this.#reasons.push(reason)
+    this.#reasons.push(why.reason)
     this.#letterBytes += entry.length
   }
 }

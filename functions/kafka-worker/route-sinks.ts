@@ -3,7 +3,7 @@ import type { Config, Route } from '../../shared/config/index.ts'
 import { UserError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.ts'
-import { type LetterWriter, openLetterWriter } from './letter-writer.ts'
+import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
 import type { RouteSink } from './partition-task.ts'
 
 /** By topic. Tables are made, or gain columns, before the first record is read. */

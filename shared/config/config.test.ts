@@ -5,7 +5,7 @@ import { suite, test } from 'node:test'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 import { UserError } from '../errors.ts'
-import { jsonSchema, loadConfig, parseConfig, tableId } from './index.ts'
+import { jsonSchema, loadConfig, parseConfig, readSecret, tableId } from './index.ts'
 import { shapeOf, unwrap } from './problems.ts'
 import { fileSchema } from './schema.ts'
 
@@ -160,8 +160,34 @@ void suite('configuration', () => {
       ['route: visits', 'route: visit', /agent\.logs\.0\.route \("visit"\): no such route; fix: use one of: visits/],
       ['[k1:9092] }', '[k1:9092], auth: sasl }', /kafka\.sasl.*auth sasl needs it/],
       ['[k1:9092] }', '[k1:9092], auth: mtls }', /auth mtls needs cert_file and key_file/],
+      ['table: visits }', 'table: visits, push: true }', /routes\.visits\.push \(true\): nobody may send/],
+      ['agent:', 'push: { auth: secret }\nagent:', /push\.secret: auth secret needs it/],
+      ['agent:', 'push: { auth: oidc, callers: [a@b] }\nagent:', /push\.audience: auth oidc needs it/],
+      ['agent:', 'push: { auth: oidc, audience: https://a }\nagent:', /push\.callers.*: auth oidc needs it/],
+      ['agent:', 'push: { auth: secret, secret: { env: A, file: b } }\nagent:', /push\.secret.*either env or file/],
     ]
     for (const [from, to, problem] of cases) assert.match(problemsIn(MINIMAL.replace(from, to)), problem)
+  })
+
+  void test('a route with push needs neither Kafka nor a bucket', () => {
+    const text = MINIMAL.replace(
+      'kafka: { brokers: [k1:9092] }',
+      'push: { auth: secret, secret: { env: PUSH_SECRET } }',
+    )
+    const config = parseConfig(text.replace('table: visits }', 'table: visits, push: true }'), '/c.yaml')
+    assert.deepEqual(config.push, { auth: 'secret', callers: [], secret: { env: 'PUSH_SECRET' } })
+    assert.equal(config.routes['visits']?.push, true)
+  })
+
+  void test('a secret is read from where the configuration says', () => {
+    process.env['CONFIG_TEST_SECRET'] = 'quiet'
+    assert.equal(readSecret('push.secret', { env: 'CONFIG_TEST_SECRET' }), 'quiet')
+    delete process.env['CONFIG_TEST_SECRET']
+    const env = { env: 'CONFIG_TEST_SECRET' }
+    assert.throws(() => readSecret('push.secret', env), /push\.secret: the environment variable CONFIG_TEST_SECRET is/)
+    assert.throws(() => readSecret('push.secret', { file: '/nowhere/secret' }), /push\.secret: ENOENT/)
+    assert.throws(() => readSecret('push.secret', { file: '/dev/null' }), /\/dev\/null is empty/)
+    assert.throws(() => readSecret('push.secret'), /push\.secret is missing/)
   })
 
   void test('broken YAML and a doubled key are told with their line', () => {

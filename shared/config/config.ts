@@ -30,6 +30,7 @@ export interface AgentConfig extends FileAgent {
 
 export type KafkaConfig = NonNullable<FileConfig['kafka']>
 export type ConsumerConfig = FileConfig['consumer']
+export type PushConfig = NonNullable<FileConfig['push']>
 export type Endpoints = FileConfig['endpoints']
 
 /** What `millrace.yaml` and the environment say, checked and complete: durations in milliseconds, sizes in bytes. */

@@ -5,9 +5,11 @@ export {
   type Endpoints,
   type KafkaConfig,
   type LogConfig,
+  type PushConfig,
   type Route,
   type TableName,
   tableId,
 } from './config.ts'
 export { jsonSchema } from './json-schema.ts'
 export { loadConfig, parseConfig } from './load.ts'
+export { readSecret } from './secret.ts'

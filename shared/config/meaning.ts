@@ -12,13 +12,18 @@ export function checkMeaning(config: FileConfig): Problem[] {
   for (const [name, route] of Object.entries(config.routes)) checkRoute(name, route, config, report)
   for (const [index, log] of config.agent.logs.entries()) checkLog(log, index, config, report)
   if (config.kafka) checkAuth(config.kafka, report)
+  if (config.push) checkPush(config.push, report)
   return problems
 }
 
+const PUSH_SECTION = 'add push at the top of the file: auth, and audience and callers, or secret'
+
 function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt: Report): void {
   const report = (key: string, message: string, fix: string) => reportAt(['routes', name, key], message, fix)
-  if (route.topic && !config.kafka) report('topic', 'a topic needs Kafka', 'add kafka.brokers, or remove the topic')
-  if (!route.topic && !config.bucket)
+  if (route.topic && !config.kafka && !route.push)
+    report('topic', 'a topic needs Kafka', 'add kafka.brokers, or remove the topic')
+  if (route.push && !config.push) report('push', 'nobody may send: push needs a section of its own', PUSH_SECTION)
+  if (!route.topic && !config.bucket && !route.push)
     report('topic', 'neither topic nor bucket: nothing can carry this route', 'add a topic, or a bucket')
   if (route.prefix && !config.bucket) report('prefix', 'a prefix needs a bucket', 'add bucket at the top of the file')
   if (route.format === 'protobuf' && !route.schema?.includes('.proto#')) {
@@ -51,5 +56,14 @@ function checkAuth({ auth, sasl, tls }: NonNullable<FileConfig['kafka']>, report
   const certificate = typeof tls === 'object' && tls.cert_file && tls.key_file
   if (auth === 'mtls' && !certificate) {
     report(['kafka', 'tls'], 'auth mtls needs cert_file and key_file', 'add both below kafka.tls')
+  }
+}
+
+function checkPush({ auth, audience, callers, secret }: NonNullable<FileConfig['push']>, report: Report): void {
+  if (auth === 'secret' && !secret)
+    report(['push', 'secret'], 'auth secret needs it', 'say where it is: { env: NAME } or { file: PATH }')
+  if (auth === 'oidc' && !audience) report(['push', 'audience'], 'auth oidc needs it', 'add the URL of the function')
+  if (auth === 'oidc' && callers.length === 0) {
+    report(['push', 'callers'], 'auth oidc needs it: anybody can have a token', 'add the accounts that may send')
   }
 }

@@ -59,6 +59,13 @@ const consumer = z.strictObject({
   port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),
 })
 
+const push = z.strictObject({
+  auth: z.enum(['oidc', 'secret']).describe('what a sender shows in the header Authorization'),
+  audience: z.string().min(1).optional().describe('oidc: the audience of the tokens, such as the URL of kafka-push'),
+  callers: z.array(z.string().min(1)).default([]).describe('oidc: accounts that may send, by e-mail or unique id'),
+  secret: secret.optional().describe('secret: where the shared secret is'),
+})
+
 const partition = z.strictObject({
   field: z.string().optional().describe('a DATE, DATETIME or TIMESTAMP column; absent: the time of ingestion'),
   by: z.enum(['none', 'day', 'hour', 'month']).default('day'),
@@ -94,7 +101,10 @@ const route = z.strictObject({
   unknown: z.enum(['keep', 'drop', 'reject']).default('keep').describe('fields that the schema does not have'),
   metadata: z.string().default('millrace').describe('name of the metadata column'),
   from: z.enum(['start', 'end']).default('start').describe('where a consumer without a commit begins'),
-  push: z.boolean().default(false).describe('accept events over HTTP by kafka-push'),
+  push: z
+    .boolean()
+    .default(false)
+    .describe('kafka-push takes the events over HTTP, at least once; worker and drain leave the topic alone'),
   stop_after: z
     .int()
     .min(1)
@@ -167,6 +177,7 @@ export const fileSchema = z.strictObject({
   bucket: z.string().min(3).optional(),
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),
   consumer: consumer.prefault({}),
+  push: push.optional().describe('who may send to kafka-push; needed by routes with push'),
   chunk_claim: duration().prefault('10m').describe('the chunk of a function that died waits this long for another one'),
   routes: z.record(matching(ROUTE, 'letters, digits, dash and underscore, a letter first'), route),
   agent: agent.prefault({}),

@@ -78,6 +78,23 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at)
   }
 }
 
+/** Beside the table of a route that is written at least once. */
+export const onceViewOf = (table: TableName): TableName => ({ ...table, table: `${table.table}_once` })
+
+/** One row for each coordinates: source and position, or those in Kafka. Rows that have neither are all there. */
+export function onceView({ table, metadata: m }: Route): ViewSpec {
+  const inKafka = (column: string) => `IF(${m}.source IS NULL, ${m}.${column}, NULL)`
+  return {
+    description: `The rows of ${table.table}, which is written at least once, each once.`,
+    sql: `SELECT * FROM \`${tableId(table)}\`
+WHERE TRUE
+QUALIFY (${m}.source IS NULL AND ${m}.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
+  PARTITION BY ${m}.source, ${m}.position, ${inKafka('kafka_topic')}, ${inKafka('kafka_partition')}, ${inKafka('kafka_offset')}
+  ORDER BY ${m}.ingested_at
+) = 1`,
+  }
+}
+
 /** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
 export function deadLettersView(routes: readonly Route[], dataset: TableName): ViewSpec {
   const withoutRow = routes.map((route) => withoutRowIn(route)).join('')

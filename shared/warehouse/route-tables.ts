@@ -5,6 +5,8 @@ import {
   DEAD_LETTERS_VIEW,
   deadLettersView,
   inSameDataset,
+  onceView,
+  onceViewOf,
   SOURCES,
   SOURCES_VIEW,
   sourcesView,
@@ -30,6 +32,7 @@ export async function ensureRouteTables(
 ): Promise<void> {
   const { table } = route
   await warehouse.ensureTable(table, tableSpec(route, fields))
+  if (route.push) await warehouse.ensureView(onceViewOf(table), onceView(route))
   await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
   await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
   await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))

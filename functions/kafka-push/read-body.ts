@@ -1,0 +1,120 @@
+import { type Origin, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
+import type { Route } from '../../shared/config/index.ts'
+import { createCutter, DEAD_REASONS, Events } from '../../shared/framing/index.ts'
+import { AgentKey } from '../kafka-worker/agent-key.ts'
+import { Refusal } from './refusal.ts'
+import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
+
+export interface PushedEvent {
+  readonly route: Route
+  /** null: a tombstone. */
+  readonly bytes: Buffer | null
+  readonly origin: Origin
+  /** Why the framing found no event here; empty: it did. */
+  readonly dead: string
+}
+
+export interface Pushed {
+  readonly events: readonly PushedEvent[]
+  /** The body was an array: its sender gets a result for each element. */
+  readonly isArray: boolean
+}
+
+/** Which routes a request may mean: the one that its path names, or those of its records' topics. */
+export interface Routing {
+  readonly named: Route | undefined
+  readonly byTopic: ReadonlyMap<string, Route>
+}
+
+/** What a record has in an array of Confluent's Cloud Functions sink, and of Kafka's REST proxy (which has no timestamp). */
+const RECORD = ['topic', 'partition', 'offset', 'value']
+const RECORD_OR_MORE = new Set([...RECORD, 'key', 'timestamp', 'headers'])
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
+const [JSON_TYPE, LINES_TYPE] = [/[/+]json *(?:;|$)/i, /ndjson|jsonl|json-lines|json-seq/i]
+
+/** Cuts a body into events. What is wrong with one event is left to the codec. @throws Refusal when it cannot be cut */
+export function readBody(body: Buffer, contentType: string, routing: Routing): Pushed {
+  const whole = trim(body, 0, body.length)
+  const first = body[whole[0]]
+  const { named } = routing
+  const isJson = JSON_TYPE.test(contentType)
+  const mayBeArray = isJson || (!LINES_TYPE.test(contentType) && named?.format !== 'text' && named?.format !== 'raw')
+  const parts = first === OPEN_ARRAY && mayBeArray ? splitJson(body, whole) : undefined
+  const element = (span: Span, index: number) => elementOf(body, span, index, routing)
+  if (parts) return { events: parts.map(element), isArray: true }
+  if (first === undefined) throw new Refusal(400, 'the body is empty')
+  if (first === OPEN_ARRAY && isJson) throw new Refusal(400, 'the array does not end where the body ends')
+  if (!named) throw new Refusal(400, 'only arrays of records with topic, partition and offset go to /: use /ROUTE')
+  if (first === OPEN_OBJECT && isJson) return { events: [element(whole, 0)], isArray: false }
+  return { events: framed(body, named), isArray: false }
+}
+
+function elementOf(body: Buffer, span: Span, index: number, { named, byTopic }: Routing): PushedEvent {
+  const members = membersOf(body, span)
+  const isRecord =
+    members && RECORD.every((key) => members.has(key)) && members.keys().every((key) => RECORD_OR_MORE.has(key))
+  if (!isRecord) {
+    if (!named)
+      throw new Refusal(400, `element ${index}: no record with topic, partition, offset and value: use /ROUTE`)
+    return { route: named, bytes: valueOf(body, span, named), origin: originOf(null), dead: '' }
+  }
+  const member = (key: string) => members.get(key) ?? ([0, 0] satisfies Span)
+  const topic = parse(body, member('topic'))
+  if (typeof topic !== 'string' || topic === '') throw new Refusal(400, `element ${index}: topic: not a name`)
+  const [partition = 0, offset = 0] = ['partition', 'offset'].map((key) => {
+    const value = parse(body, member(key))
+    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+    throw new Refusal(400, `element ${index}: ${key}: not an integer from 0 on`)
+  })
+  const route = named ?? byTopic.get(topic)
+  if (!route) throw new Refusal(404, `element ${index}: no route with push has the topic ${topic}`)
+  const origin = originOf(parse(body, member('key')), topic, partition, offset)
+  return { route, bytes: valueOf(body, member('value'), route), origin, dead: '' }
+}
+
+/** Strings that hold JSON's objects, or text, are the event themselves; of other formats they are base64. */
+function valueOf(body: Buffer, [from, to]: Span, { format }: Route): Buffer | null {
+  if (to - from === 4 && body.toString('latin1', from, to) === 'null') return null
+  const text = body[from] === QUOTE ? parse(body, [from, to]) : undefined
+  if (typeof text !== 'string') return body.subarray(from, to)
+  const maybeBytes = format === 'protobuf' || (format === 'json' && !text.trimStart().startsWith('{'))
+  return Buffer.from(text, maybeBytes && BASE64.test(text) ? 'base64' : 'utf8')
+}
+
+function originOf(key: unknown, kafkaTopic: string | null = null, kafkaPartition = 0, kafkaOffset = 0): Origin {
+  const agent = new AgentKey()
+  const isAgents =
+    typeof key === 'string' &&
+    (['utf8', 'base64'] as const).some((encoding) => {
+      const bytes = Buffer.from(key, encoding)
+      return agent.read(bytes, 0, bytes.length)
+    })
+  const { source, position, size } = agent
+  const ingestedAtMicros = Date.now() * 1000
+  return { source: isAgents ? source : null, position, size, kafkaTopic, kafkaPartition, kafkaOffset, ingestedAtMicros }
+}
+
+/** Undefined: no JSON. */
+function parse(body: Buffer, [from, to]: Span): unknown {
+  try {
+    return JSON.parse(body.toString('utf8', from, to)) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** Lines, or messages with their lengths: as the route's files have them. @throws UserError for text in UTF-16 */
+function framed(body: Buffer, route: Route): PushedEvent[] {
+  const cutter = createCutter({ kind: route.framing, maxEventBytes: ROW_BYTES_MAX }, 0)
+  const [events, found] = [new Events(), [] as PushedEvent[]]
+  let used = 0
+  do {
+    events.clear()
+    used += cutter.cut(body, used, body.length, true, events)
+    for (let i = 0; i < events.count; i++) {
+      const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
+      found.push({ route, bytes, origin: originOf(null), dead: DEAD_REASONS[events.dead[i] ?? 0] ?? '' })
+    }
+  } while (events.count === events.capacity)
+  return found
+}

@@ -1,0 +1,113 @@
+import { openCodec, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+import { letterOf, type LetterWriter, openLetterWriter, type Reason } from '../../shared/dead-letters/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import {
+  beside,
+  DEAD_LETTERS,
+  type DefaultWriter,
+  ensureRouteTables,
+  openDefaultWriter,
+  type Warehouse,
+} from '../../shared/warehouse/index.ts'
+import type { PushedEvent } from './read-body.ts'
+
+/** What became of an event: a row, a dead letter, or nothing to be kept (a tombstone). */
+export type Result = { readonly status: 'row' | 'passed' } | ({ readonly status: 'dead_letter' } & Reason)
+
+/** Rows of one append; the service takes less than 10 MB, and one row may have 9. */
+const APPEND_BYTES = 512 * 1024
+const BUFFER_BYTES = 64 * 1024
+/** An instance that was idle may find its connection dead: so there is time for another one within the same request. */
+const ANSWER_WITHIN_MS = 10_000
+
+/** Events that go in one append: those of `indexes` have a row. */
+interface Piece {
+  readonly rows: RowBuffer
+  indexes: number[]
+}
+
+/** Writes a route's events at least once: what has no answer in time is sent again, by us or by the sender. */
+export class RouteWriter {
+  readonly #route: Route
+  readonly #codec: RowCodec
+  readonly #rows: DefaultWriter
+  readonly #letters: LetterWriter
+  readonly #ensure: () => Promise<void>
+  #tables: Promise<void> | undefined
+  #lettersInARow = 0
+
+  constructor(config: Config, warehouse: Warehouse, log: Log, route: Route) {
+    const codec = openCodec(route)
+    const ensure = () => ensureRouteTables(warehouse, config, route, codec.fields)
+    const limits = { answerWithinMs: ANSWER_WITHIN_MS }
+    this.#route = route
+    this.#codec = codec
+    this.#ensure = ensure
+    this.#rows = openDefaultWriter(warehouse, route.table, codec.descriptor, ensure, log, limits)
+    this.#letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensure, log)
+  }
+
+  /** Dead letters first, then rows. Resolves when all are durable; rejects when that is not known once `signal` fires. */
+  async write(events: readonly PushedEvent[], signal: AbortSignal): Promise<Result[]> {
+    this.#tables ??= this.#ensure()
+    await this.#tables.catch((error: unknown) => {
+      this.#tables = undefined
+      throw error
+    })
+    const results: Result[] = []
+    const pieces: Piece[] = []
+    const letters = events.flatMap((event, index) => {
+      let piece = pieces.at(-1)
+      if (!piece || piece.rows.length >= APPEND_BYTES) {
+        piece = { rows: new RowBuffer(BUFFER_BYTES), indexes: [] }
+        pieces.push(piece)
+      }
+      const why = this.#encode(event, piece.rows)
+      results.push(why ? { status: 'dead_letter', ...why } : { status: event.bytes ? 'row' : 'passed' })
+      if (!why && event.bytes) piece.indexes.push(index)
+      return why ? this.#letterOf(event, why) : []
+    })
+    this.#stopAfter(letters.length, pieces)
+    if (letters.length > 0) await this.#letters.write(letters, signal)
+    await Promise.all(pieces.map((piece) => this.#append(piece, events, results, signal)))
+    return results
+  }
+
+  #encode({ bytes, dead, origin }: PushedEvent, rows: RowBuffer): Reason | undefined {
+    if (dead !== '') return { reason: dead, message: 'no event could be cut here' }
+    return bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, rows) : undefined
+  }
+
+  #letterOf({ bytes, origin }: PushedEvent, why: Reason): Buffer {
+    return letterOf(this.#route.name, why, bytes ?? Buffer.alloc(0), origin, null)
+  }
+
+  /** As in the worker: when nothing becomes a row the schema is wrong, not the data. The sender keeps it until that is mended. */
+  #stopAfter(letters: number, pieces: readonly Piece[]): void {
+    const inARow = pieces.some(({ rows }) => rows.rows > 0) ? 0 : this.#lettersInARow + letters
+    if (inARow >= this.#route.stop_after) throw new Error(`${inARow} events in a row had no row (stop_after)`)
+    this.#lettersInARow = inARow
+  }
+
+  /** Rows that BigQuery refuses become dead letters, and the others are sent again without them. */
+  async #append(piece: Piece, events: readonly PushedEvent[], results: Result[], signal: AbortSignal): Promise<void> {
+    while (piece.rows.rows > 0) {
+      const answer = await this.#rows.write(piece.rows.slice(), signal)
+      if (answer.length === 0) return
+      const refused = new Map(answer.map(({ index, message }) => [piece.indexes[index], message]))
+      const letters: Buffer[] = []
+      piece.rows.clear()
+      piece.indexes = piece.indexes.filter((index) => {
+        const event = events[index] as PushedEvent
+        const message = refused.get(index)
+        if (message === undefined) return !this.#encode(event, piece.rows)
+        const why = { reason: 'refused', message }
+        letters.push(this.#letterOf(event, why))
+        results[index] = { status: 'dead_letter', ...why }
+        return false
+      })
+      await this.#letters.write(letters, signal)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { TableName } from '../config/index.ts'
+import type { Log } from '../telemetry/index.ts'
+import { DEAD_LETTERS, openDefaultWriter, type Warehouse } from '../warehouse/index.ts'
+
+/** Rows of one request: well below the service's 20 MB. */
+const REQUEST_BYTES_MAX = 8 * 1024 * 1024
+
+/** Dead letters of one dataset: at least once, each written before `write` resolves. */
+export interface LetterWriter {
+  /** Tries until it is done. Rejects only when `signal` fires, or when BigQuery refuses a letter as such. */
+  write(entries: readonly Buffer[], signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+/** @param table the table of dead letters */
+export function openLetterWriter(
+  warehouse: Warehouse,
+  table: TableName,
+  ensure: () => Promise<unknown>,
+  log: Log,
+): LetterWriter {
+  const writer = openDefaultWriter(warehouse, table, DEAD_LETTERS.descriptor, ensure, log)
+  return {
+    async write(entries, signal) {
+      const refused = (await Promise.all(requestsOf(entries).map((rows) => writer.write(rows, signal)))).flat()
+      if (refused.length === 0) return
+      throw new Error(`BigQuery refuses a dead letter: ${refused.map(({ message }) => message).join('; ')}`)
+    },
+    close: writer.close,
+  }
+}
+
+function requestsOf(entries: readonly Buffer[]): Buffer[] {
+  const requests: Buffer[][] = [[]]
+  let bytes = 0
+  for (const entry of entries) {
+    if (bytes > 0 && bytes + entry.length > REQUEST_BYTES_MAX) {
+      requests.push([])
+      bytes = 0
+    }
+    requests.at(-1)?.push(entry)
+    bytes += entry.length
+  }
+  return requests.map((request) => Buffer.concat(request))
+}

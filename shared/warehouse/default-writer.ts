@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { TableName } from '../config/index.ts'
+import type { Log } from '../telemetry/index.ts'
+import type { RefusedRow } from './answers.ts'
+import type { Appender } from './appender.ts'
+import { defaultStream } from './streams.ts'
+import type { Warehouse } from './warehouse.ts'
+
+const RETRY_MS_MAX = 30_000
+
+/** Rows of one table at least once: what has no answer is sent again. */
+export interface DefaultWriter {
+  /**
+   * Tries until the rows (the body of ProtoRows) are written, or until some are refused: then none of them was written.
+   * Rejects only when `signal` fires, or when the table cannot be made.
+   */
+  write(rows: Buffer, signal: AbortSignal): Promise<readonly RefusedRow[]>
+  close(): void
+}
+
+/** @param ensure makes the table: it may have been deleted meanwhile */
+export function openDefaultWriter(
+  warehouse: Warehouse,
+  table: TableName,
+  descriptor: object,
+  ensure: () => Promise<unknown>,
+  log: Log,
+  options: { answerWithinMs?: number } = {},
+): DefaultWriter {
+  let appender: Appender | undefined
+  return {
+    async write(rows, signal) {
+      for (let attempt = 1; ; attempt++) {
+        appender ??= warehouse.openAppender(defaultStream(table), descriptor, options)
+        const answer = await appender.append(rows, undefined)
+        if (answer.kind === 'written') return []
+        if (answer.kind === 'refused') return answer.rows
+        if (answer.kind === 'denied' || answer.kind === 'gone') await ensure()
+        if (attempt === 1) log.warn({ table: table.table, answer }, 'rows are not written yet: trying again')
+        await delay(Math.min(2 ** attempt * 50, RETRY_MS_MAX), undefined, { signal })
+      }
+    },
+    close: () => appender?.close(),
+  }
+}
