@@ -57,20 +57,7 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
       leaves: (followed) => uploader.takesOver(followed),
       report,
     })
-  const uploader: Uploader = new Uploader(
-    config.bucket ? openBucket(config, 'agent') : undefined,
-    follower,
-    publisher,
-    {
-      agent: agent.id,
-      routes: new Map(agent.logs.map(({ route }) => [route, config.routes[route]!])),
-      everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
-      finishAfterMs: agent.finish_after,
-      handoverAfterMs: agent.handover_after,
-      afterUpload: agent.after_upload,
-      report,
-    },
-  )
+  const uploader: Uploader = openUploader(config, follower, publisher, report)
   const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
   const parts = { agent: agent.id, follower, publisher, uploader, startedMs: Date.now() }
   const metrics = setInterval(() => log.info({ metrics: measures(parts) }, 'millrace.metrics'), METRICS_EVERY_MS)
@@ -79,7 +66,10 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
     if (agent.port !== undefined) server = await serveStatus(agent.port, parts)
     await follower.look()
     watch.follow(follower.folders)
-    await together(signal, agent.stop_within, (ending) => [publisher?.run(ending), uploader.run(ending)])
+    await together(signal, agent.stop_within, (ending) => [
+      ...(publisher ? [publisher.run(ending)] : []),
+      uploader.run(ending),
+    ])
   } finally {
     clearInterval(looking)
     clearInterval(metrics)
@@ -93,16 +83,34 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
   }
 }
 
+function openUploader(
+  config: Config,
+  follower: Follower,
+  publisher: Publisher | undefined,
+  report: (about: string, message: string) => void,
+): Uploader {
+  const { agent } = config
+  return new Uploader(config.bucket ? openBucket(config, 'agent') : undefined, follower, publisher, {
+    agent: agent.id,
+    routes: new Map(agent.logs.map(({ route }) => [route, config.routes[route]!])),
+    everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
+    finishAfterMs: agent.finish_after,
+    handoverAfterMs: agent.handover_after,
+    afterUpload: agent.after_upload,
+    report,
+  })
+}
+
 /** Runs tasks side by side until the signal, or until one fails; then they have `stopWithinMs` to come to their end. */
 async function together(
   signal: AbortSignal,
   stopWithinMs: number,
-  start: (signal: AbortSignal) => (Promise<void> | undefined)[],
+  start: (signal: AbortSignal) => Promise<void>[],
 ): Promise<void> {
   const failed = new AbortController()
   const ending = AbortSignal.any([signal, failed.signal])
   const tasks = start(ending)
-  for (const task of tasks) task?.catch(() => failed.abort())
+  for (const task of tasks) task.catch(() => failed.abort())
   const tooLate = once(ending, 'abort').then(() => delay(stopWithinMs, undefined, { ref: false }))
   await Promise.race([Promise.all(tasks), tooLate])
   for (const task of tasks) await Promise.race([task, tooLate])

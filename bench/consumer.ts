@@ -190,13 +190,7 @@ routes:
   )
   const worker = spawn(
     process.execPath,
-    [
-      ...(process.env['WORKER_ARGS']?.split(' ') ?? []),
-      COMMAND,
-      'worker',
-      '--config',
-      file,
-    ],
+    [...(process.env['WORKER_ARGS']?.split(' ') ?? []), COMMAND, 'worker', '--config', file],
     {
       stdio: ['ignore', 'inherit', 'pipe'],
     },

@@ -195,7 +195,7 @@ export class Follower {
       const added = new LogFile(found, nowMs)
       this.#files.set(key, added)
       this.#logs.set(key, log)
-      this.#tryTo(added, () => added.descriptor())
+      void this.#tryTo(added, () => added.descriptor())
       return false
     }
     const before = file.seen
