@@ -71,6 +71,8 @@ async function startParts({ config, dataDir, functionsPort, count }: LocalOption
   const storage = await parts.add(
     startStorage({ ...shared, dataDir: folder('storage'), port: ports?.storage ?? 0, deliveries }),
   )
+  // What was given up in an earlier life may go now: the function was repaired, or it was not there.
+  await storage.deliveries.redeliver()
   const faults = await parts.add(startFaultsServer({ ...shared, port: ports?.faults ?? 0 }))
   const endpoints: Endpoints = {
     kafka: kafka.brokers,

@@ -38,6 +38,7 @@ test('files that are fed one after the other add up; the same one again does not
   assert.equal(await feed(path, 'x', 'one\ntwo\n'), 2)
   assert.equal(await feed(path, 'x', 'one\ntwo\n'), 2)
   assert.equal(await feed(path, 'x', 'one\ntwo\nthree\n'), 3)
+  assert.equal(await feed(path, 'copy', 'one\ntwo\nthree\n'), 3)
   assert.equal(await feed(path, 'x', 'another\n'), 4)
   assert.equal(await feed(path, 'y', 'y\n', 'b'), 5)
   const other = parseConfig(
@@ -57,5 +58,7 @@ test('what cannot be fed is refused before anything starts', async (t) => {
   refused('none', path, /there is no route none/)
   refused('a', join(path, 'nothing'), /cannot read .*nothing: ENOENT/)
   refused('a', path, /is not a file/)
+  writeFileSync(join(path, 'wide'), Buffer.from('\ufeffone', 'utf16le'))
+  refused('a', join(path, 'wide'), /is in UTF-16; convert it/)
   await assert.rejects(feed(path, 'cut', gzipSync('x'.repeat(1000)).subarray(0, 20)), /cut is damaged/)
 })

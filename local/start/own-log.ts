@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
 import {
   accessSync,
+  closeSync,
   constants,
   createReadStream,
   existsSync,
+  openSync,
   readFileSync,
+  readSync,
   renameSync,
   statSync,
   writeFileSync,
@@ -21,8 +24,14 @@ export interface OwnLog {
   readonly route: string
 }
 
-/** For each table, for each file that was fed into it: its events. A file is its path and its first event. */
-type Tally = Record<string, Record<string, number>>
+/** A file that was fed: how many events it had, and a hash of them. */
+interface Fed {
+  readonly events: number
+  readonly hash: string
+}
+
+/** What was fed into each table. */
+type Tally = Record<string, readonly Fed[]>
 
 /** Before anything is started. @throws UserError */
 export function requireOwnLog(config: Config, { file, route }: OwnLog): void {
@@ -35,17 +44,27 @@ export function requireOwnLog(config: Config, { file, route }: OwnLog): void {
   try {
     if (!statSync(file).isFile()) throw new Error('it is not a file')
     accessSync(file, constants.R_OK)
+    if (isUtf16(file)) throw new Error('it is in UTF-16; convert it: iconv -f UTF-16 -t UTF-8')
   } catch (error) {
     throw new UserError(`cannot read ${file}: ${messageOf(error)}`, fix)
   }
+}
+
+/** By its byte order mark. */
+function isUtf16(file: string): boolean {
+  const head = Buffer.alloc(2)
+  const fd = openSync(file, 'r')
+  readSync(fd, head)
+  closeSync(fd)
+  return ['fffe', 'feff'].includes(head.toString('hex'))
 }
 
 /** How many events all files had that were fed into tables of this configuration. */
 export function ownTally(folder: string, config: Config): number {
   const tally = readTally(folder)
   const tables = new Set(Object.values(config.routes).map(({ table }) => tableId(table)))
-  const counts = [...tables].flatMap((table) => Object.values(tally[table] ?? {}))
-  return counts.reduce((sum, count) => sum + count, 0)
+  const counts = [...tables].flatMap((table) => tally[table] ?? [])
+  return counts.reduce((sum, { events }) => sum + events, 0)
 }
 
 /** Counts the file's events by its framing alone, beside the pipeline, and keeps the tally in the folder. */
@@ -53,15 +72,24 @@ export function countOwnLog(folder: string, config: Config, ownLog: OwnLog, sign
   const route = config.routes[ownLog.route]
   if (!route) throw new Error(`no route ${ownLog.route}`)
   const path = resolve(ownLog.file)
+  const table = tableId(route.table)
+  const earlier = readTally(folder)[table] ?? []
+  /** A file that begins as this one is this one: it has grown, was copied or is fed again. */
+  const same = new Set<Fed>()
   let fed = 0
   const count = async () => {
-    let first: string | undefined
+    const hash = createHash('sha256')
     for await (const { buffer, events } of cutEvents(createReadStream(path), cutterOf(route, config))) {
       if (signal.aborted) return
-      first ??= createHash('sha256').update(buffer.subarray(events.valueStart[0], events.valueEnd[0])).digest('hex')
-      fed += events.count
+      for (let i = 0; i < events.count; i++) {
+        hash.update(buffer.subarray(events.valueStart[i], events.valueEnd[i])).update('\n')
+        fed++
+        const reached = earlier.filter((other) => other.events === fed)
+        for (const other of reached) if (other.hash === hash.copy().digest('hex')) same.add(other)
+      }
     }
-    if (first !== undefined) note(folder, tableId(route.table), `${path} ${first}`, fed)
+    const rest = earlier.filter((other) => !same.has(other))
+    if (fed > 0) note(folder, table, [...rest, { events: fed, hash: hash.digest('hex') }])
   }
   const done = count().catch((error: unknown) => {
     throw isDamage(error) ? new UserError(`${path} is damaged: ${messageOf(error)}`, 'feed a whole copy') : error
@@ -89,9 +117,8 @@ function readTally(folder: string): Tally {
   return existsSync(fileOf(folder)) ? (JSON.parse(readFileSync(fileOf(folder), 'utf8')) as Tally) : {}
 }
 
-function note(folder: string, table: string, file: string, events: number): void {
-  const tally = readTally(folder)
-  tally[table] = { ...tally[table], [file]: events }
+function note(folder: string, table: string, fed: readonly Fed[]): void {
+  const tally = { ...readTally(folder), [table]: fed }
   writeFileSync(`${fileOf(folder)}.new`, JSON.stringify(tally))
   renameSync(`${fileOf(folder)}.new`, fileOf(folder))
 }

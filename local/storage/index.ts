@@ -1,4 +1,4 @@
-import { createLog } from '../../shared/telemetry/index.ts'
+import { createLog, type Log } from '../../shared/telemetry/index.ts'
 import { type Clock, createClock, createFaults, createRecorder, type Faults, type Recorder } from '../faults/index.ts'
 import { createBucket } from './buckets.ts'
 import { Deliveries, type DeliveryOptions, type DeliveryTarget } from './delivery/index.ts'
@@ -20,6 +20,8 @@ export interface StorageOptions {
   clock?: Clock
   faults?: Faults
   recorder?: Recorder
+  /** Default: standard error. */
+  log?: Log
   /** Where finalized objects go; can be changed later by `deliveries.setTargets`. */
   deliveries?: readonly DeliveryTarget[]
   deliveryOptions?: DeliveryOptions
@@ -44,6 +46,7 @@ export async function startStorage(options: StorageOptions): Promise<RunningStor
   const { dataDir, port = 0, limitUpdates = true, deliveryOptions } = options
   const { clock = createClock(), faults = createFaults(), recorder = createRecorder() } = options
   const store = await openStore(dataDir, clock)
+  const log = options.log ?? createLog('local-storage')
   const deliveries = new Deliveries({
     store,
     faults,
@@ -51,6 +54,7 @@ export async function startStorage(options: StorageOptions): Promise<RunningStor
     targets: options.deliveries ?? [],
     ...(deliveryOptions ? { options: deliveryOptions } : {}),
     endpoint: () => service.endpoint,
+    log,
   })
   const service: Service = { store, deliveries, limit: createUpdateLimit(clock, limitUpdates), endpoint: '' }
   const resumable = new Resumable(service)
@@ -59,7 +63,7 @@ export async function startStorage(options: StorageOptions): Promise<RunningStor
     store,
     faults,
     recorder,
-    log: createLog('local-storage'),
+    log,
   })
 
   async function stop(): Promise<void> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { eventually } from '../../../test/support/eventually.ts'
+import type { Log } from '../../../shared/telemetry/index.ts'
 import { createClock, createFaults, createRecorder } from '../../faults/index.ts'
 import { type DeliveryTarget, startStorage } from '../index.ts'
 
@@ -41,10 +42,12 @@ async function start(t: TestContext, targets: readonly DeliveryTarget[], attempt
     faults: createFaults(),
     recorder: createRecorder(),
   }
+  const errors: unknown[] = []
+  const log = { error: (about: unknown) => errors.push(about) } as unknown as Log
   const deliveryOptions = { backoffMsMin: 1_000, backoffMsMax: 4_000, attemptsMax, timeoutMs: 200 }
   const open = (deliveries: readonly DeliveryTarget[]) =>
-    startStorage({ ...parts, dataDir, deliveries, deliveryOptions, buckets: ['logs-bucket'] })
-  const cloud = { ...parts, storage: await open(targets), dataDir, open }
+    startStorage({ ...parts, dataDir, deliveries, deliveryOptions, buckets: ['logs-bucket'], log })
+  const cloud = { ...parts, storage: await open(targets), dataDir, open, errors }
   t.after(async () => {
     await cloud.storage.stop()
     await rm(dataDir, { recursive: true })
@@ -119,13 +122,15 @@ test('a target that refuses is tried again with growing waits, until it takes th
 test('after the last attempt it is a dead letter, which can be read and queued again', async (t) => {
   const target = await startFunction(t)
   target.status = 500
-  const { storage, clock } = await start(t, [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }], 2)
+  const { storage, clock, errors } = await start(t, [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }], 2)
   await upload(storage.endpoint, 'a')
   await eventually(() => storage.deliveries.pending()[0]?.attempts === 1)
   clock.advance(1_000)
   await eventually(() => storage.deliveries.deadLetters().length === 1)
   assert.deepEqual(storage.deliveries.pending(), [])
   assert.equal(storage.deliveries.deadLetters()[0]?.lastError, 'answered 500')
+  const about = { object: 'gs://logs-bucket/a', target: 'logs-bucket/eventarc' }
+  assert.deepEqual(errors, [{ attempts: 2, lastError: 'answered 500', ...about }])
   target.status = 204
   await storage.deliveries.redeliver()
   await eventually(() => storage.deliveries.deadLetters().length === 0 && storage.deliveries.pending().length === 0)

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import type { Log } from '../../../shared/telemetry/index.ts'
 import type { Faults, Recorder } from '../../faults/index.ts'
 import { attempt, post } from '../../push/index.ts'
 import type { Change, Delivery, StoredObject } from '../model.ts'
@@ -7,6 +8,10 @@ import { pushOf } from './event.ts'
 import { backoffMs, DELIVERY_DEFAULTS, type DeliveryOptions, type DeliveryTarget, targetName } from './target.ts'
 
 export type { DeliveryOptions, DeliveryTarget } from './target.ts'
+
+function whereOf({ object, target }: Delivery): { object: string; target: string } {
+  return { object: `gs://${object.bucket}/${object.name}`, target }
+}
 
 /** Statuses that a Pub/Sub push takes as an acknowledgement: https://cloud.google.com/pubsub/docs/push#receive_push */
 const ACKNOWLEDGED = new Set([102, 200, 201, 202, 204])
@@ -19,6 +24,8 @@ export interface DeliveriesSetup {
   options?: DeliveryOptions
   /** Of the storage, for links in the events. */
   endpoint: () => string
+  /** Told of what is given up: nobody else would notice. */
+  log: Log
 }
 
 /** The durable queue of finalized objects, and what carries them to functions, at least once and in no order. */
@@ -140,6 +147,7 @@ export class Deliveries {
     const isDead = attempts >= this.#limits.attemptsMax
     if (!isDead) this.#rest(delivery.id, backoffMs(attempts, this.#limits))
     const dead = isDead ? { deadMs: store.clock.now() } : {}
+    if (isDead) this.#setup.log.error({ attempts, lastError, ...whereOf(delivery) }, 'a delivery is given up')
     await store.commit({ op: 'delivery', delivery: { ...delivery, attempts, lastError, ...dead } })
   }
 
