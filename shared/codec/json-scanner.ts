@@ -79,8 +79,8 @@ export class JsonScanner {
     if (depth > NESTING_MAX) return TOO_DEEP
     const c = this.bytes[p]
     if (c === QUOTE) return this.text(p + 1)
-    if (c === OPEN) return this.objectEnd(p + 1, depth + 1)
-    if (c === OPEN_ARRAY) return this.arrayEnd(p + 1, depth + 1)
+    if (c === OPEN) return this.containerEnd(p + 1, depth + 1, CLOSE)
+    if (c === OPEN_ARRAY) return this.containerEnd(p + 1, depth + 1, CLOSE_ARRAY)
     if (c === 0x74 || c === 0x66 || c === 0x6e) return this.literal(p)
     const q = jsonNumberEnd(this.bytes, p, this.end)
     return q < 0 ? this.numberProblem(p) : q
@@ -93,40 +93,53 @@ export class JsonScanner {
     return q === this.end ? TRUNCATED : JSON_SYNTAX
   }
 
-  private objectEnd(start: number, depth: number): number {
-    const { bytes, end } = this
+  /** The end of an object or array whose bracket is before `start`. */
+  private containerEnd(start: number, depth: number, close: number): number {
     let p = this.blank(start)
-    if (p < end && bytes[p] === CLOSE) return p + 1
-    while (p < end) {
-      if (bytes[p] !== QUOTE) return JSON_SYNTAX
-      p = this.text(p + 1)
-      if (p < 0) return p
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      if (bytes[p] !== COLON) return JSON_SYNTAX
-      p = this.valueEnd(this.blank(p + 1), depth)
-      if (p < 0) return p
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      if (bytes[p] === CLOSE) return p + 1
-      if (bytes[p] !== COMMA) return JSON_SYNTAX
-      p = this.blank(p + 1)
+    if (p < this.end && this.bytes[p] === close) return p + 1
+    for (;;) {
+      if (close === CLOSE) p = this.name(p)
+      if (p >= 0) p = this.valueEnd(p, depth)
+      if (p >= 0) p = this.following(p, close)
+      if (p < 0 || this.closed) return p
     }
-    return TRUNCATED
   }
 
-  private arrayEnd(start: number, depth: number): number {
+  /** Set by following. */
+  protected closed = false
+
+  /** What is behind a value: the position of the next one, or, when it was the last, that behind the closing bracket. */
+  protected following(start: number, close: number): number {
+    const p = this.blank(start)
+    if (p >= this.end) return TRUNCATED
+    this.closed = this.bytes[p] === close
+    if (this.closed) return p + 1
+    return this.bytes[p] === COMMA ? this.blank(p + 1) : JSON_SYNTAX
+  }
+
+  /** The name of a member, which must be at p, into `source`; answers the position of its value. */
+  protected name(p: number): number {
+    const q = this.isQuote(p)
+    return q < 0 ? q : this.colon(this.text(p + 1))
+  }
+
+  protected isQuote(p: number): number {
+    return p >= this.end ? TRUNCATED : this.bytes[p] === QUOTE ? p : JSON_SYNTAX
+  }
+
+  /** Position of the value behind a colon at or after p. */
+  protected colon(p: number): number {
+    if (p < 0) return p
     const { bytes, end } = this
-    let p = this.blank(start)
-    if (p < end && bytes[p] === CLOSE_ARRAY) return p + 1
-    for (;;) {
-      p = this.valueEnd(p, depth)
-      if (p < 0) return p
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      if (bytes[p] === CLOSE_ARRAY) return p + 1
-      if (bytes[p] !== COMMA) return JSON_SYNTAX
-      p = this.blank(p + 1)
+    let q = p
+    if (q >= end || bytes[q] !== COLON) {
+      q = this.blank(q)
+      if (q >= end) return TRUNCATED
+      if (bytes[q] !== COLON) return JSON_SYNTAX
     }
+    q++
+    if (q < end && (bytes[q] as number) > 0x20) return q
+    q = this.blank(q)
+    return q < end ? q : TRUNCATED
   }
 }

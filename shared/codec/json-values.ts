@@ -6,9 +6,8 @@ import {
   int64,
   jsonNumberEnd,
   parseInteger,
-  putDecimal,
+  putWhole,
   readDecimal,
-  readWhole,
   setSafe,
   textOf,
 } from './numbers.ts'
@@ -46,25 +45,25 @@ export abstract class JsonValues extends JsonScanner {
    * room; -1 when it is of another form.
    */
   protected scalar(slot: Slot, p: number, into: Uint8Array, o: number): number {
-    const { bytes, end } = this
+    const { bytes, end, view } = this
     into[o] = slot.tag
-    if (slot.op >= Op.INT64) {
-      const q = readWhole(bytes, p, end)
-      if (q < 0 || (slot.op >= Op.INT32 && (decimal[0] as number) > 0x7fffffff)) return -1
-      this.after = putDecimal(into, o + 1)
-      return q
+    if (slot.op === Op.BOOL) {
+      const word = p + 5 <= end ? view.getInt32(p, true) : 0
+      const no = word === WORD_FALS && bytes[p + 4] === 0x65
+      into[o + 1] = no ? 0 : 1
+      this.after = o + 2
+      return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
     }
+    const q = readDecimal(bytes, p, end)
     if (slot.op === Op.DOUBLE) {
-      const q = readDecimal(bytes, p, end)
-      if (q >= 0) this.out.view.setFloat64(o + 1, decimalDouble(), true)
+      this.out.view.setFloat64(o + 1, decimalDouble(), true)
       this.after = o + 9
       return q
     }
-    const word = p + 5 <= end ? this.view.getInt32(p, true) : 0
-    const no = word === WORD_FALS && bytes[p + 4] === 0x65
-    into[o + 1] = no ? 0 : 1
-    this.after = o + 2
-    return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
+    const value = decimal[0] as number
+    if (q < 0 || decimal[1] !== 0 || value < 0 || (slot.op >= Op.INT32 && value > 0x7fffffff)) return -1
+    this.after = putWhole(into, o + 1, value)
+    return q
   }
 
   protected value(slot: Slot, p: number, depth: number): number {

@@ -19,8 +19,6 @@ import { NESTING_MAX, pathWithin, type Walker } from './walker.ts'
 import { plainTextEnd } from './strings.ts'
 
 const QUOTE = 0x22
-const COMMA = 0x2c
-const COLON = 0x3a
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const OPEN = 0x7b
@@ -97,7 +95,8 @@ export class JsonWalker extends JsonValues implements Walker {
       seen[slot.index] = stamp
       count++
       if (o - p > room) {
-        out.reserveAt(o, end - p + VALUE_ROOM)
+        out.length = o
+        out.reserve(end - p + VALUE_ROOM)
         into = out.bytes
         room = into.length - VALUE_ROOM - end
       }
@@ -151,42 +150,25 @@ export class JsonWalker extends JsonValues implements Walker {
    * the position of the next value and remembers these bytes for the next time; the slow way, for the first time.
    */
   private separator(plan: Plan, before: Key, start: number, depth: number): number {
-    const { bytes, end } = this
     const { keys } = plan
-    let p = this.blank(start)
-    if (p < end && bytes[p] === CLOSE) {
+    const first = before === keys.head
+    const p = first ? this.blank(start) : this.following(start, CLOSE)
+    if (p < 0) return p
+    if (first ? p < this.end && this.bytes[p] === CLOSE : this.closed) {
       this.key = keys.tail
-      return p + 1
+      return first ? p + 1 : p
     }
-    if (before !== keys.head) {
-      if (p >= end || bytes[p] !== COMMA) return p >= end ? TRUNCATED : JSON_SYNTAX
-      p = this.blank(p + 1)
-    }
-    if (p >= end || bytes[p] !== QUOTE) return p >= end ? TRUNCATED : JSON_SYNTAX
-    const name = p + 1
-    const after = this.text(name)
+    const quote = this.isQuote(p)
+    const after = quote < 0 ? quote : this.text(p + 1)
     if (after < 0) return after
     const key = keys.find(this.source, this.from, this.to)
-    p = this.colon(after)
+    const value = this.colon(after)
     this.key = key ?? keys.stray
-    if (p >= 0 && key?.slot !== undefined) before.remember(key, this.view, start, p)
-    if (p < 0 || key?.slot !== undefined) return p
-    return key === undefined ? this.unknownMember(name, after - 1, p, depth) : this.valueEnd(p, depth)
-  }
-
-  /** Position of the value behind a colon at or after p. */
-  private colon(p: number): number {
-    const { bytes, end } = this
-    let q = p
-    if (q >= end || bytes[q] !== COLON) {
-      q = this.blank(q)
-      if (q >= end) return TRUNCATED
-      if (bytes[q] !== COLON) return JSON_SYNTAX
-    }
-    q++
-    if (q < end && (bytes[q] as number) > 0x20) return q
-    q = this.blank(q)
-    return q < end ? q : TRUNCATED
+    if (value < 0) return value
+    if (key === undefined) return this.unknownMember(p + 1, after - 1, value, depth)
+    if (key.slot === undefined) return this.valueEnd(value, depth)
+    before.remember(key, this.view, start, value)
+    return value
   }
 
   /** The end of a record: its absent fields. */
@@ -220,32 +202,27 @@ export class JsonWalker extends JsonValues implements Walker {
   }
 
   private array(slot: Slot, start: number, depth: number): number {
-    const { bytes, end, out } = this
-    if (bytes[start] !== OPEN_ARRAY) return WRONG_TYPE
+    const { out } = this
+    if (this.bytes[start] !== OPEN_ARRAY) return WRONG_TYPE
     let p = this.blank(start + 1)
-    if (p < end && bytes[p] === CLOSE_ARRAY) return p + 1
-    const mark = this.openRun(slot)
+    if (p < this.end && this.bytes[p] === CLOSE_ARRAY) return p + 1
+    const mark = slot.packed ? this.openRun(slot) : 0
     for (let index = 0; ; index++) {
-      if (p >= end) return TRUNCATED
-      out.reserve(SCALAR_MAX)
-      if (!slot.packed) out.varint(slot.tag)
+      if (p >= this.end) return TRUNCATED
+      if (!slot.packed) out.tag(slot.tag)
+      else out.reserve(SCALAR_MAX)
       p = this.value(slot, p, depth)
       if (p < 0) return this.fail(p, `[${index}]`)
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      if (bytes[p] === CLOSE_ARRAY) break
-      if (bytes[p] !== COMMA) return JSON_SYNTAX
-      p = this.blank(p + 1)
+      p = this.following(p, CLOSE_ARRAY)
+      if (p < 0 || this.closed) break
     }
     if (slot.packed) slot.width = out.patchLength(mark, slot.width)
-    return p + 1
+    return p
   }
 
-  /** Tag and room for the length of a packed run. */
+  /** A tag and room for a length, which patchLength fills in. */
   private openRun(slot: Slot): number {
-    if (!slot.packed) return 0
-    this.out.reserve(SCALAR_MAX)
-    this.out.varint(slot.tag)
+    this.out.tag(slot.tag)
     const mark = this.out.length
     this.out.length += slot.width
     return mark
@@ -253,39 +230,32 @@ export class JsonWalker extends JsonValues implements Walker {
 
   /** An object whose members are the entries of a map. */
   private map(slot: Slot, start: number, depth: number): number {
-    const { bytes, end, out } = this
-    if (bytes[start] !== OPEN) return WRONG_TYPE
-    const [key, value] = slot.plan.slots as readonly [Slot, Slot]
+    if (this.bytes[start] !== OPEN) return WRONG_TYPE
     slot.mapKeys.clear()
     let p = this.blank(start + 1)
-    if (p < end && bytes[p] === CLOSE) return p + 1
+    if (p < this.end && this.bytes[p] === CLOSE) return p + 1
     for (;;) {
-      if (p >= end || bytes[p] !== QUOTE) return p >= end ? TRUNCATED : JSON_SYNTAX
-      out.reserve(SCALAR_MAX)
-      out.varint(slot.tag)
-      const mark = out.length
-      out.length += slot.width
-      p = this.entry(slot, key, value, p, depth)
+      p = this.isQuote(p)
       if (p < 0) return p
-      slot.width = out.patchLength(mark, slot.width)
-      p = this.blank(p)
-      if (p >= end) return TRUNCATED
-      if (bytes[p] === CLOSE) return p + 1
-      if (bytes[p] !== COMMA) return JSON_SYNTAX
-      p = this.blank(p + 1)
+      const mark = this.openRun(slot)
+      p = this.entry(slot, p, depth)
+      if (p < 0) return p
+      slot.width = this.out.patchLength(mark, slot.width)
+      p = this.following(p, CLOSE)
+      if (p < 0 || this.closed) return p
     }
   }
 
-  private entry(map: Slot, key: Slot, value: Slot, start: number, depth: number): number {
-    this.out.reserve(SCALAR_MAX)
-    this.out.varint(key.tag)
-    const mark = this.out.length
+  private entry(map: Slot, start: number, depth: number): number {
+    const { out } = this
+    const [key, value] = map.plan.slots as readonly [Slot, Slot]
+    out.tag(key.tag)
+    const mark = out.length
     let p = this.mapKey(key, start)
-    if (p >= 0 && !map.mapKeys.add(this.out.bytes, mark, this.out.length)) return DUPLICATE
-    if (p >= 0) p = this.colon(p)
+    if (p >= 0 && !map.mapKeys.add(out.bytes, mark, out.length)) return DUPLICATE
+    p = this.colon(p)
     if (p < 0) return p
-    this.out.reserve(SCALAR_MAX)
-    this.out.varint(value.tag)
+    out.tag(value.tag)
     return this.value(value, p, depth)
   }
 

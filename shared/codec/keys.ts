@@ -1,5 +1,5 @@
 import type { RecordType } from '../schema/index.ts'
-import { ByteTable } from './byte-table.ts'
+import { ByteKeys } from './byte-keys.ts'
 import type { Slot } from './plan.ts'
 
 /** Bytes between two values that are remembered at most. */
@@ -41,17 +41,23 @@ export class Keys {
   readonly tail = new Key(undefined)
   /** Stands for a member without a column. */
   readonly stray = new Key(undefined)
-  private readonly table: ByteTable<Key>
+  private readonly names: ByteKeys
+  private readonly list: Key[] = []
 
   constructor(record: RecordType, slots: readonly Slot[]) {
-    const named = slots.flatMap((slot) =>
-      (slot.proto ? slot.proto.jsonNames : [slot.name]).map((name) => [name, new Key(slot)] as const),
-    )
-    const ignored = record.ignored.flatMap((field) => field.jsonNames.map((name) => [name, this.stray] as const))
-    this.table = new ByteTable([...named, ...ignored], record.origin === 'bigquery')
+    this.names = new ByteKeys(record.origin === 'bigquery')
+    for (const slot of slots) {
+      for (const name of slot.proto?.jsonNames ?? [slot.name]) this.add(name, new Key(slot))
+    }
+    for (const field of record.ignored) for (const name of field.jsonNames) this.add(name, this.stray)
   }
 
   find(bytes: Uint8Array, start: number, end: number): Key | undefined {
-    return this.table.find(bytes, start, end)
+    return this.list[this.names.find(bytes, start, end)]
+  }
+
+  private add(name: string, key: Key): void {
+    const bytes = Buffer.from(name)
+    if (this.names.add(bytes, 0, bytes.length)) this.list.push(key)
   }
 }

@@ -14,13 +14,13 @@ export interface Origin {
 }
 
 /** Fields of the metadata record, by their place in shared/schema's withMetadata. */
-const SOURCE_TAG = (1 << 3) | 2
-const POSITION_TAG = 2 << 3
-const SIZE_TAG = 3 << 3
-const TOPIC_TAG = (4 << 3) | 2
-const PARTITION_TAG = 5 << 3
-const OFFSET_TAG = 6 << 3
-const INGESTED_TAG = 7 << 3
+const SOURCE = 1
+const POSITION = 2
+const SIZE = 3
+const TOPIC = 4
+const PARTITION = 5
+const OFFSET = 6
+const INGESTED = 7
 /** Three integers with their tags, the column's tag and length, and the last word of the fixed part. */
 const CHANGING_MAX = 48
 
@@ -54,15 +54,10 @@ export class MetadataWriter {
     out.length = mark + this.width
     out.copyWords(fixed.view, 0, fixed.length)
     if (origin.source !== null) {
-      out.bytes[out.length++] = POSITION_TAG
-      out.integer(origin.position)
-      out.bytes[out.length++] = SIZE_TAG
-      out.integer(origin.size)
+      integer(out, POSITION, origin.position)
+      integer(out, SIZE, origin.size)
     }
-    if (origin.kafkaTopic !== null) {
-      out.bytes[out.length++] = OFFSET_TAG
-      out.integer(origin.kafkaOffset)
-    }
+    if (origin.kafkaTopic !== null) integer(out, OFFSET, origin.kafkaOffset)
     this.width = out.patchLength(mark, this.width)
   }
 
@@ -74,19 +69,24 @@ export class MetadataWriter {
     this.ingestedAt = ingestedAtMicros
     const { fixed } = this
     fixed.clear()
-    if (source !== null) text(fixed, SOURCE_TAG, source)
+    if (source !== null) text(fixed, SOURCE, source)
     if (kafkaTopic !== null) {
-      text(fixed, TOPIC_TAG, kafkaTopic)
-      fixed.tag(PARTITION_TAG)
-      fixed.integer(kafkaPartition)
+      text(fixed, TOPIC, kafkaTopic)
+      fixed.reserve(CHANGING_MAX)
+      integer(fixed, PARTITION, kafkaPartition)
     }
-    fixed.tag(INGESTED_TAG)
-    fixed.integer(ingestedAtMicros)
+    fixed.reserve(CHANGING_MAX)
+    integer(fixed, INGESTED, ingestedAtMicros)
   }
 }
 
-function text(out: RowBuffer, tag: number, value: string): void {
+function integer(out: RowBuffer, field: number, value: number): void {
+  out.varint(field * 8)
+  out.integer(value)
+}
+
+function text(out: RowBuffer, field: number, value: string): void {
   const bytes = Buffer.from(value)
-  out.tag(tag)
+  out.tag(field * 8 + 2)
   out.lengthAndCopy(bytes, 0, bytes.length)
 }

@@ -164,41 +164,14 @@ export function decimalDouble(): number {
   return scale === 0 ? (decimal[0] as number) : (decimal[0] as number) / (POWERS[scale] as number)
 }
 
-/**
- * A whole number that is not negative, of at most 15 digits, with a comma or brace behind it, into decimal[0].
- * Answers where it ends, or -1 when it is of another form.
- */
-export function readWhole(bytes: Uint8Array, start: number, end: number): number {
-  const stop = start + 16 < end ? start + 16 : end
-  const nine = start + 9 < stop ? start + 9 : stop
-  let value = 0
-  let digit = 0
-  let p = start
-  for (; p < nine && (digit = (bytes[p] as number) - 0x30) >>> 0 < 10; p++) value = (value * 10 + digit) | 0
-  decimal[0] = value
-  if (p === nine && p < stop) {
-    let tail = 0
-    for (; p < stop && (digit = (bytes[p] as number) - 0x30) >>> 0 < 10; p++) tail = (tail * 10 + digit) | 0
-    decimal[0] = value * (POWERS[p - nine] as number) + tail
-  }
-  const next = digit + 0x30
-  if ((next !== 0x2c && next !== 0x7d) || p === start || (bytes[start] === 0x30 && p > start + 1)) return -1
-  return p
-}
-
-/** decimal[0], a safe integer that is not negative, as a varint at `at`; answers the position behind it. */
-export function putDecimal(into: Uint8Array, at: number): number {
-  const value = decimal[0] as number
+/** A safe integer that is not negative as a varint at `at`; answers the position behind it. */
+export function putWhole(into: Uint8Array, at: number, value: number): number {
   let o = at
   let rest = value | 0
   if (value >= 0x10000000) {
     const high = Math.floor(value / 0x10000000)
     const low = value - high * 0x10000000
-    into[o] = (low & 127) | 128
-    into[o + 1] = (low >>> 7) | 128
-    into[o + 2] = (low >>> 14) | 128
-    into[o + 3] = (low >>> 21) | 128
-    o += 4
+    for (let shift = 0; shift < 28; shift += 7) into[o++] = (low >>> shift) | 128
     rest = high
   }
   for (; rest > 127; rest >>>= 7) into[o++] = (rest & 127) | 128

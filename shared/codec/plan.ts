@@ -1,6 +1,6 @@
 import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
-import { KeySet } from './key-set.ts'
+import { ByteKeys } from './byte-keys.ts'
 import { Keys } from './keys.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { TEXT_WRITERS, type TextWriter } from './text-values.ts'
@@ -33,7 +33,7 @@ export const Op = {
   TEXT: 20,
 } as const
 
-const NO_KEYS = new KeySet()
+const NO_KEYS = new ByteKeys()
 
 /** One field, compiled: what both walkers need to write its column. */
 export class Slot {
@@ -67,7 +67,7 @@ export class Slot {
   /** How a protobuf value is checked that the row takes as it is; -1: none is. */
   readonly verbatim: number
   /** Of a map: the keys that the event had. */
-  readonly mapKeys: KeySet
+  readonly mapKeys: ByteKeys
   /** Bytes that a nested length took last time. */
   width = 1
 
@@ -81,7 +81,7 @@ export class Slot {
     this.repeated = field.mode === 'REPEATED'
     this.packed = field.packed
     this.map = proto?.map ?? false
-    this.mapKeys = this.map ? new KeySet() : NO_KEYS
+    this.mapKeys = this.map ? new ByteKeys() : NO_KEYS
     this.oneof = proto?.oneof ?? -1
     this.rowType = field.packed ? LENGTH : scalarType(field.rowType)
     this.tag = field.number * 8 + this.rowType

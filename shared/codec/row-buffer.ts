@@ -69,13 +69,6 @@ export class RowBuffer {
     if (this.length + count > this.bytes.length) this.grow(count)
   }
 
-  /** Makes sure that so many bytes can follow `length`, which it sets. */
-  reserveAt(length: number, count: number): number {
-    this.length = length
-    this.reserve(count)
-    return length
-  }
-
   /** An unsigned number below 2^32; needs 5 bytes. */
   varint(value: number): void {
     const { bytes } = this
@@ -158,6 +151,12 @@ export class RowBuffer {
       view.setInt32(length, source.getInt32(start, true), true)
       view.setInt32(this.length - 4, source.getInt32(end - 4, true), true)
     } else for (let i = 0; i < size; i++) view.setUint8(length + i, source.getUint8(start + i))
+  }
+
+  /** A text without its length, with the room that it needs. */
+  text(value: string): void {
+    this.reserve(value.length * 3)
+    this.length += this.bytes.write(value, this.length)
   }
 
   /** A length and source[start, end), with the room that they need. */

@@ -1,21 +1,14 @@
 import { EXTRA, type RecordType } from '../schema/index.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { RowBuffer } from './row-buffer.ts'
 
 /** What a route does with fields that its schema does not have. */
 export type UnknownPolicy = 'keep' | 'drop' | 'reject'
-
-const OPEN = 0x7b
-const CLOSE = 0x7d
-const QUOTE = 0x22
-const COMMA = 0x2c
-const COLON = 0x3a
 
 /** Collects the unknown fields of one event as the members of one JSON object, and writes the column `extra`. */
 export class UnknownFields {
   readonly policy: UnknownPolicy
   private readonly tag: number
-  private bytes = Buffer.allocUnsafeSlow(1024)
-  private length = 0
+  private readonly json = new RowBuffer(1024)
 
   /** @param record with the column `extra` when the policy is `keep` */
   constructor(record: RecordType, policy: UnknownPolicy) {
@@ -24,43 +17,25 @@ export class UnknownFields {
   }
 
   clear(): void {
-    this.length = 0
+    this.json.clear()
   }
 
   /** Adds a member: key[start, end) as it stands in JSON, below `prefix`; value[from, to) is JSON, too. */
-  add(prefix: string, key: Uint8Array, start: number, end: number, value: Uint8Array, from: number, to: number): void {
-    this.reserve(prefix.length * 3 + end - start + to - from + 8)
-    this.bytes[this.length] = this.length === 0 ? OPEN : COMMA
-    this.bytes[this.length + 1] = QUOTE
-    this.length += 2
-    if (prefix !== '') this.length += this.bytes.write(`${prefix}.`, this.length)
-    this.append(key, start, end)
-    this.bytes[this.length] = QUOTE
-    this.bytes[this.length + 1] = COLON
-    this.length += 2
-    this.append(value, from, to)
+  add(prefix: string, key: Buffer, start: number, end: number, value: Buffer, from: number, to: number): void {
+    const { json } = this
+    json.text(`${json.length === 0 ? '{' : ','}"${prefix === '' ? '' : `${prefix}.`}`)
+    json.reserve(end - start + to - from + 3)
+    json.copy(key, start, end)
+    json.text('":')
+    json.copy(value, from, to)
   }
 
   write(out: RowBuffer): void {
-    if (this.length === 0) return
-    this.bytes[this.length++] = CLOSE
-    out.reserve(this.length + 16)
-    out.varint(this.tag)
-    out.lengthAndCopy(this.bytes, 0, this.length)
-    this.length = 0
-  }
-
-  private append(source: Uint8Array, start: number, end: number): void {
-    const { bytes } = this
-    let at = this.length
-    for (let i = start; i < end; i++) bytes[at++] = source[i] as number
-    this.length = at
-  }
-
-  private reserve(count: number): void {
-    if (this.length + count <= this.bytes.length) return
-    const bytes = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + count))
-    this.bytes.copy(bytes, 0, 0, this.length)
-    this.bytes = bytes
+    const { json } = this
+    if (json.length === 0) return
+    json.text('}')
+    out.tag(this.tag)
+    out.lengthAndCopy(json.bytes, 0, json.length)
+    json.clear()
   }
 }
