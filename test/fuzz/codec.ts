@@ -15,7 +15,11 @@ import { jsonOf, rootOf, samples } from '../support/random-messages.ts'
 import { decodeRows, NOWHERE, routeOf } from '../support/rows.ts'
 
 const { values } = parseArgs({
-  options: { cases: { type: 'string', default: '100000' }, inputs: { type: 'string', default: '10000000' }, seed: { type: 'string', default: String(Date.now() & 0x7fffffff) } },
+  options: {
+    cases: { type: 'string', default: '100000' },
+    inputs: { type: 'string', default: '10000000' },
+    seed: { type: 'string', default: String(Date.now() & 0x7fffffff) },
+  },
 })
 const SEED = Number(values.seed)
 /** Every so many inputs are encoded again amid other bytes, and their rows decoded. */
@@ -34,7 +38,22 @@ message M { int64 a = 1; string b = 2; repeated int32 c = 3; map<string, Leaf> d
   google.protobuf.Int32Value n = 14; bool p = 15; bytes q = 16; google.protobuf.Duration r = 17; google.protobuf.Struct s = 18;
   repeated string t = 19; float u = 300; google.protobuf.FieldMask v = 301; repeated E w = 302; google.protobuf.Any x = 303; map<int64, bool> y = 304; }`
 
-const COLUMNS = ['STRING', 'BYTES', 'INT64', 'FLOAT64', 'BOOL', 'TIMESTAMP', 'DATE', 'TIME', 'DATETIME', 'NUMERIC', 'BIGNUMERIC', 'JSON', 'GEOGRAPHY', 'INTERVAL']
+const COLUMNS = [
+  'STRING',
+  'BYTES',
+  'INT64',
+  'FLOAT64',
+  'BOOL',
+  'TIMESTAMP',
+  'DATE',
+  'TIME',
+  'DATETIME',
+  'NUMERIC',
+  'BIGNUMERIC',
+  'JSON',
+  'GEOGRAPHY',
+  'INTERVAL',
+]
 
 const LOADED = {
   string: 'text é 😀',
@@ -54,37 +73,90 @@ const LOADED = {
   list: [{ x: 1 }, { x: '2', more: { deep: [] } }],
 }
 
-const LINE = '83.149.9.216 - frank [17/May/2015:10:05:03 +0000] "GET /a?b=\\"c HTTP/1.1" 200 203023 "http://x/" "Mozilla/5.0 \\x41"'
+const LINE =
+  '83.149.9.216 - frank [17/May/2015:10:05:03 +0000] "GET /a?b=\\"c HTTP/1.1" 200 203023 "http://x/" "Mozilla/5.0 \\x41"'
 
 function targets(): Target[] {
   const type = rootOf(PROTO).lookupType('M')
   const message = recordFromMessage(type, 'fuzz')
   const [wires] = fc.sample(fc.constant(messagesOf(type)), 1)
-  const columns = [...COLUMNS.map((name) => ({ name: name.toLowerCase(), type: name })), { name: 'list', type: 'RECORD', mode: 'REPEATED', fields: [{ name: 'x', type: 'INT64' }] }]
+  const columns = [
+    ...COLUMNS.map((name) => ({ name: name.toLowerCase(), type: name })),
+    { name: 'list', type: 'RECORD', mode: 'REPEATED', fields: [{ name: 'x', type: 'INT64' }] },
+  ]
   const table = recordFromTableSchema(columns, 'fuzz', 'fuzz')
-  const flat = recordFromTableSchema(columns.filter((column) => column.type !== 'RECORD'), 'flat', 'fuzz')
-  const logfmt = 'string="a b" int64=7 bool float64=1.5 timestamp=2024-01-02T03:04:05Z numeric=1.25 other="x\\ty" time=1:02:03'
+  const flat = recordFromTableSchema(
+    columns.filter((column) => column.type !== 'RECORD'),
+    'flat',
+    'fuzz',
+  )
+  const logfmt =
+    'string="a b" int64=7 bool float64=1.5 timestamp=2024-01-02T03:04:05Z numeric=1.25 other="x\\ty" time=1:02:03'
   const pattern = '(?<timestamp>[^ ]+) (?<int64>\\d+) (?<string>.*)'
   const conversion = { type: 'timestamp' as const, format: '%d/%b/%Y:%H:%M:%S%z' }
   const text = (line: string) => [Buffer.from(line)]
   return [
     { name: 'protobuf', codec: compileRoute(routeOf({ format: 'protobuf' }), message), corpus: wires ?? [] },
-    { name: 'proto json', codec: compileRoute(routeOf({}), message), corpus: (wires ?? []).map((wire) => jsonOf(type, wire)) },
-    { name: 'table json', codec: compileRoute(routeOf({}), table), corpus: [Buffer.from(JSON.stringify(LOADED)), Buffer.from(JSON.stringify(LOADED, null, 1))] },
+    {
+      name: 'proto json',
+      codec: compileRoute(routeOf({}), message),
+      corpus: (wires ?? []).map((wire) => jsonOf(type, wire)),
+    },
+    {
+      name: 'table json',
+      codec: compileRoute(routeOf({}), table),
+      corpus: [Buffer.from(JSON.stringify(LOADED)), Buffer.from(JSON.stringify(LOADED, null, 1))],
+    },
     { name: 'combined', codec: compileRoute(routeOf({ format: 'text', preset: 'combined' })), corpus: text(LINE) },
-    { name: 'common', codec: compileRoute(routeOf({ format: 'text', preset: 'common' })), corpus: text(LINE.split(' "http')[0] ?? '') },
+    {
+      name: 'common',
+      codec: compileRoute(routeOf({ format: 'text', preset: 'common' })),
+      corpus: text(LINE.split(' "http')[0] ?? ''),
+    },
     { name: 'logfmt', codec: compileRoute(routeOf({ format: 'text', preset: 'logfmt' }), flat), corpus: text(logfmt) },
-    { name: 'pattern', codec: compileRoute(routeOf({ format: 'text', pattern, convert: { timestamp: conversion } }), flat), corpus: text('17/May/2015:10:05:03+0000 7 the rest é') },
+    {
+      name: 'pattern',
+      codec: compileRoute(routeOf({ format: 'text', pattern, convert: { timestamp: conversion } }), flat),
+      corpus: text('17/May/2015:10:05:03+0000 7 the rest é'),
+    },
     { name: 'raw', codec: compileRoute(routeOf({ format: 'raw' })), corpus: text('any é line 😀') },
   ]
 }
 
-function messagesOf(type: ReturnType<typeof rootOf>['lookupType'] extends (path: string) => infer T ? T : never): Buffer[] {
+function messagesOf(
+  type: ReturnType<typeof rootOf>['lookupType'] extends (path: string) => infer T ? T : never,
+): Buffer[] {
   const leaf = { name: 'léaf', n: -5, more: [{ name: 'x' }] }
-  const full = { a: 5, b: 'text', c: [1, -2, 3], d: { k: leaf }, e: 1, f: { seconds: 1_700_000_000, nanos: 5 }, g: leaf, h: [leaf, {}], i: 'one', k: -0.5, l: -7, m: 9, n: { value: -1 }, p: true, q: Buffer.from([0, 255]), r: { seconds: 5, nanos: 1 }, t: ['a', '😀'], u: 1.5, v: { paths: ['a_b', 'c'] }, w: [0, 1, 7], y: { 5: true } }
-  const struct = { fields: { a: { numberValue: 1 }, b: { stringValue: 'x' }, c: { listValue: { values: [{ boolValue: true }] } } } }
+  const full = {
+    a: 5,
+    b: 'text',
+    c: [1, -2, 3],
+    d: { k: leaf },
+    e: 1,
+    f: { seconds: 1_700_000_000, nanos: 5 },
+    g: leaf,
+    h: [leaf, {}],
+    i: 'one',
+    k: -0.5,
+    l: -7,
+    m: 9,
+    n: { value: -1 },
+    p: true,
+    q: Buffer.from([0, 255]),
+    r: { seconds: 5, nanos: 1 },
+    t: ['a', '😀'],
+    u: 1.5,
+    v: { paths: ['a_b', 'c'] },
+    w: [0, 1, 7],
+    y: { 5: true },
+  }
+  const struct = {
+    fields: { a: { numberValue: 1 }, b: { stringValue: 'x' }, c: { listValue: { values: [{ boolValue: true }] } } },
+  }
   const withStruct = type.fromObject({ b: 'y', j: leaf, s: struct })
-  return [full, { a: 1 }, { b: 'x'.repeat(200), h: [leaf, leaf] }].map((message) => Buffer.from(type.encode(message).finish())).concat(Buffer.from(type.encode(withStruct).finish()))
+  return [full, { a: 1 }, { b: 'x'.repeat(200), h: [leaf, leaf] }]
+    .map((message) => Buffer.from(type.encode(message).finish()))
+    .concat(Buffer.from(type.encode(withStruct).finish()))
 }
 
 /** Marsaglia's xorshift32: fast, and repeatable from its seed. */
@@ -132,7 +204,14 @@ function mutate(event: Buffer, other: Buffer, room: Buffer, at: number, next: (b
 
 const KNOWN = new Set<string>(Object.keys(REASONS))
 
-function checkInput(target: Target, room: Buffer, at: number, length: number, out: RowBuffer, thorough: boolean): boolean {
+function checkInput(
+  target: Target,
+  room: Buffer,
+  at: number,
+  length: number,
+  out: RowBuffer,
+  thorough: boolean,
+): boolean {
   out.clear()
   const rejection = target.codec.encode(room, at, at + length, NOWHERE, out)
   assert.ok(rejection === undefined || KNOWN.has(rejection.reason))
@@ -159,14 +238,18 @@ function fuzzInputs(count: number): void {
     const other = all[next(all.length)]?.corpus[0] as Buffer
     const length = mutate(event, other, room, 100, next)
     try {
-      if (checkInput(target, room, 100, length, out, i % CHECK_EVERY === 0)) rows.set(target.name, (rows.get(target.name) ?? 0) + 1)
+      if (checkInput(target, room, 100, length, out, i % CHECK_EVERY === 0))
+        rows.set(target.name, (rows.get(target.name) ?? 0) + 1)
     } catch (error) {
-      console.error(`input ${i} of seed ${SEED}, ${target.name}: ${JSON.stringify(room.toString('latin1', 100, 100 + length))}`)
+      console.error(
+        `input ${i} of seed ${SEED}, ${target.name}: ${JSON.stringify(room.toString('latin1', 100, 100 + length))}`,
+      )
       throw error
     }
     if ((i + 1) % 1_000_000 === 0) console.log(`${i + 1} inputs`)
   }
-  for (const { name } of all) console.log(`${name}: ${rows.get(name) ?? 0} of ${Math.ceil(count / all.length)} inputs became rows`)
+  for (const { name } of all)
+    console.log(`${name}: ${rows.get(name) ?? 0} of ${Math.ceil(count / all.length)} inputs became rows`)
 }
 
 console.log(`seed ${SEED}`)
@@ -175,7 +258,11 @@ const both = (sample: Parameters<typeof checkSample>[0]) => {
   checkSample(sample)
   checkMerge(sample)
 }
-fc.assert(fc.property(samples, both), { numRuns: Number(values.cases), seed: SEED, interruptAfterTimeLimit: 24 * 3_600_000 })
+fc.assert(fc.property(samples, both), {
+  numRuns: Number(values.cases),
+  seed: SEED,
+  interruptAfterTimeLimit: 24 * 3_600_000,
+})
 console.log(`${values.cases} schemas with their messages, ${Math.round((Date.now() - began) / 1000)} s`)
 fuzzInputs(Number(values.inputs))
 console.log(`${values.inputs} inputs, ${Math.round((Date.now() - began) / 1000)} s in all`)

@@ -49,9 +49,15 @@ function sorted(type: protobuf.Type, row: Record<string, unknown>): Record<strin
   const entries = Object.entries(row).map(([name, value]) => {
     const field = type.fields[name]
     const nested = field?.resolvedType
-    const inside = (item: unknown) => (nested instanceof protobuf.Type && typeof item === 'object' ? sorted(nested, item as Record<string, unknown>) : item)
+    const inside = (item: unknown) =>
+      nested instanceof protobuf.Type && typeof item === 'object'
+        ? sorted(nested, item as Record<string, unknown>)
+        : item
     if (field instanceof protobuf.MapField) {
-      const items = (value as { key: unknown; value: unknown }[]).map((entry) => ({ key: entry.key, value: inside(entry.value) }))
+      const items = (value as { key: unknown; value: unknown }[]).map((entry) => ({
+        key: entry.key,
+        value: inside(entry.value),
+      }))
       return [name, sortedMap(items)]
     }
     return [name, Array.isArray(value) ? value.map(inside) : inside(value)]

@@ -9,9 +9,48 @@ export interface Sample {
   readonly messages: readonly Buffer[]
 }
 
-const SCALARS = ['double', 'float', 'int32', 'int64', 'uint32', 'uint64', 'sint32', 'sint64', 'fixed32', 'fixed64', 'sfixed32', 'sfixed64', 'bool', 'string', 'bytes']
-const KEYS = ['int32', 'int64', 'uint32', 'uint64', 'sint32', 'sint64', 'fixed32', 'fixed64', 'sfixed32', 'sfixed64', 'bool', 'string']
-const WRAPPERS = ['DoubleValue', 'FloatValue', 'Int64Value', 'UInt64Value', 'Int32Value', 'UInt32Value', 'BoolValue', 'StringValue', 'BytesValue']
+const SCALARS = [
+  'double',
+  'float',
+  'int32',
+  'int64',
+  'uint32',
+  'uint64',
+  'sint32',
+  'sint64',
+  'fixed32',
+  'fixed64',
+  'sfixed32',
+  'sfixed64',
+  'bool',
+  'string',
+  'bytes',
+]
+const KEYS = [
+  'int32',
+  'int64',
+  'uint32',
+  'uint64',
+  'sint32',
+  'sint64',
+  'fixed32',
+  'fixed64',
+  'sfixed32',
+  'sfixed64',
+  'bool',
+  'string',
+]
+const WRAPPERS = [
+  'DoubleValue',
+  'FloatValue',
+  'Int64Value',
+  'UInt64Value',
+  'Int32Value',
+  'UInt32Value',
+  'BoolValue',
+  'StringValue',
+  'BytesValue',
+]
 const WELL_KNOWN = ['Timestamp', 'Duration', ...WRAPPERS]
 
 interface FieldPlan {
@@ -21,7 +60,12 @@ interface FieldPlan {
   readonly gap: number
 }
 
-const typeName = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...SCALARS) }, { weight: 1, arbitrary: fc.constant('E') }, { weight: 2, arbitrary: fc.constantFrom('M1', 'M2') }, { weight: 2, arbitrary: fc.constantFrom(...WELL_KNOWN.map((name) => `google.protobuf.${name}`)) })
+const typeName = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(...SCALARS) },
+  { weight: 1, arbitrary: fc.constant('E') },
+  { weight: 2, arbitrary: fc.constantFrom('M1', 'M2') },
+  { weight: 2, arbitrary: fc.constantFrom(...WELL_KNOWN.map((name) => `google.protobuf.${name}`)) },
+)
 
 const field = fc.record({
   type: typeName,
@@ -62,9 +106,17 @@ export function rootOf(source: string): protobuf.Root {
 const word = fc.nat({ max: 0xffffffff })
 const int32 = fc.oneof(fc.integer({ min: -200, max: 200 }), fc.integer())
 const uint32 = fc.oneof(fc.nat({ max: 200 }), word)
-const wide = fc.oneof(int32.map((n) => ({ low: n, high: n >> 31 })), fc.record({ low: word.map((n) => n | 0), high: word.map((n) => n | 0) }))
+const wide = fc.oneof(
+  int32.map((n) => ({ low: n, high: n >> 31 })),
+  fc.record({ low: word.map((n) => n | 0), high: word.map((n) => n | 0) }),
+)
 // Without -0, which JSON.stringify writes as 0.
-const double = fc.oneof(fc.double(), fc.integer({ min: -1000, max: 1000 }).map((n) => n / 8)).map((n) => (Object.is(Math.fround(n), -0) ? 0 : n))
+const double = fc
+  .oneof(
+    fc.double(),
+    fc.integer({ min: -1000, max: 1000 }).map((n) => n / 8),
+  )
+  .map((n) => (Object.is(Math.fround(n), -0) ? 0 : n))
 const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 200 }))
 
 const VALUES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
@@ -85,8 +137,15 @@ const VALUES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   bytes: fc.uint8Array({ maxLength: 40 }),
 }
 
-const seconds = fc.oneof(fc.integer({ min: -62_135_596_800, max: 253_402_300_799 }), fc.integer({ min: 1_600_000_000, max: 1_800_000_000 }))
-const nanos = fc.oneof(fc.constant(0), fc.nat({ max: 999_999_999 }), fc.nat({ max: 999 }).map((n) => n * 1_000_000))
+const seconds = fc.oneof(
+  fc.integer({ min: -62_135_596_800, max: 253_402_300_799 }),
+  fc.integer({ min: 1_600_000_000, max: 1_800_000_000 }),
+)
+const nanos = fc.oneof(
+  fc.constant(0),
+  fc.nat({ max: 999_999_999 }),
+  fc.nat({ max: 999 }).map((n) => n * 1_000_000),
+)
 
 function longOf(value: number): { low: number; high: number; unsigned: boolean } {
   return { low: value | 0, high: Math.floor(value / 4_294_967_296) | 0, unsigned: false }
@@ -98,7 +157,9 @@ function valueOf(type: string, resolved: protobuf.Type | protobuf.Enum | null, o
   if (name === '.google.protobuf.Timestamp') return fc.record({ seconds: seconds.map(longOf), nanos })
   if (name === '.google.protobuf.Duration') {
     const size = fc.oneof(fc.nat({ max: 100_000 }), fc.nat({ max: 315_575_999_999 }))
-    return fc.tuple(size, nanos, fc.boolean()).map(([s, n, minus]) => ({ seconds: longOf(minus ? -s : s), nanos: minus ? -n : n }))
+    return fc
+      .tuple(size, nanos, fc.boolean())
+      .map(([s, n, minus]) => ({ seconds: longOf(minus ? -s : s), nanos: minus ? -n : n }))
   }
   return resolved ? messageOf(resolved, open) : (VALUES[type] ?? fc.constant(null))
 }
@@ -107,7 +168,10 @@ function valueOf(type: string, resolved: protobuf.Type | protobuf.Enum | null, o
 function keyOf(type: string): fc.Arbitrary<string> {
   if (type === 'string') return fc.string({ maxLength: 6 }).filter((key) => key !== '__proto__')
   if (type === 'bool') return fc.constantFrom('true', 'false')
-  if (type.includes('64')) return int32.map((n) => protobuf.util.longToHash(longOf(type.startsWith('u') || type === 'fixed64' ? Math.abs(n) : n)))
+  if (type.includes('64'))
+    return int32.map((n) =>
+      protobuf.util.longToHash(longOf(type.startsWith('u') || type === 'fixed64' ? Math.abs(n) : n)),
+    )
   return (type === 'uint32' || type === 'fixed32' ? uint32 : int32).map(String)
 }
 
@@ -116,7 +180,14 @@ function messageOf(type: protobuf.Type, open: boolean): fc.Arbitrary<Record<stri
   for (const field of type.fieldsArray) {
     field.resolve()
     const value = valueOf(field.type, field.resolvedType, open)
-    const whole = field instanceof protobuf.MapField ? fc.array(fc.tuple(keyOf(field.keyType), value), { maxLength: field.keyType.includes('64') ? 1 : 3 }).map((entries) => Object.fromEntries(entries)) : field.repeated ? fc.array(value, { maxLength: 4 }) : value
+    const whole =
+      field instanceof protobuf.MapField
+        ? fc
+            .array(fc.tuple(keyOf(field.keyType), value), { maxLength: field.keyType.includes('64') ? 1 : 3 })
+            .map((entries) => Object.fromEntries(entries))
+        : field.repeated
+          ? fc.array(value, { maxLength: 4 })
+          : value
     model[field.name] = field instanceof protobuf.Field && field.required ? whole : fc.option(whole, { nil: undefined })
   }
   return fc.record(model).map((values) => withOneMember(type, values))
@@ -135,10 +206,20 @@ function withOneMember(type: protobuf.Type, values: Record<string, unknown>): Re
 
 /** Schemas of all kinds, with messages. */
 export const samples: fc.Arbitrary<Sample> = fc
-  .record({ proto3: fc.boolean(), m0: fc.array(field, { minLength: 1, maxLength: 9 }), m1: fc.array(field, { minLength: 1, maxLength: 4 }), m2: fc.array(field, { minLength: 1, maxLength: 3 }) })
+  .record({
+    proto3: fc.boolean(),
+    m0: fc.array(field, { minLength: 1, maxLength: 9 }),
+    m1: fc.array(field, { minLength: 1, maxLength: 4 }),
+    m2: fc.array(field, { minLength: 1, maxLength: 3 }),
+  })
   .map(({ proto3, m0, m1, m2 }) => {
     const syntax = `syntax = "${proto3 ? 'proto3' : 'proto2'}"; enum E { ZERO = 0; ONE = 1; TWO = 2; }`
-    return [syntax, messageSource('M2', m2, [], proto3), messageSource('M1', m1, ['M2'], proto3), messageSource('M0', m0, ['M1', 'M2'], proto3)].join('\n')
+    return [
+      syntax,
+      messageSource('M2', m2, [], proto3),
+      messageSource('M1', m1, ['M2'], proto3),
+      messageSource('M0', m0, ['M1', 'M2'], proto3),
+    ].join('\n')
   })
   .chain((source) => {
     const type = rootOf(source).lookupType('M0')

@@ -23,10 +23,16 @@ export function slowRow(type: protobuf.Type, message: Row): Row {
 
 function slowField(field: protobuf.Field, value: unknown): unknown {
   if (field instanceof protobuf.MapField) {
-    const entries = Object.entries((value ?? {}) as Row).map(([key, item]) => ({ key: slowKey(field.keyType, key), value: slowValue(field, item) }))
+    const entries = Object.entries((value ?? {}) as Row).map(([key, item]) => ({
+      key: slowKey(field.keyType, key),
+      value: slowValue(field, item),
+    }))
     return entries.length === 0 ? undefined : sortedMap(entries)
   }
-  if (field.repeated) return (value as unknown[] | undefined)?.length ? (value as unknown[]).map((item) => slowValue(field, item)) : undefined
+  if (field.repeated)
+    return (value as unknown[] | undefined)?.length
+      ? (value as unknown[]).map((item) => slowValue(field, item))
+      : undefined
   if (value !== undefined && value !== null) return slowValue(field, value)
   const message = field.resolvedType instanceof protobuf.Type
   const implicit = !message && !field.partOf && !field.required && !field.hasPresence
@@ -41,7 +47,9 @@ export function sortedMap(entries: readonly { readonly key: unknown }[]): unknow
 function slowKey(type: string, key: string): unknown {
   if (type === 'bool') return key === 'true'
   if (type === 'string') return key
-  return type.includes('64') ? bits(protobuf.util.longFromHash(key, type === 'uint64' || type === 'fixed64') as unknown as Bits) : String(Number(key))
+  return type.includes('64')
+    ? bits(protobuf.util.longFromHash(key, type === 'uint64' || type === 'fixed64') as unknown as Bits)
+    : String(Number(key))
 }
 
 function slowDefault(field: protobuf.Field): unknown {
@@ -60,7 +68,8 @@ function slowValue(field: protobuf.Field, value: unknown): unknown {
   if (fullName === '.google.protobuf.Timestamp') return String(floorDivide(total(message), 1000n))
   if (fullName === '.google.protobuf.Duration') return interval(total(message))
   const inner = resolvedType.fields['value']
-  if (fullName.startsWith('.google.protobuf.') && inner) return message['value'] === undefined ? slowDefault(inner) : slowScalar(inner.type, message['value'])
+  if (fullName.startsWith('.google.protobuf.') && inner)
+    return message['value'] === undefined ? slowDefault(inner) : slowScalar(inner.type, message['value'])
   return slowRow(resolvedType, message)
 }
 
@@ -87,7 +96,9 @@ function floorDivide(a: bigint, b: bigint): bigint {
 function interval(nanos: bigint): string {
   const micros = (nanos < 0n ? -nanos : nanos) / 1000n
   const seconds = micros / 1_000_000n
-  const fraction = String(micros % 1_000_000n).padStart(6, '0').replace(/0+$/, '')
+  const fraction = String(micros % 1_000_000n)
+    .padStart(6, '0')
+    .replace(/0+$/, '')
   const sign = nanos < 0n && micros > 0n ? '-' : ''
   return `0-0 0 ${sign}${seconds / 3600n}:${(seconds / 60n) % 60n}:${seconds % 60n}${fraction === '' ? '' : `.${fraction}`}`
 }
