@@ -77,11 +77,9 @@ async function read(config: Config, request: Request): Promise<Pushed> {
   const name = request.path.slice(1)
   const named = routes.find((route) => route.name === name)
   if (name !== '' && !named) throw new Refusal(404, `no route with push has the name ${name}`)
-  const tooLarge = new Refusal(413, `the body is larger than ${BODY_BYTES_MAX} bytes: send fewer events at once`)
-  if (Number(request.get('content-length') ?? 0) > BODY_BYTES_MAX) throw tooLarge
   // Without a type, as Aiven's sink sends by itself, nobody has read the body yet.
   const body = request.rawBody ?? (await buffer(request))
-  if (body.length > BODY_BYTES_MAX) throw tooLarge
+  if (body.length > BODY_BYTES_MAX) throw new Refusal(413, `the body is larger than ${BODY_BYTES_MAX} bytes`)
   const byTopic = new Map(routes.map((route) => [route.topic ?? '', route]))
   try {
     return readBody(body, request.get('content-type') ?? '', { named, byTopic })

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { http } from '@google-cloud/functions-framework'
-import { getTestServer } from '@google-cloud/functions-framework/testing'
+import { getFunction, getTestServer } from '@google-cloud/functions-framework/testing'
 import { OAuth2Client } from 'google-auth-library'
 import { startBigQuery } from '../../local/bigquery/index.ts'
 import { createClock, createFaults, createRecorder, type Faults } from '../../local/faults/index.ts'
@@ -16,7 +16,7 @@ import { type Config, parseConfig } from '../../shared/config/index.ts'
 import { topicsOf } from '../kafka-worker/consumer.ts'
 import { openAuthorize } from './authorize.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { createKafkaPush, type Environment, openEnvironment } from './index.ts'
+import { createKafkaPush, type Environment, kafkaPush, openEnvironment } from './index.ts'
 
 const SECRET = 'correct horse battery staple'
 const AUDIENCE = 'https://push.example.com'
@@ -165,6 +165,14 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     })
     assert.deepEqual([status, json], [200, [ROW, ROW, ROW]])
     assert.deepEqual(await push.query('SELECT number, page FROM logs.clicks'), [{ number: '5', page: 'p' }])
+    const wrong = (await push.post('/clicks', '[{}, "not base64", 5]')).json as { reason: string }[]
+    assert.deepEqual(
+      wrong.map(({ reason }) => reason),
+      ['wrong_type', 'wrong_type', 'wrong_type'],
+    )
+    const delimited = Buffer.from([2, 0x08, 0x06, 2, 0x08, 0x07, 9, 0x08])
+    const answer = await push.post('/clicks', delimited, { 'content-type': 'application/octet-stream' })
+    assert.deepEqual(answer.json, { events: 3, rows: 2, dead_letters: 1, reasons: ['truncated'] })
     assert.deepEqual(await numbers(push), ['1', '2'])
   })
 
@@ -303,6 +311,11 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
   void test('the worker leaves topics alone that are pushed', async (t) => {
     const push = await startPush(t)
     assert.deepEqual(topicsOf(push.config), ['quiet'])
+  })
+
+  void test('it is registered by its name', async () => {
+    await import('../index.ts')
+    assert.equal(getFunction('kafka-push'), kafkaPush)
   })
 
   void test('without a section push nobody may send', async (t) => {

@@ -1,5 +1,6 @@
 import { type Origin, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
+import type { Reason } from '../../shared/dead-letters/index.ts'
 import { createCutter, DEAD_REASONS, Events } from '../../shared/framing/index.ts'
 import { AgentKey } from '../kafka-worker/agent-key.ts'
 import { Refusal } from './refusal.ts'
@@ -10,8 +11,8 @@ export interface PushedEvent {
   /** null: a tombstone. */
   readonly bytes: Buffer | null
   readonly origin: Origin
-  /** Why the framing found no event here; empty: it did. */
-  readonly dead: string
+  /** Why there is no event here, before the codec has looked. */
+  readonly dead?: Reason
 }
 
 export interface Pushed {
@@ -29,6 +30,7 @@ export interface Routing {
 /** What a record has in an array of Confluent's Cloud Functions sink, and of Kafka's REST proxy (which has no timestamp). */
 const RECORD = ['topic', 'partition', 'offset', 'value']
 const RECORD_OR_MORE = new Set([...RECORD, 'key', 'timestamp', 'headers'])
+const NO_BASE64: Reason = { reason: 'wrong_type', message: 'protobuf comes as a string in base64' }
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 const [JSON_TYPE, LINES_TYPE] = [/[/+]json *(?:;|$)/i, /ndjson|jsonl|json-lines|json-seq/i]
 
@@ -56,7 +58,7 @@ function elementOf(body: Buffer, span: Span, index: number, { named, byTopic }: 
   if (!isRecord) {
     if (!named)
       throw new Refusal(400, `element ${index}: no record with topic, partition, offset and value: use /ROUTE`)
-    return { route: named, bytes: valueOf(body, span, named), origin: originOf(null), dead: '' }
+    return { route: named, ...valueOf(body, span, named), origin: originOf(null) }
   }
   const member = (key: string) => members.get(key) ?? ([0, 0] satisfies Span)
   const topic = parse(body, member('topic'))
@@ -69,16 +71,19 @@ function elementOf(body: Buffer, span: Span, index: number, { named, byTopic }: 
   const route = named ?? byTopic.get(topic)
   if (!route) throw new Refusal(404, `element ${index}: no route with push has the topic ${topic}`)
   const origin = originOf(parse(body, member('key')), topic, partition, offset)
-  return { route, bytes: valueOf(body, member('value'), route), origin, dead: '' }
+  return { route, ...valueOf(body, member('value'), route), origin }
 }
 
 /** Strings that hold JSON's objects, or text, are the event themselves; of other formats they are base64. */
-function valueOf(body: Buffer, [from, to]: Span, { format }: Route): Buffer | null {
-  if (to - from === 4 && body.toString('latin1', from, to) === 'null') return null
-  const text = body[from] === QUOTE ? parse(body, [from, to]) : undefined
-  if (typeof text !== 'string') return body.subarray(from, to)
-  const maybeBytes = format === 'protobuf' || (format === 'json' && !text.trimStart().startsWith('{'))
-  return Buffer.from(text, maybeBytes && BASE64.test(text) ? 'base64' : 'utf8')
+function valueOf(body: Buffer, [from, to]: Span, { format }: Route): Pick<PushedEvent, 'bytes' | 'dead'> {
+  const bytes = body.subarray(from, to)
+  if (bytes.length === 4 && bytes.toString() === 'null') return { bytes: null }
+  const text = bytes[0] === QUOTE ? parse(body, [from, to]) : undefined
+  const isBase64 = typeof text === 'string' && BASE64.test(text)
+  if (format === 'protobuf' && !isBase64) return { bytes, dead: NO_BASE64 }
+  if (typeof text !== 'string') return { bytes }
+  const wasBytes = isBase64 && (format === 'protobuf' || format === 'json')
+  return { bytes: Buffer.from(text, wasBytes ? 'base64' : 'utf8') }
 }
 
 function originOf(key: unknown, kafkaTopic: string | null = null, kafkaPartition = 0, kafkaOffset = 0): Origin {
@@ -113,7 +118,9 @@ function framed(body: Buffer, route: Route): PushedEvent[] {
     used += cutter.cut(body, used, body.length, true, events)
     for (let i = 0; i < events.count; i++) {
       const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
-      found.push({ route, bytes, origin: originOf(null), dead: DEAD_REASONS[events.dead[i] ?? 0] ?? '' })
+      const reason = DEAD_REASONS[events.dead[i] ?? 0]
+      const dead = reason ? { dead: { reason, message: 'no event could be cut here' } } : {}
+      found.push({ route, bytes, origin: originOf(null), ...dead })
     }
   } while (events.count === events.capacity)
   return found

@@ -75,8 +75,7 @@ export class RouteWriter {
   }
 
   #encode({ bytes, dead, origin }: PushedEvent, rows: RowBuffer): Reason | undefined {
-    if (dead !== '') return { reason: dead, message: 'no event could be cut here' }
-    return bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, rows) : undefined
+    return dead ?? (bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, rows) : undefined)
   }
 
   #letterOf({ bytes, origin }: PushedEvent, why: Reason): Buffer {
