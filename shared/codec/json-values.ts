@@ -15,7 +15,7 @@ import { Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { plainTextEnd, writeBase64 } from './strings.ts'
-import { parseRfc3339 } from './time.ts'
+import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
 const QUOTE = 0x22
 const OPEN_ARRAY = 0x5b
@@ -83,7 +83,7 @@ export abstract class JsonValues extends JsonScanner {
       case Op.MESSAGE:
         return this.record(slot, p, depth)
       case Op.TIMESTAMP:
-        return this.timestamp(p)
+        return this.written(p, writeRfc3339)
       case Op.ENUM:
         return this.enumeration(slot, p)
       default:
@@ -93,24 +93,18 @@ export abstract class JsonValues extends JsonScanner {
 
   private rare(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {
-      case Op.BYTES: {
-        const q = this.quoted(p)
-        return q < 0 ? q : writeBase64(this.source, this.from, this.to, this.out) || q
-      }
+      case Op.BYTES:
+        return this.written(p, writeBase64)
       case Op.TEXT:
         return this.converted(slot, p)
       case Op.STRUCT:
         return this.bytes[p] === OPEN ? this.verbatim(p, depth) : WRONG_TYPE
       case Op.LIST:
         return this.bytes[p] === OPEN_ARRAY ? this.verbatim(p, depth) : WRONG_TYPE
-      case Op.DURATION: {
-        const q = this.quoted(p)
-        return q < 0 ? q : writeDuration(this.source, this.from, this.to, this.out) || q
-      }
-      case Op.FIELDMASK: {
-        const q = this.quoted(p)
-        return q < 0 ? q : writeFieldMask(this.source, this.from, this.to, this.out) || q
-      }
+      case Op.DURATION:
+        return this.written(p, writeDuration)
+      case Op.FIELDMASK:
+        return this.written(p, writeFieldMask)
       case Op.DATE:
       case Op.TIMEOFDAY: {
         const q = this.valueEnd(p, depth)
@@ -120,6 +114,12 @@ export abstract class JsonValues extends JsonScanner {
       default:
         return this.verbatim(p, depth)
     }
+  }
+
+  /** The content of a string at p, which must be one, by a writer of its own. */
+  private written(p: number, write: TextWriter): number {
+    const q = this.quoted(p)
+    return q < 0 ? q : write(this.source, this.from, this.to, this.out) || q
   }
 
   protected string(slot: Slot, p: number): number {
@@ -187,9 +187,9 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   private quotedFloat(slot: Slot, p: number): number {
+    if (slot.proto === undefined) return this.written(p, slot.text)
     const q = this.quoted(p)
     if (q < 0) return q
-    if (slot.proto === undefined) return slot.text(this.source, this.from, this.to, this.out) || q
     const text = textOf(this.source, this.from, this.to)
     if (jsonNumberEnd(this.source, this.from, this.to) === this.to) return this.putFloat(slot, Number(text)) || q
     if (text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity') return INVALID
@@ -207,15 +207,6 @@ export abstract class JsonValues extends JsonScanner {
     }
     const q = slot.proto === undefined ? this.converted(slot, p) : this.valueEnd(p, 0)
     return q < 0 || slot.proto === undefined ? q : WRONG_TYPE
-  }
-
-  private timestamp(p: number): number {
-    const q = this.quoted(p)
-    if (q < 0) return q
-    const failed = parseRfc3339(this.source, this.from, this.to)
-    if (failed < 0) return failed
-    this.out.varint64(int64.low, int64.high)
-    return q
   }
 
   private enumeration(slot: Slot, p: number): number {
@@ -253,10 +244,7 @@ export abstract class JsonValues extends JsonScanner {
   /** A text, or the text of a number or boolean, by the column's own reader. */
   private converted(slot: Slot, p: number): number {
     const c = this.bytes[p] as number
-    if (c === QUOTE) {
-      const q = this.quoted(p)
-      return q < 0 ? q : slot.text(this.source, this.from, this.to, this.out) || q
-    }
+    if (c === QUOTE) return this.written(p, slot.text)
     if (slot.proto !== undefined || c === OPEN || c === OPEN_ARRAY || c === LETTER_N) return WRONG_TYPE
     const q = this.valueEnd(p, 0)
     return q < 0 ? q : slot.text(this.bytes, p, q, this.out) || q

@@ -1,6 +1,7 @@
 import { INVALID, RANGE } from './reasons.ts'
 import { textOf } from './numbers.ts'
 import type { RowBuffer } from './row-buffer.ts'
+import { writeText } from './text-values.ts'
 import { daysOf } from './time.ts'
 
 /** google/protobuf/duration.proto: plus or minus 10,000 years. */
@@ -74,10 +75,4 @@ function membersOf(value: unknown, names: readonly string[]): number[] | undefin
   const numbers = names.map((name) => Number(Reflect.get(value, name) ?? 0))
   const known = Object.keys(value).every((key) => names.includes(key))
   return known && numbers.every((number) => Number.isInteger(number)) ? numbers : undefined
-}
-
-function writeText(text: string, out: RowBuffer): number {
-  const bytes = Buffer.from(text)
-  out.lengthAndCopy(bytes, 0, bytes.length)
-  return 0
 }

@@ -1,11 +1,9 @@
-import { Buffer } from 'node:buffer'
-import type { Plan, Slot } from './plan.ts'
-import { DUPLICATE, LINE_TOO_LONG, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import type { Plan } from './plan.ts'
+import { DUPLICATE, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
 import { isUtf8, unescape } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import type { UnknownFields } from './unknown.ts'
-import { LINE_BYTES_MAX, type Walker } from './walker.ts'
+import { LINE_BYTES_MAX } from './walker.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
@@ -15,52 +13,47 @@ const BACKSLASH = 0x5c
 const TRUE = Buffer.from('true')
 
 /** Lines of key=value pairs, values with spaces in quotes: `level=info msg="two words" ok`. */
-export class LogfmtWalker extends TextColumns implements Walker {
+export class LogfmtWalker extends TextColumns {
   private readonly unknown: UnknownFields
   private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
+  private input: Buffer = this.scratch
+  private key = 0
+  private keyEnd = 0
 
   constructor(plan: Plan, unknown: UnknownFields) {
     super(plan)
     this.unknown = unknown
   }
 
-  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.path = ''
-    if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
-    const stamp = this.plan.open()
+  protected line(input: Buffer, start: number, end: number): number {
+    this.input = input
     let pairs = 0
     for (let p = start; p < end; pairs++) {
       while (p < end && (input[p] as number) <= SPACE) p++
       if (p === end) break
-      p = this.pair(input, p, end, stamp, out)
+      p = this.pair(p, end)
       if (p < 0) return p
     }
-    return pairs === 0 ? NO_MATCH : this.close(stamp, out)
+    return pairs === 0 ? NO_MATCH : 0
   }
 
-  private pair(input: Buffer, start: number, end: number, stamp: number, out: RowBuffer): number {
+  private pair(start: number, end: number): number {
+    const { input } = this
     let p = start
     while (p < end && (input[p] as number) > SPACE && input[p] !== EQUALS && input[p] !== QUOTE) p++
-    const keyEnd = p
-    if (keyEnd === start || input[p] === QUOTE) return NO_MATCH
+    this.key = start
+    this.keyEnd = p
+    if (p === start || input[p] === QUOTE) return NO_MATCH
     // A key alone is a flag.
-    if (p === end || input[p] !== EQUALS) return this.put(input, start, keyEnd, TRUE, 0, TRUE.length, stamp, out) || p
-    p++
-    if (p < end && input[p] === QUOTE) return this.quoted(input, start, keyEnd, p + 1, end, stamp, out)
-    const from = p
+    if (p === end || input[p] !== EQUALS) return this.put(TRUE, 0, TRUE.length) || p
+    const from = ++p
+    if (p < end && input[p] === QUOTE) return this.quoted(p + 1, end)
     while (p < end && (input[p] as number) > SPACE) p++
-    return this.put(input, start, keyEnd, input, from, p, stamp, out) || p
+    return this.put(input, from, p) || p
   }
 
-  private quoted(
-    input: Buffer,
-    key: number,
-    keyEnd: number,
-    start: number,
-    end: number,
-    stamp: number,
-    out: RowBuffer,
-  ): number {
+  private quoted(start: number, end: number): number {
+    const { input, scratch } = this
     let p = start
     let escapes = false
     while (p < end && input[p] !== QUOTE) {
@@ -71,27 +64,16 @@ export class LogfmtWalker extends TextColumns implements Walker {
       p++
     }
     if (p >= end || (p + 1 < end && (input[p + 1] as number) > SPACE)) return NO_MATCH
-    if (!escapes) return this.put(input, key, keyEnd, input, start, p, stamp, out) || p + 1
-    const to = unescape(input, start, p, this.scratch, 0)
+    const to = escapes ? unescape(input, start, p, scratch, 0) : -1
     // What is no escape stays as it is.
-    if (to < 0) return this.put(input, key, keyEnd, input, start, p, stamp, out) || p + 1
-    return this.put(input, key, keyEnd, this.scratch, 0, to, stamp, out) || p + 1
+    return (to < 0 ? this.put(input, start, p) : this.put(scratch, 0, to)) || p + 1
   }
 
-  private put(
-    input: Buffer,
-    key: number,
-    keyEnd: number,
-    value: Buffer,
-    from: number,
-    to: number,
-    stamp: number,
-    out: RowBuffer,
-  ): number {
-    const slot: Slot | undefined = this.plan.keys.find(input, key, keyEnd)?.slot
+  private put(value: Buffer, from: number, to: number): number {
+    const { input, key, keyEnd } = this
+    const slot = this.plan.keys.find(input, key, keyEnd)?.slot
     if (slot === undefined) return this.putUnknown(input.toString('utf8', key, keyEnd), value, from, to)
-    if (this.plan.seen[slot.index] === stamp) return this.fail(DUPLICATE, slot.name)
-    return this.column(slot, value, from, to, stamp, out)
+    return this.isSet(slot) ? this.fail(DUPLICATE, slot.name) : this.column(slot, value, from, to)
   }
 
   private putUnknown(key: string, value: Buffer, from: number, to: number): number {

@@ -1,4 +1,5 @@
 import { INVALID, RANGE } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
 
 const MINUS = 0x2d
 const POINT = 0x2e
@@ -8,6 +9,14 @@ const POINT = 0x2e
  * process: whoever calls takes the halves at once.
  */
 export const int64 = { low: 0, high: 0 }
+
+/** Writes int64, unless finding it failed. Answers 0 or that reason. */
+export function putInt64(failed: number, out: RowBuffer): number {
+  if (failed < 0) return failed
+  out.reserve(10)
+  out.varint64(int64.low, int64.high)
+  return 0
+}
 
 /** Sets int64 to a * m + b, exactly. @param a 0 to 2^38 @param m up to 2^30 @param b up to 2^30 */
 export function setProduct(a: number, m: number, b: number): void {

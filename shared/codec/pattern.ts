@@ -2,12 +2,10 @@ import { UserError } from '../errors.ts'
 import type { CodecRoute } from './route.ts'
 import { checkPattern } from './pattern-check.ts'
 import type { Plan, Slot } from './plan.ts'
-import { LINE_TOO_LONG, NO_MATCH } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { NO_MATCH } from './reasons.ts'
 import { strptime } from './strptime.ts'
 import { TextColumns } from './text-columns.ts'
 import type { TextWriter } from './text-values.ts'
-import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 
 /** A named group: its column, how it is written, and the text that means NULL. */
 interface Piece {
@@ -26,7 +24,7 @@ const COLUMN_TYPES = {
 } as const
 
 /** Lines by a regular expression of the user's own. It sees bytes, one character each, and has to match the whole line. */
-export class PatternWalker extends TextColumns implements Walker {
+export class PatternWalker extends TextColumns {
   private readonly regex: RegExp
   private readonly pieces: readonly Piece[]
 
@@ -50,23 +48,19 @@ export class PatternWalker extends TextColumns implements Walker {
       )
   }
 
-  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.path = ''
-    if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
+  protected line(input: Buffer, start: number, end: number): number {
     const ranges = this.regex.exec(input.toString('latin1', start, end))?.indices?.groups
     if (!ranges) return NO_MATCH
-    const stamp = this.plan.open()
     for (const { group, slot, write, nothing } of this.pieces) {
       const range = ranges[group]
       if (range === undefined) continue
       const from = start + range[0]
       const to = start + range[1]
-      if (nothing !== undefined && nothing.length === to - from && input.toString('latin1', from, to) === nothing)
-        continue
-      const failed = this.column(slot, input, from, to, stamp, out, write)
+      if (nothing?.length === to - from && input.toString('latin1', from, to) === nothing) continue
+      const failed = this.column(slot, input, from, to, write)
       if (failed < 0) return failed
     }
-    return this.close(stamp, out)
+    return 0
   }
 }
 

@@ -1,23 +1,30 @@
 import { UserError } from '../errors.ts'
-import { int64, textOf } from './numbers.ts'
+import { putInt64, textOf } from './numbers.ts'
 import { INVALID } from './reasons.ts'
 import type { TextWriter } from './text-values.ts'
-import { daysOf, setMicros } from './time.ts'
+import { daysOf, monthOf, setMicros } from './time.ts'
 
-type Parts = Record<
-  'year' | 'month' | 'day' | 'hour' | 'minute' | 'second' | 'micros' | 'offset' | 'epoch' | 'afternoon',
-  number
->
-
-const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+/** What a format that leaves out a part means. */
+const EPOCH = {
+  year: 1970,
+  month: 1,
+  day: 1,
+  hour: 0,
+  minute: 0,
+  second: 0,
+  micros: 0,
+  epoch: Number.NaN,
+  afternoon: 0,
+}
+type Parts = typeof EPOCH & { offset: number }
 
 /** What each directive matches, and what it says. */
 const DIRECTIVES: Readonly<Record<string, readonly [string, (parts: Parts, text: string) => void]>> = {
   Y: ['(\\d{4})', (parts, text) => (parts.year = Number(text))],
   y: ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))],
   m: ['(\\d\\d?)', (parts, text) => (parts.month = Number(text))],
-  b: ['([A-Za-z]{3})', (parts, text) => (parts.month = MONTHS.indexOf(text.toLowerCase()) + 1)],
-  B: ['([A-Za-z]{3,9})', (parts, text) => (parts.month = MONTHS.indexOf(text.slice(0, 3).toLowerCase()) + 1)],
+  b: ['([A-Za-z]{3})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))],
+  B: ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))],
   d: ['(\\d\\d?)', (parts, text) => (parts.day = Number(text))],
   e: [' ?(\\d\\d?)', (parts, text) => (parts.day = Number(text))],
   H: ['(\\d\\d?)', (parts, text) => (parts.hour = Number(text))],
@@ -60,26 +67,11 @@ export function strptime(format: string, zone: string, where: string): TextWrite
   return (bytes, start, end, out) => {
     const match = regex.exec(textOf(bytes, start, end))
     if (!match) return INVALID
-    const parts: Parts = {
-      year: 1970,
-      month: 1,
-      day: 1,
-      hour: 0,
-      minute: 0,
-      second: 0,
-      micros: 0,
-      offset: standard,
-      epoch: Number.NaN,
-      afternoon: 0,
-    }
+    const parts = { ...EPOCH, offset: standard }
     setters.forEach((set, index) => {
       set(parts, match[index + 1] ?? '')
     })
-    const failed = setParts(parts)
-    if (failed < 0) return failed
-    out.reserve(10)
-    out.varint64(int64.low, int64.high)
-    return 0
+    return putInt64(setParts(parts), out)
   }
 }
 

@@ -1,39 +1,46 @@
 import { UserError } from '../errors.ts'
 import { type RecordType, rowTypeOf } from '../schema/index.ts'
 import type { Plan, Slot } from './plan.ts'
-import { MISSING } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { LINE_TOO_LONG, MISSING } from './reasons.ts'
+import { RowBuffer } from './row-buffer.ts'
+import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 
-/** Columns that are filled from pieces of a text. */
-export class TextColumns {
+/** Columns that are filled from pieces of a line. */
+export abstract class TextColumns implements Walker {
   path = ''
   protected readonly plan: Plan
+  private stamp = 0
+  private out = new RowBuffer(64)
 
   constructor(plan: Plan) {
     this.plan = plan
   }
 
+  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
+    this.path = ''
+    if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
+    this.stamp = this.plan.open()
+    this.out = out
+    const failed = this.line(input, start, end)
+    if (failed < 0) return failed
+    const missing = this.plan.close(this.stamp, out)
+    return missing ? this.fail(MISSING, missing.name) : 0
+  }
+
+  /** Fills the columns from a line. Answers 0 or a reason. */
+  protected abstract line(input: Buffer, start: number, end: number): number
+
   /** Writes a column from bytes[from, to). Nothing is an empty text, or NULL for other types. */
-  protected column(
-    slot: Slot,
-    bytes: Buffer,
-    from: number,
-    to: number,
-    stamp: number,
-    out: RowBuffer,
-    write = slot.text,
-  ): number {
+  protected column(slot: Slot, bytes: Buffer, from: number, to: number, write = slot.text): number {
     if (from === to && slot.field.type !== 'STRING') return 0
-    this.plan.seen[slot.index] = stamp
-    out.tag(slot.tag)
-    const failed = write(bytes, from, to, out)
+    this.plan.seen[slot.index] = this.stamp
+    this.out.tag(slot.tag)
+    const failed = write(bytes, from, to, this.out)
     return failed < 0 ? this.fail(failed, slot.name) : 0
   }
 
-  /** The end of the event: answers 0, or that a required column is missing. */
-  protected close(stamp: number, _out: RowBuffer): number {
-    for (const slot of this.plan.needed) if (this.plan.seen[slot.index] !== stamp) return this.fail(MISSING, slot.name)
-    return 0
+  protected isSet(slot: Slot): boolean {
+    return this.plan.seen[slot.index] === this.stamp
   }
 
   protected fail(reason: number, name: string): number {

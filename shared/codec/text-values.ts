@@ -1,5 +1,5 @@
 import type { ColumnType } from '../schema/index.ts'
-import { int64, parseInteger, jsonNumberEnd, textOf } from './numbers.ts'
+import { jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { isUtf8, writeBase64 } from './strings.ts'
@@ -33,28 +33,17 @@ export function writeString(bytes: Buffer, start: number, end: number, out: RowB
 }
 
 function writeInteger(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const failed = parseInteger(bytes, start, end, false)
-  if (failed < 0) return failed
-  out.reserve(10)
-  out.varint64(int64.low, int64.high)
-  return 0
+  return putInt64(parseInteger(bytes, start, end, false), out)
 }
 
-const FLOATS: Readonly<Record<string, number>> = {
-  nan: Number.NaN,
-  inf: Number.POSITIVE_INFINITY,
-  infinity: Number.POSITIVE_INFINITY,
-  '+inf': Number.POSITIVE_INFINITY,
-  '+infinity': Number.POSITIVE_INFINITY,
-  '-inf': Number.NEGATIVE_INFINITY,
-  '-infinity': Number.NEGATIVE_INFINITY,
-}
+const INFINITY = /^([+-]?)inf(?:inity)?$/i
 
 function writeFloat(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const plain = jsonNumberEnd(bytes, start, end) === end
   const text = textOf(bytes, start, end)
-  const value = plain ? Number(text) : FLOATS[text.toLowerCase()]
-  if (value === undefined) return INVALID
+  const plain = jsonNumberEnd(bytes, start, end) === end
+  const infinite = INFINITY.exec(text)
+  if (!plain && !infinite && text.toLowerCase() !== 'nan') return INVALID
+  const value = infinite ? Number(`${infinite[1]}Infinity`) : Number(text)
   if (plain && !Number.isFinite(value)) return RANGE
   out.reserve(8)
   out.double(value)
@@ -73,12 +62,13 @@ function writeBool(bytes: Buffer, start: number, end: number, out: RowBuffer): n
 }
 
 function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  let failed = parseRfc3339(bytes, start, end)
-  if (failed === INVALID) failed = parseTimestampText(textOf(bytes, start, end))
-  if (failed < 0) return failed
-  out.reserve(10)
-  out.varint64(int64.low, int64.high)
-  return 0
+  const failed = parseRfc3339(bytes, start, end)
+  return putInt64(failed === INVALID ? parseTimestampText(textOf(bytes, start, end)) : failed, out)
+}
+
+/** RFC 3339 alone. */
+export function writeRfc3339(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  return putInt64(parseRfc3339(bytes, start, end), out)
 }
 
 function writeDate(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -104,7 +94,7 @@ function canonicalTime(text: string): string | undefined {
 }
 
 function writeTime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  return writeCanonical(canonicalTime(textOf(bytes, start, end)), out)
+  return writeText(canonicalTime(textOf(bytes, start, end)), out)
 }
 
 function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -112,10 +102,11 @@ function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer
     /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
   if (matched === undefined || Number.isNaN(daysOf(Number(year), Number(month), Number(day)))) return INVALID
   const rest = time === undefined ? '00:00:00' : canonicalTime(time.length <= 5 ? `${time}:00` : time)
-  return writeCanonical(rest && `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}T${rest}`, out)
+  return writeText(rest && `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}T${rest}`, out)
 }
 
-function writeCanonical(text: string | undefined, out: RowBuffer): number {
+/** Writes a text; undefined: the value was INVALID. */
+export function writeText(text: string | undefined, out: RowBuffer): number {
   if (text === undefined) return INVALID
   const bytes = Buffer.from(text)
   out.lengthAndCopy(bytes, 0, bytes.length)
@@ -155,19 +146,17 @@ function writeDecimal(
   const scale = fraction.length - Number(exponent)
   let digits = BigInt(whole + fraction)
   if (digits !== 0n && whole.length + Number(exponent) > 400) return RANGE
-  if (scale > scaleMax) digits = scale - scaleMax > 400 ? 0n : roundedDivision(digits, 10n ** BigInt(scale - scaleMax))
+  if (scale > scaleMax) digits = scale - scaleMax > 400 ? 0n : rounded(digits, 10n ** BigInt(scale - scaleMax))
   else digits *= 10n ** BigInt(scaleMax - (digits === 0n ? scaleMax : scale))
   const text = digits.toString().padStart(scaleMax + 1, '0')
   const point = text.length - scaleMax
   if (beyond(text, point, wholeMax, scaleMax)) return RANGE
   const rest = text.slice(point).replace(/0+$/, '')
   const negative = sign === '-' && digits !== 0n ? '-' : ''
-  return writeCanonical(`${negative}${text.slice(0, point)}${rest === '' ? '' : `.${rest}`}`, out)
+  return writeText(`${negative}${text.slice(0, point)}${rest === '' ? '' : `.${rest}`}`, out)
 }
 
-function roundedDivision(value: bigint, by: bigint): bigint {
-  return (value + by / 2n) / by
-}
+const rounded = (value: bigint, unit: bigint) => (value + unit / 2n) / unit
 
 // BIGNUMERIC has 38 whole digits and a part of a 39th: its largest value begins with 5.
 const BIGNUMERIC_MAX = 578960446186580977117854925043439539266n
@@ -178,10 +167,9 @@ function beyond(text: string, point: number, wholeMax: number, scaleMax: number)
 }
 
 function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const text = Buffer.from(bytes.subarray(start, end))
-  if (!isUtf8(text, 0, text.length)) return UTF8
+  if (!isUtf8(bytes, start, end)) return UTF8
   try {
-    JSON.parse(text.toString())
+    JSON.parse(bytes.toString('utf8', start, end))
   } catch {
     return JSON_SYNTAX
   }
@@ -194,5 +182,5 @@ const INTERVAL =
 
 function writeInterval(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end)
-  return INTERVAL.test(text) ? writeCanonical(text, out) : INVALID
+  return INTERVAL.test(text) ? writeText(text, out) : INVALID
 }

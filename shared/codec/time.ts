@@ -114,12 +114,16 @@ export function parseRfc3339(bytes: Uint8Array, start: number, end: number): num
 /** `Z` or +HH:MM, up to the end, as seconds; NaN when it is neither. */
 function parseOffset(bytes: Uint8Array, p: number, end: number): number {
   if (p + 1 === end && bytes[p] === 0x5a) return 0
+  return p + 6 === end && bytes[p + 3] === COLON ? signedOffset(bytes, p, p + 4, end) : Number.NaN
+}
+
+/** A sign and hours at p, minutes at another place. */
+function signedOffset(bytes: Uint8Array, p: number, minutesAt: number, end: number): number {
   const sign = bytes[p] === 0x2b ? 1 : bytes[p] === DASH ? -1 : 0
   const hours = twoDigits(bytes, p + 1, end)
-  const minutes = twoDigits(bytes, p + 4, end)
-  if (sign === 0 || p + 6 !== end || bytes[p + 3] !== COLON || hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
-    return Number.NaN
-  return sign * (hours * 3600 + minutes * 60)
+  const minutes = twoDigits(bytes, minutesAt, end)
+  const wrong = sign === 0 || hours < 0 || hours > 23 || minutes < 0 || minutes > 59
+  return wrong ? Number.NaN : sign * (hours * 3600 + minutes * 60)
 }
 
 // The text forms of BigQuery's own loading: one digit is enough, T or space, seconds may be left out, UTC or an offset.
@@ -131,28 +135,16 @@ const EPOCH = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
 export function parseTimestampText(text: string): number {
   const match = TIMESTAMP.exec(text)
   if (!match) return EPOCH.test(text) ? setEpoch(text) : INVALID
-  const [
-    ,
-    year,
-    month,
-    day,
-    hour = '0',
-    minute = '0',
-    second = '0',
-    fraction = '',
-    ,
-    sign,
-    offsetHours = '0',
-    offsetMinutes = '0',
-  ] = match
-  const days = daysOf(Number(year), Number(month), Number(day))
-  if (days !== days || +hour > 23 || +minute > 59 || +second > 59 || +offsetHours > 23 || +offsetMinutes > 59)
-    return INVALID
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
+    .slice(1, 7)
+    .map((text) => Number(text ?? 0))
+  const [fraction = '', , sign, offsetHours = '0', offsetMinutes = '0'] = match.slice(7)
+  const days = daysOf(year, month, day)
+  const wrong = hour > 23 || minute > 59 || second > 59 || +offsetHours > 23 || +offsetMinutes > 59
+  if (days !== days || wrong) return INVALID
   const offset = (sign === '-' ? -1 : 1) * (+offsetHours * 3600 + +offsetMinutes * 60)
-  return setMicros(
-    days * 86_400 + +hour * 3600 + +minute * 60 + +second - offset,
-    Number(fraction.slice(0, 6).padEnd(6, '0')),
-  )
+  const micros = Number(fraction.slice(0, 6).padEnd(6, '0'))
+  return setMicros(days * 86_400 + hour * 3600 + minute * 60 + second - offset, micros)
 }
 
 /**
@@ -168,20 +160,14 @@ function setEpoch(text: string): number {
   return micros >= 1e6 ? setMicros(seconds + 1, 0) : setMicros(seconds, micros)
 }
 
-// "jan" to "dec" as three lower-case letters in one number.
-const MONTHS: ReadonlyMap<number, number> = new Map(
-  'jan feb mar apr may jun jul aug sep oct nov dec'
-    .split(' ')
-    .map((name, index) => [Buffer.from(name).readUIntBE(0, 3), index + 1]),
-)
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+// Three letters in any case, in one number.
+const MONTH_WORDS = new Map(MONTHS.map((name, index) => [Buffer.from(name).readUIntBE(0, 3) | 0x202020, index + 1]))
 
 /** The number of an English month's first three letters at p, or 0. */
-export function monthOf(bytes: Uint8Array, p: number, end: number): number {
-  if (p + 3 > end) return 0
-  return (
-    MONTHS.get(((bytes[p] as number) << 16) | ((bytes[p + 1] as number) << 8) | (bytes[p + 2] as number) | 0x202020) ??
-    0
-  )
+export function monthOf(bytes: Uint8Array, p: number): number {
+  const word = ((bytes[p] as number) << 16) | ((bytes[p + 1] as number) << 8) | (bytes[p + 2] as number)
+  return MONTH_WORDS.get(word | 0x202020) ?? 0
 }
 
 /** The 26 bytes `17/May/2015:10:05:03 +0000` at p, the time of Apache and nginx: micros into int64. Answers 0 or INVALID. */
@@ -191,11 +177,9 @@ export function parseClf(bytes: Uint8Array, p: number, end: number): number {
   const century = twoDigits(bytes, p + 7, end)
   const years = twoDigits(bytes, p + 9, end)
   if (day < 0 || century < 0 || years < 0 || bytes[p + 2] !== 0x2f || bytes[p + 6] !== 0x2f) return INVALID
-  const days = daysOf(century * 100 + years, monthOf(bytes, p + 3, end), day)
+  const days = daysOf(century * 100 + years, monthOf(bytes, p + 3), day)
   if (days !== days || bytes[p + 11] !== COLON || parseTimeOfDay(bytes, p + 12, p + 20, 0) < 0) return INVALID
-  const sign = bytes[p + 21] === 0x2b ? 1 : bytes[p + 21] === DASH ? -1 : 0
-  const hours = twoDigits(bytes, p + 22, end)
-  const minutes = twoDigits(bytes, p + 24, end)
-  if (bytes[p + 20] !== 0x20 || sign === 0 || hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return INVALID
-  return setMicros(days * 86_400 + moment.seconds - sign * (hours * 3600 + minutes * 60), 0)
+  const offset = signedOffset(bytes, p + 21, p + 24, end)
+  if (bytes[p + 20] !== 0x20 || offset !== offset) return INVALID
+  return setMicros(days * 86_400 + moment.seconds - offset, 0)
 }
