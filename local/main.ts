@@ -3,7 +3,8 @@ import type { Config } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { type Local, startLocal } from './cloud.ts'
 import { freePort } from './free-port.ts'
-import { commandService, functionService } from './services.ts'
+import { startFunctions } from './functions.ts'
+import { commandService } from './services.ts'
 import { Supervisor } from './start/supervisor.ts'
 
 export interface RunLocalOptions {
@@ -44,7 +45,7 @@ async function startServices(config: Config, local: Local, port: number): Promis
   const supervisor = new Supervisor(local.folder('run'), LISTENER)
   await supervisor.clear()
   Object.assign(process.env, local.env)
-  await supervisor.start(functionService('chunk-load', port, config.file))
+  await startFunctions(supervisor, config, port)
   if (config.kafka) await supervisor.start(commandService('worker', config.file))
   return supervisor
 }

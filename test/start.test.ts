@@ -65,7 +65,7 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
     const data = await folder(t)
     const run = start('--for', '30s', '--data', data, '--rate', '1500')
     const stop = new AbortController()
-    const killing = killAgainAndAgain(join(data, 'run'), ['agent', 'worker', 'chunk-load'], stop.signal)
+    const killing = killAgainAndAgain(join(data, 'run'), ['agent', 'worker', 'chunk-load', 'backfill'], stop.signal)
     run.child.stdout?.on('data', (text: Buffer) => {
       if (text.includes('the time is over')) stop.abort()
     })

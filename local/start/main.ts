@@ -6,7 +6,8 @@ import { messageOf, UserError } from '../../shared/errors.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
 import { lockFolder } from '../folder-lock.ts'
 import { freePort } from '../free-port.ts'
-import { cloudService, commandService, functionService } from '../services.ts'
+import { startFunctions } from '../functions.ts'
+import { cloudService, commandService } from '../services.ts'
 import { AgentStatus } from './agent-status.ts'
 import { type Feed, SAMPLE, sampleTally, startShop } from './feed.ts'
 import { HELP, readOptions, type StartOptions } from './options.ts'
@@ -93,7 +94,7 @@ async function startAll(
   workspace.connect(JSON.parse(ready) as Parameters<Workspace['connect']>[0])
   const config = loadConfig(workspace.configFile)
   status.say('starting the functions, the worker and the agent')
-  if (config.bucket) await supervisor.start(functionService('chunk-load', functionsPort, config.file))
+  await startFunctions(supervisor, config, functionsPort)
   if (config.kafka) await supervisor.start(commandService('worker', config.file))
   await supervisor.start(commandService('agent', config.file))
   const feed = options.ownLog

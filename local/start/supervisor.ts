@@ -59,6 +59,7 @@ export class Supervisor {
   readonly #folder: string
   readonly #listener: Listener
   readonly #running = new Map<string, Running>()
+  readonly #whenClosing: (() => Promise<void>)[] = []
   #closed = false
 
   constructor(folder: string, listener: Listener) {
@@ -176,10 +177,16 @@ export class Supervisor {
     rmSync(join(this.#folder, `${name}.pid`), { force: true })
   }
 
+  /** What is to end before the services do. */
+  whenClosing(action: () => Promise<void>): void {
+    this.#whenClosing.push(action)
+  }
+
   /** Stops everything, the last started first; those that are started again need no order among each other. */
   async close(): Promise<void> {
     this.#closed = true
     const deadline = Date.now() + STOP_WITHIN_MS
+    for (const action of this.#whenClosing) await action()
     const stop = ({ service: { name } }: Running) =>
       this.stop(name, Math.max(0, Math.min(STOP_ONE_WITHIN_MS, deadline - Date.now())))
     while (this.#running.size > 0) {
