@@ -2,7 +2,7 @@ import type { ColumnType, RecordField, RecordType, RowType } from '../schema/ind
 import { int64, parseInteger } from './numbers.ts'
 import { INVALID, LINE_TOO_LONG, NO_MATCH, RANGE, UTF8 } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
-import { hexDigit, isAscii, isUtf8 } from './strings.ts'
+import { hexDigit, isAscii, isUtf8, quoteEnd, seen } from './strings.ts'
 import { parseClf } from './time.ts'
 import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 
@@ -70,8 +70,6 @@ export class AccessLogWalker implements Walker {
   private out = new RowBuffer(64)
   private at = 0
   private end = 0
-  /** Whether what quoteEnd passed has escapes. */
-  private escaped = false
   private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
 
   constructor(combined: boolean) {
@@ -135,7 +133,7 @@ export class AccessLogWalker implements Walker {
 
   private request(): number {
     const { bytes } = this
-    const stop = this.quoteEnd()
+    const stop = this.closing()
     if (stop < 0) return stop
     const from = this.at + 1
     this.at = stop + 2
@@ -177,31 +175,23 @@ export class AccessLogWalker implements Walker {
 
   private quoted(column: number): number {
     const { at } = this
-    const stop = this.quoteEnd()
+    const stop = this.closing()
     this.at = stop + 2
     return stop < 0 ? stop : this.unquoted(at + 1, stop, column)
   }
 
   /** The closing quote of what begins with a quote here and is followed by a space or the end. */
-  private quoteEnd(): number {
+  private closing(): number {
     const { bytes, at, end } = this
     if (at >= end || bytes[at] !== QUOTE) return NO_MATCH
-    this.escaped = false
-    let p = at + 1
-    while (p < end && bytes[p] !== QUOTE) {
-      if (bytes[p] === BACKSLASH) {
-        this.escaped = true
-        p++
-      }
-      p++
-    }
+    const p = quoteEnd(bytes, at + 1, end)
     return p < end && (p + 1 === end || bytes[p + 1] === SPACE) ? p : NO_MATCH
   }
 
   /** Writes what stood between quotes, without the escapes of Apache and nginx where that gives UTF-8. */
   private unquoted(start: number, stop: number, column: number): number {
-    const length = this.escaped ? unescapeLog(this.bytes, start, stop, this.scratch) : 0
-    if (!this.escaped || !isUtf8(this.scratch, 0, length)) return this.put(start, stop, column)
+    const length = seen.escapes ? unescapeLog(this.bytes, start, stop, this.scratch) : 0
+    if (!seen.escapes || !isUtf8(this.scratch, 0, length)) return this.put(start, stop, column)
     this.out.varint(TAGS[column] as number)
     this.out.varint(length)
     this.out.copy(this.scratch, 0, length)

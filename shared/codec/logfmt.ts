@@ -1,6 +1,6 @@
 import type { Plan } from './plan.ts'
 import { DUPLICATE, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
-import { isUtf8, unescape } from './strings.ts'
+import { isUtf8, quoteEnd, seen, unescape } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import type { UnknownFields } from './unknown.ts'
 import { LINE_BYTES_MAX } from './walker.ts'
@@ -8,7 +8,6 @@ import { LINE_BYTES_MAX } from './walker.ts'
 const SPACE = 0x20
 const QUOTE = 0x22
 const EQUALS = 0x3d
-const BACKSLASH = 0x5c
 
 const TRUE = Buffer.from('true')
 
@@ -54,17 +53,9 @@ export class LogfmtWalker extends TextColumns {
 
   private quoted(start: number, end: number): number {
     const { input, scratch } = this
-    let p = start
-    let escapes = false
-    while (p < end && input[p] !== QUOTE) {
-      if (input[p] === BACKSLASH) {
-        escapes = true
-        p++
-      }
-      p++
-    }
+    const p = quoteEnd(input, start, end)
     if (p >= end || (p + 1 < end && (input[p + 1] as number) > SPACE)) return NO_MATCH
-    const to = escapes ? unescape(input, start, p, scratch, 0) : -1
+    const to = seen.escapes ? unescape(input, start, p, scratch, 0) : -1
     // What is no escape stays as it is.
     return (to < 0 ? this.put(input, start, p) : this.put(scratch, 0, to)) || p + 1
   }

@@ -114,8 +114,9 @@ export class Plan {
   readonly oneofs: Int32Array
   readonly keys: Keys
   readonly maps: readonly Slot[]
-  /** By a tag of one byte: the field that comes in this form. */
-  readonly slotOfByte: readonly (Slot | undefined)[]
+  /** By a tag of one byte: how the plain field is checked that the protobuf walker copies (-1: none), and its index. */
+  readonly forms = new Int8Array(256).fill(-1)
+  readonly places = new Int32Array(256)
   /** Numbers of fields without a column. */
   readonly ignored: ReadonlySet<number>
   private readonly slotsByNumber: ReadonlyMap<number, Slot>
@@ -129,10 +130,10 @@ export class Plan {
     this.standardBytes = this.needed.reduce((sum, slot) => sum + (slot.standard?.length ?? 0), 0)
     this.seen = new Int32Array(this.slots.length)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
-    this.slotOfByte = Array.from({ length: 256 }, (_, byte) => {
-      const slot = byte < 128 ? this.slotOf(byte >>> 3) : undefined
-      return slot?.sourceType === (byte & 7) ? slot : undefined
-    })
+    for (const slot of this.slots.filter(({ plain }) => plain)) {
+      this.forms[slot.tag] = slot.verbatim
+      this.places[slot.tag] = slot.index
+    }
     this.ignored = new Set(record.ignored.map((field) => field.number))
     this.keys = new Keys(record, this.slots)
     this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))

@@ -60,7 +60,7 @@ export class ProtobufWalker implements Walker {
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     const { bytes, view } = this
-    const { seen, slotOfByte, maps } = plan
+    const { seen, forms, places, maps } = plan
     const stamp = plan.open()
     for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
     let count = 0
@@ -69,11 +69,13 @@ export class ProtobufWalker implements Walker {
     let p = start
     while (p < end) {
       const at = p
-      let slot = slotOfByte[bytes[p] as number]
-      if (slot?.plain && seen[slot.index] !== stamp) {
-        const q = plainEnd(slot.verbatim, bytes, view, p + 1, end)
+      const byte = bytes[p] as number
+      const form = forms[byte] as number
+      if (form >= 0) {
+        const place = places[byte] as number
+        const q = seen[place] === stamp ? 0 : plainEnd(form, bytes, view, p + 1, end)
         if (q > 0) {
-          seen[slot.index] = stamp
+          seen[place] = stamp
           count++
           p = q
           continue
@@ -83,7 +85,7 @@ export class ProtobufWalker implements Walker {
       if (p < 0) return p
       const tag = wire.low
       const type = tag & 7
-      slot ??= plan.slotOf(tag >>> 3)
+      const slot = plan.slotOf(tag >>> 3)
       if (slot?.takes(type)) {
         if (!slot.repeated) {
           if (seen[slot.index] === stamp || (slot.oneof >= 0 && !plan.choose(slot.oneof, stamp))) return AGAIN
@@ -249,9 +251,8 @@ function plainEnd(form: number, bytes: Buffer, view: DataView, p: number, end: n
   if (form === Op.DOUBLE) return p + 8 <= end ? p + 8 : 0
   if (form === Op.BOOL) return p < end && (bytes[p] as number) < 2 ? p + 1 : 0
   if (form !== Op.INT64 && form !== Op.INT32 && form !== Op.UINT32) return 0
+  let q = p
+  while (q < end && (bytes[q] as number) > 127) q++
   // Any number of up to ten bytes, or one that is below 2^28.
-  const longest = p + (form === Op.INT64 ? 10 : 4)
-  const stop = longest < end ? longest : end
-  for (let q = p; q < stop; q++) if ((bytes[q] as number) < 128) return q + 1
-  return 0
+  return q < end && q - p < (form === Op.INT64 ? 10 : 4) ? q + 1 : 0
 }

@@ -68,6 +68,20 @@ export function stringEnd(bytes: Uint8Array, start: number, end: number): number
   return TRUNCATED
 }
 
+/** The closing quote of a text in a line of text whose content begins at p, or the end; backslashes in seen.escapes. */
+export function quoteEnd(bytes: Uint8Array, start: number, end: number): number {
+  seen.escapes = false
+  let p = start
+  while (p < end && bytes[p] !== QUOTE) {
+    if (bytes[p] === BACKSLASH) {
+      seen.escapes = true
+      p++
+    }
+    p++
+  }
+  return p
+}
+
 // The letter behind a backslash to what it stands for; 0: none such, u is apart.
 const ESCAPES = new Uint8Array(256)
 for (const [letter, meaning] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t'])
