@@ -1,6 +1,6 @@
 import { jsonNumberEnd } from './numbers.ts'
 import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
-import { isUtf8, seen, stringEnd, unescape } from './strings.ts'
+import { isUtf8, plainTextEnd, seen, stringEnd, unescape } from './strings.ts'
 import { NESTING_MAX } from './walker.ts'
 
 const QUOTE = 0x22
@@ -59,7 +59,7 @@ export class JsonScanner {
   /** The content of the string that begins behind a quote, checked; answers the position behind the closing one. */
   protected text(start: number): number {
     const { bytes } = this
-    const q = stringEnd(bytes, start, this.end)
+    const q = stringEnd(bytes, plainTextEnd(bytes, this.view, start, this.end), this.end)
     if (q < 0) return q
     if (seen.wide && !isUtf8(bytes, start, q)) return UTF8
     this.source = bytes

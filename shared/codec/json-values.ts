@@ -1,20 +1,10 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
-import {
-  decimal,
-  decimalDouble,
-  int64,
-  jsonNumberEnd,
-  parseInteger,
-  putWhole,
-  readDecimal,
-  setSafe,
-  textOf,
-} from './numbers.ts'
+import { decimal, decimalDouble, int64, jsonNumberEnd, parseInteger, putWhole, readDecimal, textOf } from './numbers.ts'
 import { Op, type Slot } from './plan.ts'
-import { INVALID, RANGE, TRUNCATED, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
+import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { plainTextEnd, writeBase64 } from './strings.ts'
+import { writeBase64 } from './strings.ts'
 import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
 const QUOTE = 0x22
@@ -123,44 +113,25 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   protected string(slot: Slot, p: number): number {
-    const { bytes, end, out } = this
-    if (bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
-    const q = plainTextEnd(bytes, this.view, p + 1, end)
-    if (q >= end) return TRUNCATED
-    if (bytes[q] === QUOTE) {
-      out.lengthAndCopy(bytes, p + 1, q)
-      return q + 1
-    }
-    const after = this.text(p + 1)
-    if (after >= 0) out.lengthAndCopy(this.source, this.from, this.to)
-    return after
+    if (this.bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
+    const q = this.text(p + 1)
+    if (q >= 0) this.out.lengthAndCopy(this.source, this.from, this.to)
+    return q
   }
 
-  protected integer(slot: Slot, p: number): number {
-    const { bytes, end } = this
-    if (bytes[p] === QUOTE) {
+  private integer(slot: Slot, p: number): number {
+    if (this.bytes[p] === QUOTE) {
       const q = this.quoted(p)
       return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
     }
-    const q = readDecimal(bytes, p, end)
-    if (q < 0 || decimal[1] !== 0) {
-      const after = this.number(p)
-      return after < 0 ? after : this.putInteger(slot, bytes, p, after) || after
-    }
-    setSafe(decimal[0] as number)
-    return this.putHalves(slot, (decimal[0] as number) < 0) || q
+    const q = this.number(p)
+    return q < 0 ? q : this.putInteger(slot, this.bytes, p, q) || q
   }
 
   protected putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
     const failed = parseInteger(bytes, start, end, slot.op === Op.UINT64)
     if (failed < 0) return failed
-    return this.putHalves(slot, false)
-  }
-
-  /** Writes int64, when it is within the slot's type. */
-  private putHalves(slot: Slot, negative: boolean): number {
     const { low, high } = int64
-    if (negative && slot.op === Op.UINT64) return RANGE
     if (slot.op === Op.INT32 && high !== low >> 31) return RANGE
     if (slot.op === Op.UINT32 && high !== 0) return RANGE
     this.out.varint64(low, high)

@@ -1,7 +1,9 @@
+import { dirname } from 'node:path'
 import type { Route } from '../config/index.ts'
 import {
   type DescriptorProto,
   descriptorOf,
+  loadSchema,
   type RecordType,
   type TableField,
   tableFields,
@@ -45,6 +47,11 @@ export interface RowCodec {
  */
 export function compileRoute(route: CodecRoute, record?: RecordType): RowCodec {
   return new RouteCodec(route, recordOf(route, record))
+}
+
+/** Reads a route's schema and compiles its codec. @throws UserError when either is broken */
+export function openCodec(route: Route): RowCodec {
+  return compileRoute(route, route.schema === undefined ? undefined : loadSchema(route.schema, dirname(route.schema)))
 }
 
 class RouteCodec implements RowCodec {

@@ -2,16 +2,19 @@ import { negate, setProduct, setSafe } from './numbers.ts'
 import { INVALID, RANGE } from './reasons.ts'
 
 /** 0001-01-01 and 9999-12-31 23:59:59 in seconds since 1970: the limits of TIMESTAMP, DATETIME and DATE. */
-export const SECONDS_MIN = -62_135_596_800
-export const SECONDS_MAX = 253_402_300_799
+const SECONDS_MIN = -62_135_596_800
+const SECONDS_MAX = 253_402_300_799
 /** Seconds whose microseconds are safe integers: up to the year 2255. */
 const SAFE_SECONDS = 9_007_199_254
+
+/** Nanoseconds. */
+const FRACTION_DIGITS_MAX = 9
 
 const DASH = 0x2d
 const COLON = 0x3a
 
 /** What the functions below found; one for the process, read at once. */
-export const moment = { seconds: 0, micros: 0, end: 0 }
+const moment = { seconds: 0, micros: 0, end: 0 }
 
 // The last day that was looked up: log lines rarely change it.
 let lastYear = 0
@@ -54,7 +57,7 @@ export function setMicros(seconds: number, micros: number): number {
 }
 
 /** Two digits at p, or -1 (also behind the end). */
-export function twoDigits(bytes: Uint8Array, p: number, end: number): number {
+function twoDigits(bytes: Uint8Array, p: number, end: number): number {
   if (p + 2 > end) return -1
   const tens = (bytes[p] as number) - 0x30
   const ones = (bytes[p + 1] as number) - 0x30
@@ -72,7 +75,7 @@ export function parseDate(bytes: Uint8Array, p: number, end: number): number {
 }
 
 /** A time of day HH:MM:SS[.fraction] at p into moment; seconds since midnight. Answers 0 or INVALID. */
-export function parseTimeOfDay(bytes: Uint8Array, p: number, end: number, fractionDigitsMax: number): number {
+function parseTimeOfDay(bytes: Uint8Array, p: number, end: number): number {
   const hours = twoDigits(bytes, p, end)
   const minutes = twoDigits(bytes, p + 3, end)
   const seconds = twoDigits(bytes, p + 6, end)
@@ -81,18 +84,18 @@ export function parseTimeOfDay(bytes: Uint8Array, p: number, end: number, fracti
   moment.seconds = hours * 3600 + minutes * 60 + seconds
   moment.micros = 0
   moment.end = p + 8
-  return p + 8 < end && bytes[p + 8] === 0x2e ? parseFraction(bytes, p + 9, end, fractionDigitsMax) : 0
+  return p + 8 < end && bytes[p + 8] === 0x2e ? parseFraction(bytes, p + 9, end) : 0
 }
 
 /** Digits of a second into moment.micros; those behind the sixth are cut off. */
-function parseFraction(bytes: Uint8Array, start: number, end: number, digitsMax: number): number {
+function parseFraction(bytes: Uint8Array, start: number, end: number): number {
   let micros = 0
   let p = start
   for (; p < end && ((bytes[p] as number) - 0x30) >>> 0 < 10; p++) {
     if (p - start < 6) micros = micros * 10 + (bytes[p] as number) - 0x30
   }
   const digits = p - start
-  if (digits === 0 || digits > digitsMax) return INVALID
+  if (digits === 0 || digits > FRACTION_DIGITS_MAX) return INVALID
   for (let i = digits; i < 6; i++) micros *= 10
   moment.micros = micros
   moment.end = p
@@ -103,7 +106,7 @@ function parseFraction(bytes: Uint8Array, start: number, end: number, digitsMax:
 export function parseRfc3339(bytes: Uint8Array, start: number, end: number): number {
   const days = parseDate(bytes, start, end)
   if (end - start < 20 || bytes[start + 10] !== 0x54 || days !== days) return INVALID
-  const failed = parseTimeOfDay(bytes, start + 11, end, 9)
+  const failed = parseTimeOfDay(bytes, start + 11, end)
   if (failed < 0) return failed
   const { seconds, micros } = moment
   const offset = parseOffset(bytes, moment.end, end)
@@ -178,7 +181,7 @@ export function parseClf(bytes: Uint8Array, p: number, end: number): number {
   const years = twoDigits(bytes, p + 9, end)
   if (day < 0 || century < 0 || years < 0 || bytes[p + 2] !== 0x2f || bytes[p + 6] !== 0x2f) return INVALID
   const days = daysOf(century * 100 + years, monthOf(bytes, p + 3), day)
-  if (days !== days || bytes[p + 11] !== COLON || parseTimeOfDay(bytes, p + 12, p + 20, 0) < 0) return INVALID
+  if (days !== days || bytes[p + 11] !== COLON || parseTimeOfDay(bytes, p + 12, p + 20) < 0) return INVALID
   const offset = signedOffset(bytes, p + 21, p + 24, end)
   if (bytes[p + 20] !== 0x20 || offset !== offset) return INVALID
   return setMicros(days * 86_400 + moment.seconds - offset, 0)
