@@ -46,7 +46,7 @@ const BANNED: Rule[] = [
     text: /\bconsole\.log\(/,
     example: "console.log('x')",
     instead: 'process.stdout.write for results, the log for the rest',
-    only: /^(agent|functions|shared|cli)\//,
+    only: /^(agent|functions|shared|cli)\/(?!.*\.test\.ts$)/,
   },
 ]
 

@@ -105,9 +105,14 @@ async function openLocked(dataDir: string, clock: Clock, unlock: () => Promise<v
       snapshot: () => [...state.snapshot()].map((change) => [change]),
     })
     const content = new ContentFolder(join(dataDir, 'content'))
-    await content.sweep((id) => state.contentUses.has(id))
-    await requireContent(state, content)
-    if (state.generation === 0) await journal.append([...state.snapshot()])
+    try {
+      await content.sweep((id) => state.contentUses.has(id))
+      await requireContent(state, content)
+      if (state.generation === 0) await journal.append([...state.snapshot()])
+    } catch (error) {
+      await journal.close()
+      throw error
+    }
     return new Store(state, content, clock, journal, unlock)
   } catch (error) {
     await unlock()
