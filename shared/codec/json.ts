@@ -100,7 +100,7 @@ export class JsonWalker extends JsonValues implements Walker {
         into = out.bytes
         room = into.length - VALUE_ROOM - end
       }
-      if (slot.plain && slot.op === Op.STRING && bytes[p] === QUOTE) {
+      if (slot.fast === Op.STRING && bytes[p] === QUOTE) {
         q = plainTextEnd(bytes, view, p + 1, end)
         const size = q - p - 1
         if (size < 128 && q < end && bytes[q] === QUOTE) {
@@ -112,7 +112,7 @@ export class JsonWalker extends JsonValues implements Walker {
           p = q + 1
           continue
         }
-      } else if (slot.plain && slot.op <= Op.UINT32) {
+      } else if (slot.fast <= Op.UINT32) {
         q = this.scalar(slot, p, into, o)
         if (q >= 0) {
           o = this.after

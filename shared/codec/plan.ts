@@ -33,6 +33,8 @@ export const Op = {
   TEXT: 20,
 } as const
 
+const SLOW = 99
+
 const NO_KEYS = new ByteKeys()
 
 /** One field, compiled: what both walkers need to write its column. */
@@ -54,8 +56,8 @@ export class Slot {
   readonly plan: Plan
   readonly text: TextWriter
   readonly enum: EnumTable | undefined
-  /** Singular, in no oneof, its tag a single byte: the JSON walker's main loop writes the common forms of its op. */
-  readonly plain: boolean
+  /** The op of a field that is singular, in no oneof, its tag a single byte: for the walkers' main loops; else SLOW. */
+  readonly fast: number
   /** JSON's null is a value of it. */
   readonly takesNull: boolean
   /** Wire type of its values, in a protobuf source (a message around a wrapped one), and in the row. */
@@ -92,7 +94,7 @@ export class Slot {
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
-    this.plain = !this.repeated && this.oneof < 0 && this.tag < 128
+    this.fast = !this.repeated && this.oneof < 0 && this.tag < 128 ? this.op : SLOW
     this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
     this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
     this.required = field.mode === 'REQUIRED' && this.standard === undefined
@@ -130,7 +132,7 @@ export class Plan {
     this.standardBytes = this.needed.reduce((sum, slot) => sum + (slot.standard?.length ?? 0), 0)
     this.seen = new Int32Array(this.slots.length)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
-    for (const slot of this.slots.filter(({ plain }) => plain)) {
+    for (const slot of this.slots.filter(({ fast }) => fast !== SLOW)) {
       this.forms[slot.tag] = slot.verbatim
       this.places[slot.tag] = slot.index
     }
