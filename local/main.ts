@@ -4,7 +4,6 @@ import { UserError } from '../shared/errors.ts'
 import { type Local, startLocal } from './cloud.ts'
 import { freePort } from './free-port.ts'
 import { startFunctions } from './functions.ts'
-import { commandService } from './services.ts'
 import { Supervisor } from './start/supervisor.ts'
 
 export interface RunLocalOptions {
@@ -46,7 +45,6 @@ async function startServices(config: Config, local: Local, port: number): Promis
   await supervisor.clear()
   Object.assign(process.env, local.env)
   await startFunctions(supervisor, config, port)
-  if (config.kafka) await supervisor.start(commandService('worker', config.file))
   return supervisor
 }
 

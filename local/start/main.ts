@@ -95,7 +95,6 @@ async function startAll(
   const config = loadConfig(workspace.configFile)
   status.say('starting the functions, the worker and the agent')
   await startFunctions(supervisor, config, functionsPort)
-  if (config.kafka) await supervisor.start(commandService('worker', config.file))
   await supervisor.start(commandService('agent', config.file))
   const feed = options.ownLog
     ? withEarlier(sampleTally(workspace, config), countOwnLog(workspace.dataDir, config, options.ownLog, signal))
