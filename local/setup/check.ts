@@ -11,7 +11,7 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const SHIPPING = '{agent,functions,shared,cli}/**/*.{ts,js}'
 const SHIPPING_LINES_WANTED = 10_000
 /** A ratchet: lower it whenever lines go, and never raise it (docs/decisions/open-ends.md). */
-const SHIPPING_LINES_MAX = 15_400
+const SHIPPING_LINES_MAX = 14_800
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
 interface Finding {

@@ -17,6 +17,9 @@ export interface RestServer {
   stop(): Promise<void>
 }
 
+/** Longer than clients wait between two requests: a 501 that `bq` asks again comes some seconds later, on the same connection. */
+const KEEP_ALIVE_MS = 620_000
+
 /** BigQuery's REST API on 127.0.0.1. Throws a UserError when the port is taken. */
 export async function startRestServer(context: Context, surroundings: Surroundings, port: number): Promise<RestServer> {
   const log = createLog('local-bigquery')
@@ -27,6 +30,7 @@ export async function startRestServer(context: Context, surroundings: Surroundin
       if (!response.headersSent) sendError(response, restErrorOf(error))
     })
   })
+  server.keepAliveTimeout = KEEP_ALIVE_MS
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
       reject(new UserError(`BigQuery's port ${port}: ${messageOf(error)}`, 'Choose another port.', { cause: error })),
