@@ -73,13 +73,15 @@ function identify(pid: number): Identity {
   return { pid, started: existsSync('/proc/self/stat') ? startOnLinux(pid) : startByPs(pid) }
 }
 
-/** Start time since boot (field 22, counted after the name, which may hold blanks) and command line; '' when it is gone. */
+/**
+ * Start time since boot (field 22, counted after the name, which may hold blanks); '' when it is gone. Not the command: the
+ * broker is noted right after its fork, when it may still be the shell that becomes java.
+ */
 function startOnLinux(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (fields[0] === 'Z') return ''
-    return `${fields[19]} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '')
   } catch {
     return ''
   }
@@ -87,7 +89,7 @@ function startOnLinux(pid: number): string {
 
 function startByPs(pid: number): string {
   try {
-    return execFileSync('ps', ['-o', 'lstart=,command=', '-p', String(pid)], { encoding: 'utf8' }).trim()
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim()
   } catch {
     return ''
   }
