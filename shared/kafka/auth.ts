@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
-import type { KafkaConfig } from '../config/index.ts'
+import { type KafkaConfig, readSecret } from '../config/index.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { googleToken } from './google-token.ts'
-
-type Secret = NonNullable<NonNullable<KafkaConfig['sasl']>['password']>
 
 /** What kafkajs needs to authenticate. Reads the secrets from where the configuration says they are; throws UserError. */
 export function authentication(kafka: KafkaConfig): { ssl?: ConnectionOptions; sasl?: SASLOptions } {
@@ -40,14 +38,6 @@ function readPem(key: string, file: string): string {
   const text = readFile(key, file)
   if (text.includes('-----BEGIN ')) return text
   throw new UserError(`${key}: ${file} holds no PEM`, 'Give a file that begins with -----BEGIN.')
-}
-
-function readSecret(key: string, where: Secret | undefined): string {
-  if (where?.file) return readFile(key, where.file).trimEnd()
-  const value = where?.env && process.env[where.env]
-  if (value) return value
-  if (where?.env) throw new UserError(`${key}: the environment variable ${where.env} is not set`, 'Set it.')
-  throw new UserError(`${key} is missing`, 'Say where it is: {env: NAME} or {file: PATH}.')
 }
 
 function readFile(key: string, file: string): string {
