@@ -92,10 +92,10 @@ function messageSource(name: string, fields: readonly FieldPlan[], below: readon
   return `message ${name} { ${lines.join(' ')} }`
 }
 
-/** A root of a source that may use the well-known types. */
-export function rootOf(source: string): protobuf.Root {
+/** A root of sources that may use the well-known types. */
+export function rootOf(...sources: readonly string[]): protobuf.Root {
   const root = new protobuf.Root()
-  protobuf.parse(source, root, { keepCase: true })
+  for (const source of sources) protobuf.parse(source, root, { keepCase: true })
   for (const name of ['timestamp', 'duration', 'wrappers', 'struct', 'any', 'empty', 'field_mask']) {
     root.addJSON(protobuf.common.get(`google/protobuf/${name}.proto`)?.nested ?? {})
   }
