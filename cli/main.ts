@@ -1,8 +1,6 @@
-import { UserError } from '../shared/errors.ts'
-import { type Command, EXIT_OK, EXIT_USAGE, helpOf, parseCall } from './command.ts'
+import { type Commands, runCommand } from './run-command.ts'
 
-/** Imported when called: a help text needs no database client. */
-const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+const COMMANDS: Commands = {
   agent: () => import('./agent.ts'),
   worker: () => import('./worker.ts'),
   drain: () => import('./drain.ts'),
@@ -15,52 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   check: () => import('./check.ts'),
 }
 
-/** Runs `millrace ARGS` and sets the exit code: 0, 1 (found something) or 2 (used wrongly). */
-export async function run(args: readonly string[]): Promise<void> {
-  process.stdout.once('error', endWithReader)
-  try {
-    process.exitCode = await dispatch(args)
-  } catch (error) {
-    process.exitCode = EXIT_USAGE
-    process.stderr.write(textOf(error))
-  }
-}
-
-async function dispatch([name, ...args]: readonly string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(await overview())
-    return name === undefined ? EXIT_USAGE : EXIT_OK
-  }
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (!load)
-    throw new UserError(`millrace: there is no command ${name}`, `use one of: ${Object.keys(COMMANDS).join(', ')}`)
-  const { command } = await load()
-  const call = parseCall(name, command, args)
-  if (call !== 'help') return (await command.run(call)) ?? EXIT_OK
-  process.stdout.write(helpOf(name, command))
-  return EXIT_OK
-}
-
-async function overview(): Promise<string> {
-  const rows = await Promise.all(
-    Object.entries(COMMANDS).map(async ([name, load]) => {
-      const { command } = await load()
-      return `  ${`${name} ${command.usage ?? ''}`.padEnd(24)}  ${command.summary.split('\n')[0]}`
-    }),
-  )
-  return `millrace COMMAND [--config FILE]\n\n${rows.join('\n')}\n\nmillrace COMMAND --help says more. Results go to stdout, diagnostics to stderr; exit 0, 1 (found something) or 2 (used wrongly).\n`
-}
-
-/** A mistake of the user's is told without a stack; anything else is a defect of ours, and the stack is what we need. */
-function textOf(error: unknown): string {
-  if (error instanceof UserError) return `${error.message}\n${error.fix ? `fix: ${error.fix}\n` : ''}`
-  return `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
-}
-
-/** Whoever reads the results may stop when they have enough (`| head`): that ends the command, and is no error. */
-function endWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(EXIT_OK)
-}
+/** Runs `millrace ARGS`. */
+export const run = (args: readonly string[]): Promise<void> => runCommand(COMMANDS, args)
 
 if (process.argv[1] === import.meta.filename) await run(process.argv.slice(2))

@@ -102,6 +102,14 @@ void suite('configuration', () => {
     assert.deepEqual(missingKeys(fileSchema, [raw], ''), [])
   })
 
+  void test('the lock file lies where systemd says that state belongs', () => {
+    const lockOf = (more: string, environment: Record<string, string>) =>
+      parseConfig(MINIMAL + more, '/etc/c.yaml', environment).agent.lock_file
+    assert.match(lockOf('', { STATE_DIRECTORY: '/var/lib/millrace' }), /^\/var\/lib\/millrace\/millrace-.+\.lock$/)
+    const named = '  lock_file: own.lock\n'
+    assert.equal(lockOf(named, { STATE_DIRECTORY: '/var/lib/millrace' }), '/etc/own.lock')
+  })
+
   void test('a table may name its dataset and its project', () => {
     const names = ['t', 'd.t', 'my-other.d.t'].map((table) => {
       const config = parseConfig(MINIMAL.replace('table: visits }', `table: ${table} }`), '/c.yaml')

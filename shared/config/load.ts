@@ -33,7 +33,7 @@ export function parseConfig(text: string, file: string, environment: Environment
   const values = objectOf(document.toJS())
   for (const { path, value } of overrides) put(values, path, value)
   const overridden = new Map(overrides.map(({ path, variable }) => [path.join('.'), variable]))
-  return check(values, { file, document, lines, overridden })
+  return check(values, { file, document, lines, overridden }, stateFolder(environment))
 }
 
 function read(path: string): string {
@@ -58,20 +58,25 @@ function put(values: Values, [key = '', ...rest]: readonly string[], value: unkn
   else put((values[key] = objectOf(values[key])), rest, value)
 }
 
-function check(values: unknown, origin: Origin): Config {
+function check(values: unknown, origin: Origin, state: string): Config {
   const parsed = fileSchema.safeParse(values)
   if (!parsed.success) throw configError(problemsOf(parsed.error, fileSchema), origin)
   const problems = checkMeaning(parsed.data)
   if (problems.length > 0) throw configError(problems, origin)
-  return complete(parsed.data, origin.file)
+  return complete(parsed.data, origin.file, state)
 }
 
-function complete(parsed: FileConfig, file: string): Config {
+function complete(parsed: FileConfig, file: string, state: string): Config {
   const folder = dirname(file)
   const routes = Object.entries(parsed.routes).map(([name, route]): [string, Route] => {
     return [name, completeRoute(name, route, parsed, folder)]
   })
-  return { ...parsed, file, routes: Object.fromEntries(routes), agent: completeAgent(parsed, folder) }
+  return { ...parsed, file, routes: Object.fromEntries(routes), agent: completeAgent(parsed, folder, state) }
+}
+
+/** systemd tells a service where its state belongs (systemd.exec(5), StateDirectory=); our package and image do the same. */
+function stateFolder(environment: Environment): string {
+  return environment['STATE_DIRECTORY'] || tmpdir()
 }
 
 function completeRoute(name: string, route: FileConfig['routes'][string], parsed: FileConfig, folder: string): Route {
@@ -92,12 +97,12 @@ function tableName(text: string, { project, dataset }: FileConfig): TableName {
   return { project: parts.length > 0 ? parts.join('.') : project, dataset: ownDataset, table }
 }
 
-function completeAgent({ agent }: FileConfig, folder: string): AgentConfig {
+function completeAgent({ agent }: FileConfig, folder: string, state: string): AgentConfig {
   const id = agent.id ?? (hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-') || 'agent')
   return {
     ...agent,
     id,
-    lock_file: agent.lock_file ? resolve(folder, agent.lock_file) : join(tmpdir(), `millrace-${id}.lock`),
+    lock_file: agent.lock_file ? resolve(folder, agent.lock_file) : join(state, `millrace-${id}.lock`),
     logs: agent.logs.map((log) => ({ ...log, path: resolve(folder, log.path) })),
   }
 }

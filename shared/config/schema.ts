@@ -141,7 +141,10 @@ const agent = z.strictObject({
     .describe('finished for this long and not carried by Kafka: the chunk carries it'),
   after_upload: z.enum(['keep', 'delete']).default('keep'),
   stop_within: duration().prefault('8s'),
-  lock_file: z.string().optional().describe('default: millrace-<id>.lock in the folder for temporary files'),
+  lock_file: z
+    .string()
+    .optional()
+    .describe('default: millrace-<id>.lock in STATE_DIRECTORY, else in the folder for temporary files'),
   port: port.optional().describe('status, metrics and health on 127.0.0.1; absent: none'),
 })
 
