@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type RunningKafka, startKafka } from '../../local/kafka/index.ts'
+import type { RunningKafka } from '../../local/kafka/index.ts'
 import { createAuthority } from '../../test/support/certificates.ts'
+import { startSecureBroker, unsecuredToken } from '../../test/support/secure-broker.ts'
 import type { KafkaConfig } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { connectKafka, createTopics, KafkaError, topicOffsets } from './index.ts'
@@ -13,45 +14,10 @@ import { googleToken } from './google-token.ts'
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-auth-'))
 const authority = createAuthority()
 const PASSWORD_ENV = 'MILLRACE_AUTH_TEST_PASSWORD'
-const LOGIN = 'org.apache.kafka.common.security'
 let kafka: RunningKafka
 
 before(async () => {
-  const server = authority.issue('broker')
-  const tls = (listener: string) => ({
-    [`listener.name.${listener}.ssl.keystore.type`]: 'PEM',
-    [`listener.name.${listener}.ssl.keystore.certificate.chain`]: server.cert,
-    [`listener.name.${listener}.ssl.keystore.key`]: server.key,
-    [`listener.name.${listener}.ssl.truststore.type`]: 'PEM',
-    [`listener.name.${listener}.ssl.truststore.certificates`]: authority.cert,
-  })
-  kafka = await startKafka({
-    dataDir,
-    env: { ...process.env, KAFKA_BROKERS: '' },
-    listeners: [
-      { name: 'LOGIN', protocol: 'SASL_PLAINTEXT' },
-      { name: 'TLS', protocol: 'SSL' },
-      { name: 'MUTUAL', protocol: 'SSL' },
-      { name: 'BOTH', protocol: 'SASL_SSL' },
-    ],
-    properties: {
-      'listener.name.login.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
-      'listener.name.both.sasl.enabled.mechanisms': 'PLAIN',
-      'listener.name.login.plain.sasl.jaas.config': `${LOGIN}.plain.PlainLoginModule required user_alice="secret";`,
-      'listener.name.login.scram-sha-256.sasl.jaas.config': `${LOGIN}.scram.ScramLoginModule required;`,
-      'listener.name.login.scram-sha-512.sasl.jaas.config': `${LOGIN}.scram.ScramLoginModule required;`,
-      'listener.name.login.oauthbearer.sasl.jaas.config': `${LOGIN}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";`,
-      'listener.name.both.plain.sasl.jaas.config': `${LOGIN}.plain.PlainLoginModule required user_alice="secret";`,
-      ...tls('tls'),
-      ...tls('both'),
-      ...tls('mutual'),
-      'listener.name.mutual.ssl.client.auth': 'required',
-    },
-    scramUsers: [
-      { mechanism: 'SCRAM-SHA-256', name: 'bob', password: 'secret' },
-      { mechanism: 'SCRAM-SHA-512', name: 'bob', password: 'secret' },
-    ],
-  })
+  kafka = await startSecureBroker(dataDir, authority)
   const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'test')
   await createTopics(client, [{ topic: 't', partitions: 1 }])
   await client.close()
@@ -82,12 +48,6 @@ async function reach(listener: string, config: Omit<KafkaConfig, 'brokers'>): Pr
 }
 
 const password = { env: PASSWORD_ENV }
-/** A token without signature, as the broker takes them when it has no keys. */
-function unsecuredToken(): string {
-  const now = Math.floor(Date.now() / 1000)
-  const parts = [{ alg: 'none' }, { sub: 'carol', iat: now, exp: now + 600 }]
-  return `${parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`
-}
 
 test('SASL: PLAIN, SCRAM in both sizes, a bearer token', async () => {
   const login = { auth: 'sasl', tls: false } as const

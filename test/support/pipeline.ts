@@ -26,7 +26,7 @@ import {
   type RecordHeader,
 } from '../../shared/kafka/index.ts'
 import { openWarehouse, type Row, type Warehouse } from '../../shared/warehouse/index.ts'
-import { sharedBroker } from './broker.ts'
+import { type SharedBroker, sharedBroker } from './broker.ts'
 
 const COMMAND = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const BATCH_BYTES = 512 * 1024
@@ -72,6 +72,8 @@ export interface WorkerProcess {
 
 export interface PipelineOptions {
   readonly partitions?: number
+  /** A broker of the test's own. */
+  readonly broker?: SharedBroker
   /** More of the configuration, as YAML. */
   readonly consumer?: string
   /** YAML of each route without topic and table. */
@@ -80,9 +82,9 @@ export interface PipelineOptions {
 
 export async function openPipeline(
   t: TestContext,
-  { partitions = 2, consumer = '', routes }: PipelineOptions,
+  { partitions = 2, broker: ownBroker, consumer = '', routes }: PipelineOptions,
 ): Promise<Pipeline> {
-  const broker = await sharedBroker()
+  const broker = ownBroker ?? (await sharedBroker())
   const folder = mkdtempSync(join(tmpdir(), 'millrace-pipeline-'))
   const [faults, clock, recorder] = [createFaults(), createClock(), createRecorder()]
   mkdirSync(join(folder, 'bigquery'))

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { drain } from '../functions/kafka-drain/index.ts'
+import { type KafkaConfig, loadConfig } from '../shared/config/index.ts'
+import { createLog } from '../shared/telemetry/index.ts'
+import { createAuthority } from './support/certificates.ts'
+import { openPipeline, type Pipeline } from './support/pipeline.ts'
+import { startSecureBroker, unsecuredToken } from './support/secure-broker.ts'
+
+type Auth = Omit<KafkaConfig, 'brokers'>
+const EVENTS = 25
+
+/** The pipeline's configuration with another way to its broker. */
+function configured({ folder, configFile }: Pipeline, address: string, auth: Auth) {
+  const file = join(folder, 'secure.yaml')
+  const kafka = `kafka: ${JSON.stringify({ brokers: [address], ...auth })}`
+  writeFileSync(file, readFileSync(configFile, 'utf8').replace(/^kafka: .*$/m, kafka))
+  return loadConfig(file, {})
+}
+
+void test('the consumer authenticates in every way against a real broker, and each carries its events once', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-secure-'))
+  t.after(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
+  const authority = createAuthority()
+  const kafka = await startSecureBroker(dataDir, authority)
+  const unique = (base: string) => `${base}-${randomBytes(4).toString('hex')}`
+  const broker = { brokers: kafka.brokers, unique }
+  const pipeline = await openPipeline(t, { broker, routes: { visits: 'schema: visit.proto#shop.Visit' } })
+  t.after(() => kafka.stop())
+  const file = (name: string, text: string) => {
+    writeFileSync(join(dataDir, name), text)
+    return { file: join(dataDir, name) }
+  }
+  const password = file('password', 'secret\n')
+  const ca_file = file('ca.pem', authority.cert).file
+  const client = authority.issue('client')
+  const mine = {
+    ca_file,
+    cert_file: file('client.pem', client.cert).file,
+    key_file: file('client.key', client.key).file,
+  }
+  const sasl = (mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512', username: string): Auth => ({
+    auth: 'sasl',
+    tls: false,
+    sasl: { mechanism, username, password },
+  })
+  const token = { mechanism: 'oauthbearer', password: file('token', unsecuredToken()) } as const
+  const ways: readonly (readonly [name: string, listener: string, auth: Auth])[] = [
+    ['SASL PLAIN', 'LOGIN', sasl('plain', 'alice')],
+    ['SCRAM-SHA-256', 'LOGIN', sasl('scram-sha-256', 'bob')],
+    ['SCRAM-SHA-512', 'LOGIN', sasl('scram-sha-512', 'bob')],
+    ['OAUTHBEARER', 'LOGIN', { auth: 'sasl', tls: false, sasl: token }],
+    ['TLS', 'TLS', { auth: 'none', tls: { ca_file } }],
+    ['client certificates', 'MUTUAL', { auth: 'mtls', tls: mine }],
+    ['TLS and SASL PLAIN', 'BOTH', { ...sasl('plain', 'alice'), tls: { ca_file } }],
+  ]
+  let first = 0
+  for (const [name, listener, auth] of ways) {
+    const values = Array.from({ length: EVENTS }, (_, index) => Buffer.from(`{"number":${first + index}}`))
+    await pipeline.publish('visits', values, { partition: (first / EVENTS) % 2 })
+    const config = configured(pipeline, kafka.listeners[listener] ?? '', auth)
+    const { rows, remaining } = await drain(config, createLog('test'))
+    assert.deepEqual({ name, rows, remaining }, { name, rows: EVENTS, remaining: 0 })
+    first += EVENTS
+  }
+  const [row] = await pipeline.query('SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers FROM logs.visits')
+  assert.deepEqual(row, { n: `${first}`, numbers: `${first}` })
+
+  const wrong = { mechanism: 'plain', username: 'alice', password: file('wrong', 'no') } as const
+  const refused = configured(pipeline, kafka.listeners['LOGIN'] ?? '', { auth: 'sasl', tls: false, sasl: wrong })
+  await assert.rejects(drain(refused, createLog('test')), /[Aa]uthentication/)
+})
