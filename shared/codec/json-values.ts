@@ -4,7 +4,6 @@ import { decimal, decimalDouble, int64, jsonNumberEnd, parseInteger, putWhole, r
 import { Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { writeBase64 } from './strings.ts'
 import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
 const QUOTE = 0x22
@@ -84,7 +83,7 @@ export abstract class JsonValues extends JsonScanner {
   private rare(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {
       case Op.BYTES:
-        return this.written(p, writeBase64)
+        return this.written(p, slot.text)
       case Op.TEXT:
         return this.converted(slot, p)
       case Op.STRUCT:

@@ -3,7 +3,7 @@ import { EnumTable } from './enums.ts'
 import { ByteKeys } from './byte-keys.ts'
 import { Keys } from './keys.ts'
 import { RowBuffer } from './row-buffer.ts'
-import { TEXT_WRITERS, type TextWriter } from './text-values.ts'
+import { textWriterOf, type TextWriter } from './text-values.ts'
 import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
 
 /** What a slot's value is, for the switches of the walkers; the JSON walker's main loop writes those up to UINT32. */
@@ -92,7 +92,7 @@ export class Slot {
     this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
     this.verbatim = proto && !proto.wrapper && this.op !== Op.TEXT ? (VERBATIM[proto.kind] ?? -1) : -1
     this.plan = field.record ? new Plan(field.record) : EMPTY
-    this.text = TEXT_WRITERS[field.type === 'RECORD' ? 'STRING' : field.type]
+    this.text = textWriterOf(field)
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
     this.fast = !this.repeated && this.oneof < 0 && this.tag < 128 ? this.op : SLOW
     this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
@@ -199,8 +199,8 @@ const COLUMNS: Readonly<Partial<Record<ColumnType, number>>> = {
   JSON: Op.JSON,
 }
 
-function opOf({ proto, type }: RecordField): number {
-  if (!proto) return COLUMNS[type] ?? Op.TEXT
+function opOf({ proto, type, attributes }: RecordField): number {
+  if (!proto) return attributes.maxLength === undefined || type !== 'STRING' ? (COLUMNS[type] ?? Op.TEXT) : Op.TEXT
   if (proto.kind === 'string' && type !== 'STRING') return Op.TEXT
   return Op[SAME_AS[proto.kind] ?? (proto.kind.toUpperCase() as keyof typeof Op)]
 }

@@ -1,4 +1,4 @@
-import type { ColumnType } from '../schema/index.ts'
+import type { ColumnType, RecordField } from '../schema/index.ts'
 import { jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
@@ -9,7 +9,8 @@ import { daysOf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
 export type TextWriter = (bytes: Buffer, start: number, end: number, out: RowBuffer) => number
 
 /** How a text becomes a value of each column type: the forms that BigQuery loads from JSON and CSV. */
-export const TEXT_WRITERS: Readonly<Record<Exclude<ColumnType, 'RECORD'>, TextWriter>> = {
+const TEXT_WRITERS: Readonly<Record<ColumnType, TextWriter>> = {
+  RECORD: writeString,
   STRING: writeString,
   GEOGRAPHY: writeString,
   BYTES: writeBase64,
@@ -20,10 +21,44 @@ export const TEXT_WRITERS: Readonly<Record<Exclude<ColumnType, 'RECORD'>, TextWr
   DATE: writeDate,
   TIME: writeTime,
   DATETIME: writeDatetime,
-  NUMERIC: (bytes, start, end, out) => writeDecimal(bytes, start, end, out, 29, 9),
-  BIGNUMERIC: (bytes, start, end, out) => writeDecimal(bytes, start, end, out, 38, 38),
+  NUMERIC: decimalWriter(38, 9),
+  BIGNUMERIC: decimalWriter(77, 38),
   JSON: writeJson,
   INTERVAL: writeInterval,
+}
+
+/**
+ * How a text becomes a value of a column, within the limits of a parameterized type: STRING(L) counts characters, BYTES(L)
+ * bytes; NUMERIC(P, S) and BIGNUMERIC(P, S) round to S digits and have room for P.
+ */
+export function textWriterOf({ type, attributes }: Pick<RecordField, 'type' | 'attributes'>): TextWriter {
+  const { maxLength, precision, scale = '0', roundingMode } = attributes
+  if (maxLength !== undefined && type === 'STRING') return limited(writeString, Number(maxLength), charactersIn)
+  if (maxLength !== undefined && type === 'BYTES')
+    return limited(writeBase64, Number(maxLength), (_, from, to) => to - from)
+  if (precision === undefined || (type !== 'NUMERIC' && type !== 'BIGNUMERIC')) return TEXT_WRITERS[type]
+  return decimalWriter(Number(precision), Number(scale), roundingMode === 'ROUND_HALF_EVEN')
+}
+
+type Measure = (bytes: Uint8Array, start: number, end: number) => number
+
+/** @param write of a text or bytes, led by their length @param most of what `lengthOf` counts */
+function limited(write: TextWriter, most: number, lengthOf: Measure): TextWriter {
+  return (bytes, start, end, out) => {
+    const before = out.length
+    const failed = write(bytes, start, end, out)
+    if (failed < 0) return failed
+    let from = before
+    while ((out.bytes[from] as number) > 127) from++
+    return lengthOf(out.bytes, from + 1, out.length) > most ? RANGE : 0
+  }
+}
+
+/** Of text in UTF-8: all bytes but those that go on with a character. */
+function charactersIn(bytes: Uint8Array, start: number, end: number): number {
+  let count = 0
+  for (let p = start; p < end; p++) if (((bytes[p] as number) & 0xc0) !== 0x80) count++
+  return count
 }
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -127,43 +162,52 @@ function isCanonical(bytes: Buffer, start: number, end: number, wholeMax: number
 }
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
+/** Digits of a number as it is written, and before its point: what has more is not computed with. */
+const DIGITS_MAX = 1000
 
-/** NUMERIC and BIGNUMERIC as text; digits behind the scale are rounded half away from zero, as BigQuery does. */
-function writeDecimal(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  out: RowBuffer,
-  wholeMax: number,
-  scaleMax: number,
-): number {
-  if (isCanonical(bytes, start, end, Math.min(wholeMax, 37), scaleMax)) {
-    out.lengthAndCopy(bytes, start, end)
-    return 0
+/**
+ * NUMERIC and BIGNUMERIC as text; digits behind the scale are rounded half away from zero, as BigQuery does.
+ * @param precision digits in all; 77: BIGNUMERIC's own range, whose last digit is a part of one
+ * @param even rounds half to even instead
+ */
+function decimalWriter(precision: number, scale: number, even = false): TextWriter {
+  const max = precision > 76 ? 2n ** 255n - 1n : 10n ** BigInt(precision) - 1n
+  const min = precision > 76 ? -max - 1n : -max
+  const wholeMax = Math.min(precision - scale, 37)
+  return (bytes, start, end, out) => {
+    if (isCanonical(bytes, start, end, wholeMax, scale)) {
+      out.lengthAndCopy(bytes, start, end)
+      return 0
+    }
+    const units = unitsOf(textOf(bytes, start, end), scale, even)
+    if (units === undefined) return INVALID
+    return units === null || units > max || units < min ? RANGE : writeText(decimalText(units, scale), out)
   }
-  const [matched, sign = '', whole = '', fraction = '', exponent = '0'] = DECIMAL.exec(textOf(bytes, start, end)) ?? []
-  if (matched === undefined || whole + fraction === '') return INVALID
-  const scale = fraction.length - Number(exponent)
-  let digits = BigInt(whole + fraction)
-  if (digits !== 0n && whole.length + Number(exponent) > 400) return RANGE
-  if (scale > scaleMax) digits = scale - scaleMax > 400 ? 0n : rounded(digits, 10n ** BigInt(scale - scaleMax))
-  else digits *= 10n ** BigInt(scaleMax - (digits === 0n ? scaleMax : scale))
-  const text = digits.toString().padStart(scaleMax + 1, '0')
-  const point = text.length - scaleMax
-  if (beyond(text, point, wholeMax, scaleMax)) return RANGE
-  const rest = text.slice(point).replace(/0+$/, '')
-  const negative = sign === '-' && digits !== 0n ? '-' : ''
-  return writeText(`${negative}${text.slice(0, point)}${rest === '' ? '' : `.${rest}`}`, out)
 }
 
-const rounded = (value: bigint, unit: bigint) => (value + unit / 2n) / unit
+/** A number in units of 10^-scale; undefined: the text is none; null: it is beyond every range. */
+function unitsOf(text: string, scale: number, even: boolean): bigint | null | undefined {
+  const [matched, sign = '', whole = '', fraction = '', exponent = '0'] = DECIMAL.exec(text) ?? []
+  const length = whole.length + fraction.length
+  if (matched === undefined || length === 0 || length > DIGITS_MAX) return undefined
+  const digits = BigInt(whole + fraction)
+  const shift = scale - fraction.length + Number(exponent)
+  if (digits === 0n || -shift > length) return 0n
+  if (whole.length + Number(exponent) > DIGITS_MAX) return null
+  const units = shift >= 0 ? digits * 10n ** BigInt(shift) : rounded(digits, 10n ** BigInt(-shift), even)
+  return sign === '-' ? -units : units
+}
 
-// BIGNUMERIC has 38 whole digits and a part of a 39th: its largest value begins with 5.
-const BIGNUMERIC_MAX = 578960446186580977117854925043439539266n
+function rounded(value: bigint, unit: bigint, even: boolean): bigint {
+  const up = (value + unit / 2n) / unit
+  return even && up % 2n === 1n && value % unit === unit / 2n ? up - 1n : up
+}
 
-function beyond(text: string, point: number, wholeMax: number, scaleMax: number): boolean {
-  if (scaleMax < 38) return point > wholeMax
-  return point > wholeMax + 1 || BigInt(text.slice(0, point)) > BIGNUMERIC_MAX
+function decimalText(units: bigint, scale: number): string {
+  const text = String(units < 0n ? -units : units).padStart(scale + 1, '0')
+  const point = text.length - scale
+  const fraction = text.slice(point).replace(/0+$/, '')
+  return `${units < 0n ? '-' : ''}${text.slice(0, point)}${fraction === '' ? '' : `.${fraction}`}`
 }
 
 function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -177,10 +221,21 @@ function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): n
   return 0
 }
 
+/** BigQuery's own form `Y-M D H:M:S.F`, and ISO 8601's durations. */
 const INTERVAL =
-  /^[+-]?\d+-\d+ [+-]?\d+ [+-]?\d+:\d+:\d+(\.\d{1,9})?$|^P(?!$)([+-]?\d+Y)?([+-]?\d+M)?([+-]?\d+W)?([+-]?\d+D)?(T([+-]?\d+H)?([+-]?\d+M)?([+-]?\d+(\.\d+)?S)?)?$/
+  /^[+-]?(?<years>\d+)-(?<months>\d+) [+-]?(?<days>\d+) [+-]?(?<hours>\d+):(?<minutes>\d+):(?<seconds>\d+(?:\.\d{1,9})?)$|^P(?!$)(?:(?<years>[+-]?\d+)Y)?(?:(?<months>[+-]?\d+)M)?(?:(?<weeks>[+-]?\d+)W)?(?:(?<days>[+-]?\d+)D)?(?:T(?:(?<hours>[+-]?\d+)H)?(?:(?<minutes>[+-]?\d+)M)?(?:(?<seconds>[+-]?\d+(?:\.\d+)?)S)?)?$/
+/** 10,000 years, as days and as hours of 366 days a year ("INTERVAL type": range). */
+const INTERVAL_MAX = { months: 120_000, days: 3_660_000, seconds: 87_840_000 * 3600 }
 
 function writeInterval(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end)
-  return INTERVAL.test(text) ? writeText(text, out) : INVALID
+  const parts = INTERVAL.exec(text)?.groups
+  if (!parts) return INVALID
+  const sum = (...terms: [name: string, unit: number][]) =>
+    Math.abs(terms.reduce((all, [name, unit]) => all + Number(parts[name] ?? 0) * unit, 0))
+  const beyond =
+    sum(['years', 12], ['months', 1]) > INTERVAL_MAX.months ||
+    sum(['weeks', 7], ['days', 1]) > INTERVAL_MAX.days ||
+    sum(['hours', 3600], ['minutes', 60], ['seconds', 1]) > INTERVAL_MAX.seconds
+  return beyond ? RANGE : writeText(text, out)
 }

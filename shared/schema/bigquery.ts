@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { COLUMN_TYPES, columnType, rowTypeOf } from './kinds.ts'
+import { COLUMN_TYPES, type ColumnType, columnType, rowTypeOf } from './kinds.ts'
 import { type ColumnAttributes, type Mode, type RecordField, type RecordType, TEXT_ATTRIBUTES } from './record.ts'
 
 /** A column in BigQuery's REST form; legacy type names. */
@@ -61,8 +61,28 @@ function fieldOf(column: unknown, position: number, here: string, where: string)
   if (!MODES.includes(mode))
     throw new UserError(`${here} (${name}): mode ${mode} is not known`, `use one of ${MODES.join(', ')}`)
   const nested = type === 'RECORD' ? recordOf(fieldsOf(column) ?? [], name, where) : undefined
+  const attributes = attributesOf(column)
+  const wrong = wrongLimit(type, attributes)
+  if (wrong) throw new UserError(`${here} (${name}): ${wrong} is not possible for ${type}`, LIMITS_FIX)
   const base = { name, type, mode: mode as Mode, number: wireNumber(position), rowType: rowTypeOf(type), packed: false }
-  return { ...base, attributes: attributesOf(column), ...(nested ? { record: nested } : {}) }
+  return { ...base, attributes, ...(nested ? { record: nested } : {}) }
+}
+
+const LIMITS_FIX =
+  'maxLength is for STRING and BYTES; precision, with or without a scale, for NUMERIC (29 digits and the scale of up to 9) and BIGNUMERIC (38 and up to 38)'
+const SCALE_MAX: Readonly<Partial<Record<ColumnType, number>>> = { NUMERIC: 9, BIGNUMERIC: 38 }
+
+/** The first of a column's limits that its type does not have ("parameterized data types"), as `name value`. */
+function wrongLimit(type: ColumnType, { maxLength, precision, scale }: ColumnAttributes): string | undefined {
+  const within = (text: string | undefined, from: number, to: number) =>
+    text === undefined || (/^\d+$/.test(text) && Number(text) >= from && Number(text) <= to)
+  const long = type === 'STRING' || type === 'BYTES' ? Number.MAX_SAFE_INTEGER : 0
+  if (!within(maxLength, 1, long)) return `maxLength ${maxLength}`
+  const scaleMax = precision === undefined ? -1 : (SCALE_MAX[type] ?? -1)
+  if (!within(scale, 0, scaleMax)) return `scale ${scale}`
+  const digits = type === 'NUMERIC' ? 29 : type === 'BIGNUMERIC' ? 38 : -1
+  const least = Math.max(1, Number(scale ?? 0))
+  return within(precision, least, digits + Number(scale ?? 0)) ? undefined : `precision ${precision}`
 }
 
 // Numbers 19000 to 19999 are protobuf's own.

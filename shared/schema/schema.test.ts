@@ -101,6 +101,17 @@ test('mistakes are named', (t) => {
   refused(t, { 'a.json': '{' }, 'a.json', /JSON/)
   refused(t, { 'a.json': '[]' }, 'a.json', /no columns/)
   refused(t, { 'a.json': '[{"name":"a","type":"BLOB"}]' }, 'a.json', /BLOB/)
+  for (const [limits, wrong] of [
+    [{ type: 'INT64', maxLength: 3 }, /maxLength 3/],
+    [{ type: 'STRING', maxLength: 0 }, /maxLength 0/],
+    [{ type: 'STRING', precision: 3 }, /precision 3/],
+    [{ type: 'NUMERIC', scale: 2 }, /scale 2/],
+    [{ type: 'NUMERIC', precision: 'x' }, /precision x/],
+    [{ type: 'NUMERIC', precision: 30 }, /precision 30/],
+    [{ type: 'NUMERIC', precision: 2, scale: 3 }, /precision 2/],
+    [{ type: 'BIGNUMERIC', precision: 50, scale: 39 }, /scale 39/],
+  ] as const)
+    refused(t, { 'a.json': JSON.stringify([{ name: 'a', ...limits }]) }, 'a.json', wrong)
 })
 
 test('no two messages of a descriptor have the same name, at any depth', (t) => {
