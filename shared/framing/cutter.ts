@@ -27,8 +27,8 @@ export interface Cutter {
   cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number
 }
 
-/** What an event may have around its value in the buffer: CR and LF, a BOM, or a length of up to ten bytes. */
-export const OVERHEAD_BYTES = 16
+/** What a buffer may hold besides a value before something is decided: CR and LF, a BOM, a length, or almost a hole. */
+export const OVERHEAD_BYTES = 512
 
 /** The part that all cutters share: positions, and to whom the bytes belong that are no event. */
 export abstract class ExtentCutter implements Cutter {
@@ -79,4 +79,11 @@ export abstract class ExtentCutter implements Cutter {
     into.size[into.count - 1]! += end - this.position
     this.position = end
   }
+}
+
+/** The index behind the zero bytes at `start`, if any. */
+export function afterNuls(buffer: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && buffer[at] === 0) at++
+  return at
 }

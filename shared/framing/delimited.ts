@@ -1,5 +1,8 @@
-import { ExtentCutter } from './cutter.ts'
+import { afterNuls, ExtentCutter } from './cutter.ts'
 import { BAD_LENGTH, type Events, TOO_LONG, TRUNCATED } from './events.ts'
+
+/** So many zero bytes in a row are a hole, at least a sector that was never written; fewer are empty messages. */
+export const HOLE_BYTES = 512
 
 /** A length of more bytes, or beyond 2^31 - 1, is no length: protobuf's own limit for a message. */
 const LENGTH_BYTES_MAX = 5
@@ -11,12 +14,14 @@ const INCOMPLETE = -1
 const MALFORMED = -2
 
 /**
- * Messages led by their length as a varint. A length of zero is no event: a NUL hole looks the same. After a
- * malformed length the rest of the source is one dead extent, known when the source is finished.
+ * Messages led by their length as a varint. An empty message is a zero byte, and so is a hole: where a run of them ends
+ * decides. After a malformed length the rest of the source is one dead extent, known when the source is finished.
  */
 export class DelimitedCutter extends ExtentCutter {
   /** Bytes still to pass of a message that is too long. */
   #passing = 0
+  /** Inside a hole, of which the beginning is consumed. */
+  #hole = false
   #lost = false
   #length = 0
 
@@ -27,10 +32,15 @@ export class DelimitedCutter extends ExtentCutter {
         at = this.#pass(at, end, into)
         continue
       }
+      if (this.#hole || buffer[at] === 0) {
+        const next = this.#zeros(buffer, at, end, final, into)
+        if (next === INCOMPLETE) break
+        at = next
+        continue
+      }
       const body = this.#readLength(buffer, at, end)
       if (body === INCOMPLETE) break
       if (body === MALFORMED) this.#lost = true
-      else if (this.#length === 0) this.absorb((at = body), into)
       else if (this.#length > this.maxEventBytes) {
         this.#passing = this.#length
         at = body
@@ -42,6 +52,22 @@ export class DelimitedCutter extends ExtentCutter {
     }
     if (this.#lost) at = end
     return final && into.count < into.capacity ? this.#end(at, end, into) : at
+  }
+
+  /** Empty messages, or a hole, or the rest of one; too early to tell while a short run may go on. */
+  #zeros(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number {
+    const stop = afterNuls(buffer, start, end)
+    const ended = final || stop < end
+    if (this.#hole || stop - start >= HOLE_BYTES) {
+      // Not before its end is seen: a reader that began in its middle could take the rest for messages.
+      this.#hole = !ended
+      if (ended) this.absorb(stop, into)
+      return stop
+    }
+    if (!ended) return INCOMPLETE
+    let at = start
+    for (; at < stop && into.count < into.capacity; at++) this.emit(at + 1, at + 1, at + 1, 0, into)
+    return at
   }
 
   #pass(at: number, end: number, into: Events): number {

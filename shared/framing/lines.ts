@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { ExtentCutter } from './cutter.ts'
+import { afterNuls, ExtentCutter } from './cutter.ts'
 import { TOO_LONG, type Events } from './events.ts'
 
 const NUL = 0
@@ -81,12 +81,6 @@ function isUtf16(buffer: Buffer, start: number, length: number): boolean {
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return true
   if (length < 4) return false
   return (a !== 0 && b === 0 && c !== 0 && d === 0) || (a === 0 && b !== 0 && c === 0 && d !== 0)
-}
-
-function afterNuls(buffer: Buffer, start: number, end: number): number {
-  let at = start
-  while (at < end && buffer[at] === NUL) at++
-  return at
 }
 
 function isBlank(buffer: Buffer, start: number, end: number): boolean {
