@@ -6,7 +6,7 @@ import { openBucket } from '../shared/chunks/index.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
 import { createLog, type Log } from '../shared/telemetry/index.ts'
 import { type FollowedLog, Follower, LogPattern } from './follow/index.ts'
-import { HostLock, Publisher, Waker } from './publish/index.ts'
+import { HostLock, positionsStore, Publisher, Waker } from './publish/index.ts'
 import { measures, serveStatus } from './status.ts'
 import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
@@ -43,7 +43,7 @@ export async function runAgent(config: Config, { from, signal }: RunOptions): Pr
     config.kafka && topics.length > 0 ? connectKafka(config.kafka, `millrace-agent-${agent.id}`) : undefined
   const publisher =
     client &&
-    new Publisher(client, follower, lock, waker, {
+    new Publisher(positionsStore(client), follower, lock, waker, {
       agent: agent.id,
       topicOf: (route) => config.routes[route]?.topic,
       topics,

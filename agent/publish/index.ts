@@ -1,5 +1,5 @@
 export { HostLock } from './lock.ts'
 export type { Entry } from './positions.ts'
-export { type Decision, Publisher, type PublisherCounts } from './publisher.ts'
-export { positionsGroup } from './session.ts'
+export { Publisher, type PublisherCounts } from './publisher.ts'
+export { type Decision, positionsGroup, type PositionsStore, positionsStore, Session } from './session.ts'
 export { Waker } from './waker.ts'

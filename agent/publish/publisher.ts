@@ -1,12 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import { Events } from '../../shared/framing/index.ts'
-import { type Compression, type KafkaClient, KafkaError } from '../../shared/kafka/index.ts'
+import { type Compression, KafkaError } from '../../shared/kafka/index.ts'
 import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
 import { Batch, type LaneLimits } from './batch.ts'
 import { type HostLock, withoutPositions } from './lock.ts'
 import type { Entry } from './positions.ts'
-import { type Place, positionsGroup, Session } from './session.ts'
+import { type Decision, type Place, positionsGroup, type PositionsStore, Session } from './session.ts'
 import type { Waker } from './waker.ts'
 
 export interface PublisherOptions {
@@ -33,13 +32,6 @@ export interface PublisherCounts {
   dead: number
   transactions: number
   sessions: number
-}
-
-/** A change of one entry that comes with no events: a hand-over, a retirement. Undefined: there is nothing to change. */
-export interface Decision {
-  readonly source: string
-  readonly topic: string
-  change(entry: Entry | undefined): Entry | undefined
 }
 
 interface Pending extends Decision {
@@ -79,7 +71,7 @@ const LANE_BYTES_MIN = 16 * 1024
  */
 export class Publisher {
   readonly counts: PublisherCounts = { events: 0, bytes: 0, dead: 0, transactions: 0, sessions: 0 }
-  readonly #client: KafkaClient
+  readonly #store: PositionsStore
   readonly #follower: Follower
   readonly #lock: HostLock
   readonly #options: PublisherOptions
@@ -95,8 +87,8 @@ export class Publisher {
   #renewAtMs = 0
   #begunAtMs = 0
 
-  constructor(client: KafkaClient, follower: Follower, lock: HostLock, waker: Waker, options: PublisherOptions) {
-    this.#client = client
+  constructor(store: PositionsStore, follower: Follower, lock: HostLock, waker: Waker, options: PublisherOptions) {
+    this.#store = store
     this.#follower = follower
     this.#lock = lock
     this.#waker = waker
@@ -142,7 +134,7 @@ export class Publisher {
         await this.#pump(signal)
       } catch (error) {
         this.#explain(error)
-        await delay(backoffMs, undefined, { signal }).catch(() => undefined)
+        await this.#waker.pause(backoffMs, signal)
       } finally {
         await this.#end()
       }
@@ -151,7 +143,7 @@ export class Publisher {
 
   async #begin(): Promise<void> {
     const { agent, topics, transactionTimeoutMs, report } = this.#options
-    const session = await Session.open(this.#client, { agent, topics, transactionTimeoutMs, report })
+    const session = await Session.open(this.#store, { agent, topics, transactionTimeoutMs, report })
     const first = this.counts.sessions === 0
     const skipped = this.#topicsToSkip(session)
     this.#follower.adopt(session.entries, first)
@@ -257,7 +249,7 @@ export class Publisher {
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
   async #wait(filling: Filling, waitMs: number, signal: AbortSignal): Promise<void> {
     if (isEmpty(filling)) await this.#waker.wait(waitMs)
-    else await delay(waitMs, undefined, { signal }).catch(() => undefined)
+    else await this.#waker.pause(waitMs, signal)
     this.#lookedAtMs = 0
   }
 
@@ -278,13 +270,9 @@ export class Publisher {
       this.#renewAtMs = Date.now() + RENEW_EVERY_MS
     }
     const entries = this.#record(filling)
-    for (const { source, topic, change } of filling.decisions) {
-      const ledger = session.place(topic, source)?.ledger
-      const entry = change(ledger?.get(source))
-      if (!entry) continue
-      if (entry.retired) ledger?.retire(entry)
-      else ledger?.put(entry)
-      entries.push(entry)
+    for (const decision of filling.decisions) {
+      const entry = session.note(decision)
+      if (entry) entries.push(entry)
     }
     await session.transact(sealed)
     for (const entry of entries) this.#follower.acknowledge(entry)

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import {
   type Commit,
+  type Committed,
   type KafkaClient,
   KafkaError,
   openProducer,
@@ -22,9 +23,31 @@ export interface SessionOptions {
   readonly report: (about: string, message: string) => void
 }
 
+/** What a session asks of Kafka. */
+export interface PositionsStore {
+  openProducer(transactionalId: string, timeoutMs: number): Promise<Pick<Producer, 'transact' | 'close' | 'worn'>>
+  partitionsOf(topic: string): Promise<readonly TopicPartition[]>
+  readCommits(group: string, partitions: readonly TopicPartition[]): Promise<readonly Committed[]>
+}
+
+export function positionsStore(client: KafkaClient): PositionsStore {
+  return {
+    openProducer: (transactionalId, timeoutMs) => openProducer(client, { transactionalId, timeoutMs }),
+    partitionsOf: (topic) => topicOffsets(client, [topic]),
+    readCommits: (group, partitions) => readCommits(client, group, partitions),
+  }
+}
+
 /** The transactional id of an agent, and the group of its positions; further groups have `.1`, `.2` behind it. */
 export function positionsGroup(agent: string, number = 0): string {
   return `millrace.agent.${agent}${number > 0 ? `.${number}` : ''}`
+}
+
+/** A change of one entry that comes with no events: a hand-over, a retirement. Undefined: there is nothing to change. */
+export interface Decision {
+  readonly source: string
+  readonly topic: string
+  change(entry: Entry | undefined): Entry | undefined
 }
 
 /** Where a source's events and position belong. */
@@ -36,13 +59,18 @@ export interface Place {
 
 /** One producer's life: it has fenced the former one, and read the positions after that. */
 export class Session {
-  readonly producer: Producer
+  readonly producer: Pick<Producer, 'transact' | 'close' | 'worn'>
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
   readonly blank: ReadonlySet<string>
 
-  private constructor(producer: Producer, agent: string, ledgers: Map<string, PartitionLedger[]>, blank: Set<string>) {
+  private constructor(
+    producer: Session['producer'],
+    agent: string,
+    ledgers: Map<string, PartitionLedger[]>,
+    blank: Set<string>,
+  ) {
     this.producer = producer
     this.#agent = agent
     this.#ledgers = ledgers
@@ -50,19 +78,16 @@ export class Session {
   }
 
   /** Fences, then reads: never the other way round. Rejects with KafkaError. */
-  static async open(client: KafkaClient, options: SessionOptions): Promise<Session> {
+  static async open(store: PositionsStore, options: SessionOptions): Promise<Session> {
     const { agent, transactionTimeoutMs } = options
-    const producer = await openProducer(client, {
-      transactionalId: positionsGroup(agent),
-      timeoutMs: transactionTimeoutMs,
-    })
+    const producer = await store.openProducer(positionsGroup(agent), transactionTimeoutMs)
     try {
       const ledgers = new Map<string, PartitionLedger[]>()
       const blank = new Set<string>()
       for (const topic of options.topics) {
-        const partitions = await partitionsOf(client, topic, options.report)
+        const partitions = await partitionsOf(store, topic, options.report)
         if (!partitions) continue
-        const metadata = await readMetadata(client, agent, partitions)
+        const metadata = await readMetadata(store, agent, partitions)
         if (metadata.every(([first]) => !first)) blank.add(topic)
         ledgers.set(
           topic,
@@ -99,6 +124,15 @@ export class Session {
     return { topic, partition, ledger: ledgers[partition]! }
   }
 
+  /** Makes a decision part of the next transaction. Undefined: there is nothing to change. */
+  note({ source, topic, change }: Decision): Entry | undefined {
+    const ledger = this.place(topic, source)?.ledger
+    const entry = change(ledger?.get(source))
+    if (entry?.retired) ledger?.retire(entry)
+    else if (entry) ledger?.put(entry)
+    return entry
+  }
+
   /** Has all positions of these topics written anew by the next transaction. */
   renew(topics: Iterable<string>): void {
     for (const topic of topics) for (const ledger of this.#ledgers.get(topic) ?? []) ledger.renew()
@@ -122,11 +156,11 @@ export class Session {
   }
 }
 
-async function partitionsOf(client: KafkaClient, topic: string, report: SessionOptions['report']) {
+async function partitionsOf(store: PositionsStore, topic: string, report: SessionOptions['report']) {
   try {
-    const offsets = await topicOffsets(client, [topic])
+    const partitions = await store.partitionsOf(topic)
     report(topic, '')
-    return offsets
+    return partitions
   } catch (error) {
     if (!(error instanceof KafkaError) || (error.kind !== 'unknown-topic' && error.kind !== 'unauthorized')) throw error
     report(topic, `topic ${topic} cannot be used: ${messageOf(error)}`)
@@ -136,15 +170,15 @@ async function partitionsOf(client: KafkaClient, topic: string, report: SessionO
 
 /** The metadata of every partition, group by group. */
 async function readMetadata(
-  client: KafkaClient,
+  store: PositionsStore,
   agent: string,
   partitions: readonly TopicPartition[],
 ): Promise<string[][]> {
-  const first = await readCommits(client, positionsGroup(agent), partitions)
+  const first = await store.readCommits(positionsGroup(agent), partitions)
   const metadata = first.map((commit) => [commit.metadata])
   const groups = Math.max(...metadata.map(([text]) => (text ? decodeEntries(text).groups : 1)))
   for (let group = 1; group < groups; group++) {
-    const commits = await readCommits(client, positionsGroup(agent, group), partitions)
+    const commits = await store.readCommits(positionsGroup(agent, group), partitions)
     commits.forEach((commit, partition) => metadata[partition]!.push(commit.metadata))
   }
   return metadata

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 /** Something to wait for: a wake-up call that came before the waiting counts too. */
 export class Waker {
   #woken = false
@@ -21,5 +23,10 @@ export class Waker {
     }
     this.#wake = undefined
     this.#woken = false
+  }
+
+  /** Resolves after `ms`, or at the signal. */
+  async pause(ms: number, signal: AbortSignal): Promise<void> {
+    await delay(ms, undefined, { signal }).catch(() => undefined)
   }
 }

@@ -16,25 +16,37 @@ export interface Chunk {
   readonly metadata: ChunkMetadata
 }
 
-/** This agent's chunks, as far as they matter: those of files that are there, and those that are undecided. */
+/** This agent's chunks, as far as they matter: of files that are there, and of sources that have an undecided one. */
 export class OwnChunks {
   readonly #bySource = new Map<string, Chunk[]>()
 
   /** Reads the list of the routes' objects. Rejects when the bucket cannot be reached. */
   static async list(bucket: Bucket, agent: string, routes: Iterable<string>, wanted: (source: string) => boolean) {
     const chunks = new OwnChunks()
-    for (const route of routes) {
-      for await (const object of bucket.list(`${route}/`)) {
-        const name = parseChunkName(object.name)
-        if (name?.agent !== agent) continue
-        const chunk = chunkOf(object)
-        if (chunk && (chunk.metadata.ranges === 'undecided' || wanted(name.source))) chunks.put(chunk)
-      }
-    }
+    const prefixes = Array.from(routes, (route) => `${route}/`)
+    const isOpen = ({ metadata }: Chunk) => metadata.ranges === 'undecided' || wanted(metadata.source)
+    await chunks.#add(bucket, agent, prefixes, isOpen)
+    const open = new Set(chunks.undecided.map(({ metadata }) => metadata.source))
+    if (open.size > 0) await chunks.#add(bucket, agent, prefixes, ({ metadata }) => open.has(metadata.source))
     return chunks
   }
 
-  /** In the order of their parts. */
+  /** Adds those of one source, which was not wanted when the list was read. */
+  load(bucket: Bucket, agent: string, route: string, source: string): Promise<void> {
+    return this.#add(bucket, agent, [`${route}/`], ({ metadata }) => metadata.source === source)
+  }
+
+  async #add(bucket: Bucket, agent: string, prefixes: readonly string[], wanted: (chunk: Chunk) => boolean) {
+    for (const prefix of prefixes) {
+      for await (const object of bucket.list(prefix)) {
+        if (parseChunkName(object.name)?.agent !== agent) continue
+        const chunk = chunkOf(object)
+        if (chunk && wanted(chunk)) this.put(chunk)
+      }
+    }
+  }
+
+  /** In the order of their positions. */
   of(source: string): readonly Chunk[] {
     return this.#bySource.get(source) ?? []
   }
@@ -44,17 +56,30 @@ export class OwnChunks {
     return this.of(source).at(-1)?.metadata.size
   }
 
+  /** The number of the next chunk of a source. */
+  nextPart(source: string): number {
+    return Math.max(-1, ...this.of(source).map(({ part }) => part)) + 1
+  }
+
   get undecided(): Chunk[] {
     return [...this.#bySource.values()].flat().filter(({ metadata }) => metadata.ranges === 'undecided')
   }
 
+  get sources(): Iterable<string> {
+    return this.#bySource.keys()
+  }
+
   put(chunk: Chunk): void {
     const { source } = chunk.metadata
-    const others = this.of(source).filter(({ part }) => part !== chunk.part)
-    this.#bySource.set(
-      source,
-      [...others, chunk].sort((a, b) => a.part - b.part),
-    )
+    const others = this.of(source).filter(({ object }) => object.name !== chunk.object.name)
+    const before = (a: Chunk, b: Chunk) => a.metadata.size - b.metadata.size || a.part - b.part
+    this.#bySource.set(source, [...others, chunk].sort(before))
+  }
+
+  remove({ object, metadata }: Chunk): void {
+    const others = this.of(metadata.source).filter((chunk) => chunk.object.name !== object.name)
+    if (others.length > 0) this.#bySource.set(metadata.source, others)
+    else this.#bySource.delete(metadata.source)
   }
 
   forget(source: string): void {
@@ -77,11 +102,14 @@ export async function fingerprintOf(
 ): Promise<{ head: number; tail: number }> {
   let head = Buffer.alloc(0)
   let tail = Buffer.alloc(0)
+  let done = 0
   for (const { object, metadata } of chunks) {
     let at = metadata.start
+    if (metadata.size <= done || at >= end) continue
     for await (const piece of openDecompressed(bucket.read(object), 'zstd') as AsyncIterable<Buffer>) {
-      const bytes = piece.subarray(0, Math.max(0, Math.min(metadata.size, end) - at))
-      at += bytes.length
+      const bytes = piece.subarray(Math.max(0, done - at), Math.max(0, Math.min(metadata.size, end) - at))
+      at += piece.length
+      done += bytes.length
       if (head.length < HEAD_BYTES) head = Buffer.concat([head, bytes.subarray(0, HEAD_BYTES - head.length)])
       tail = Buffer.concat([tail, bytes]).subarray(-TAIL_BYTES)
     }

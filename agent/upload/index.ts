@@ -1,1 +1,3 @@
-export { Uploader, type UploaderOptions } from './uploader.ts'
+export { type Chunk, OwnChunks } from './chunks.ts'
+export { Decider } from './decider.ts'
+export { Uploader } from './uploader.ts'

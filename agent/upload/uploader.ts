@@ -1,20 +1,13 @@
-import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type Bucket,
-  chunkName,
-  encodeMetadata,
-  encodeRanges,
-  RANGES_KEY,
-  type Range,
-} from '../../shared/chunks/index.ts'
+import { type Bucket, chunkName, encodeMetadata, type Ranges } from '../../shared/chunks/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Followed, Follower } from '../follow/index.ts'
-import type { Entry, Publisher } from '../publish/index.ts'
-import { type Chunk, chunkOf, fingerprintOf, OwnChunks } from './chunks.ts'
-import { handOver, judge } from './decide.ts'
+import type { Decision, Entry } from '../publish/index.ts'
+import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
+import { Decider, type Files } from './decider.ts'
 import { compressed, type Measure, measure } from './measure.ts'
+import { removeFile } from './remove-file.ts'
 
 export interface UploaderOptions {
   readonly agent: string
@@ -27,7 +20,16 @@ export interface UploaderOptions {
   readonly report: (about: string, message: string) => void
 }
 
-/** Rounds in which nothing was seen of a source's file before its position retires. */
+/** The publisher, as far as it matters here. */
+export interface InTouch {
+  /** The former lives are fenced and the positions read. */
+  readonly inTouch: boolean
+  canUse(topic: string): boolean
+  entries(): readonly { topic: string; entry: Entry }[]
+  decide(decision: Decision): Promise<boolean>
+}
+
+/** Rounds in which nothing was seen of a source's file before it counts as gone: one look may miss a file that is just renamed. */
 const GONE_ROUNDS = 3
 
 /**
@@ -38,19 +40,22 @@ export class Uploader {
   readonly counts = { chunks: 0, bytes: 0 }
   readonly #bucket: Bucket | undefined
   readonly #follower: Follower
-  readonly #publisher: Publisher | undefined
+  readonly #publisher: InTouch | undefined
   readonly #options: UploaderOptions
   #chunks: OwnChunks | undefined
+  #decider: Decider | undefined
+  /** The list was read by one who was in touch: what former lives have handed over is on it. */
+  #listIsFinal = false
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
-  /** Rounds since a source's file was last seen: of sources with an undecided chunk, and of positions that may retire. */
-  readonly #undecidedGone = new Map<string, number>()
-  readonly #positionGone = new Map<string, number>()
+  #rounds = 0
+  /** The round in which a source's file was first missed. */
+  readonly #missedSince = new Map<string, number>()
 
   constructor(
     bucket: Bucket | undefined,
     follower: Follower,
-    publisher: Publisher | undefined,
+    publisher: InTouch | undefined,
     options: UploaderOptions,
   ) {
     this.#bucket = bucket
@@ -79,7 +84,7 @@ export class Uploader {
     while (!signal.aborted) {
       try {
         await this.#follower.lookIfOlderThan(this.#options.everyMs)
-        await this.#round(signal)
+        await this.round(signal)
         this.#options.report('bucket', '')
       } catch (error) {
         this.#options.report('bucket', `chunks wait, the bucket cannot be used: ${messageOf(error)}`)
@@ -88,22 +93,66 @@ export class Uploader {
     }
   }
 
-  async #round(signal: AbortSignal): Promise<void> {
+  /** Everything that can be done now. Rejects when the bucket fails; then the next round goes on. */
+  async round(signal: AbortSignal): Promise<void> {
+    this.#rounds++
     if (this.#bucket) {
-      this.#chunks ??= await this.#list(this.#bucket)
+      const chunks = await this.#list(this.#bucket)
       for (const followed of this.#follower.rotations().flat()) {
         if (signal.aborted) return
-        await this.#upload(this.#bucket, this.#chunks, followed).catch(unlessGone)
+        await this.#upload(this.#bucket, chunks, followed).catch(unlessGone)
       }
-      for (const chunk of this.#chunks.undecided) await this.#decide(this.#bucket, this.#chunks, chunk)
+      for (const chunk of chunks.undecided) await this.#decider?.decide(chunk)
     }
     for (const followed of [...this.#follower.sources.values()]) this.#letGo(followed)
-    if (this.#publisher?.inTouch) await this.#retire(this.#publisher)
+    if (this.#publisher?.inTouch) this.#retire(this.#publisher)
   }
 
-  #list(bucket: Bucket): Promise<OwnChunks> {
+  /** Read at the start, and again when in touch for the first time: then no former life can hand over anything more. */
+  async #list(bucket: Bucket): Promise<OwnChunks> {
+    const inTouch = this.#publisher?.inTouch ?? false
+    if (this.#chunks && (this.#listIsFinal || !inTouch)) return this.#chunks
     const { agent, routes } = this.#options
-    return OwnChunks.list(bucket, agent, routes.keys(), (source) => this.#follower.sources.has(source))
+    const chunks = await OwnChunks.list(bucket, agent, routes.keys(), (source) => this.#follower.sources.has(source))
+    this.#listIsFinal = inTouch
+    this.#chunks = chunks
+    if (this.#publisher) this.#decider = this.#openDecider(bucket, chunks, this.#publisher)
+    return chunks
+  }
+
+  #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
+    const follower = this.#follower
+    const { agent, routes } = this.#options
+    const positions = {
+      canUse: (topic: string) => this.#listIsFinal && publisher.canUse(topic),
+      entries: () => follower.entries,
+      entry: (source: string) => follower.entry(source),
+      decide: (decision: Decision) => publisher.decide(decision),
+    }
+    const files: Files = {
+      isPublishable: (source) => this.#isPublishable(source),
+      get sources() {
+        return follower.sources.keys()
+      },
+      hint: (source) => follower.sources.get(source)?.file.hint ?? 0,
+      sizeCarried: (chunk) => this.#sizeCarried(chunk),
+    }
+    return new Decider(bucket, chunks, positions, files, { agent, topicOf: (route) => routes.get(route)?.topic })
+  }
+
+  #isPublishable(source: string): boolean {
+    const followed = this.#follower.sources.get(source)
+    return followed ? !this.takesOver(followed) : !this.#isMissedForRounds(source)
+  }
+
+  #isMissedForRounds(source: string): boolean {
+    if (this.#follower.sources.has(source)) {
+      this.#missedSince.delete(source)
+      return false
+    }
+    const since = this.#missedSince.get(source) ?? this.#rounds
+    this.#missedSince.set(source, since)
+    return this.#rounds - since >= GONE_ROUNDS - 1
   }
 
   #topic({ log }: Followed): string | undefined {
@@ -126,19 +175,19 @@ export class Uploader {
       const measured = await measure(reader, source.framing, start, limit)
       if (measured.events > 0) {
         const size = carried === 'by Kafka' ? limit : measured.size
-        const ranges = {
-          'by Kafka': [] as Range[],
-          undecided: 'undecided' as const,
-          'by chunk': [[start, size] as Range],
-        }
-        const about = { start, size, ranges: ranges[carried], events: measured.events, crc32c: measured.crc32c }
-        const part = (chunks.of(source.id).at(-1)?.part ?? -1) + 1
-        const object = this.#describe(followed, part, about)
+        const object = this.#describe(followed, chunks.nextPart(source.id), {
+          start,
+          size,
+          ranges: rangesOf(carried, start, size),
+          events: measured.events,
+          crc32c: measured.crc32c,
+        })
         const answer = await bucket.upload(object.name, compressed(reader, start, measured), object.metadata)
         const chunk = chunkOf(answer.object)
         if (!chunk) throw new Error(`${object.name} is no chunk of an agent`)
         chunks.put(chunk)
         if (answer.kind === 'exists' && !isSame(chunk, measured, start)) return
+        if (this.#listIsFinal) this.#decider?.trust(chunk)
         this.counts.chunks++
         this.counts.bytes += measured.end - start
       }
@@ -149,17 +198,12 @@ export class Uploader {
   }
 
   /** Who carries the source, as far as that can be said now. */
-  #carried(followed: Followed): 'by Kafka' | 'by chunk' | 'undecided' | 'not yet' {
+  #carried(followed: Followed): Carried | 'not yet' {
     const topic = this.#topic(followed)
     if (topic === undefined) return 'by chunk'
     const { source, file } = followed
-    const entry = this.#follower.entry(source.id)
-    if (this.#publisher!.canUse(topic)) {
-      const published = source.finished && entry?.size === source.progress.position
-      if (published) return 'by Kafka'
-      return this.#isOverdue(file.changedAtMs) ? 'undecided' : 'not yet'
-    }
-    return source.finished && entry?.size === source.progress.position ? 'by Kafka' : 'undecided'
+    if (source.finished && this.#follower.entry(source.id)?.size === source.progress.position) return 'by Kafka'
+    return this.#publisher!.canUse(topic) && !this.#isOverdue(file.changedAtMs) ? 'not yet' : 'undecided'
   }
 
   #isOverdue(changedAtMs: number): boolean {
@@ -173,67 +217,17 @@ export class Uploader {
   ) {
     const { agent } = this.#options
     const { format, framing, name: route } = this.#options.routes.get(log.route)!
-    const metadata = encodeMetadata({
-      route,
-      format,
-      framing,
-      agent,
-      path: source.path,
-      source: source.id,
-      ...about,
-    })
+    const { id, path, firstReadMs } = source
     return {
-      name: chunkName({ route, firstReadMs: source.firstReadMs, agent, source: source.id, part, format }),
-      metadata,
+      name: chunkName({ route, firstReadMs, agent, source: id, part, format }),
+      metadata: encodeMetadata({ route, format, framing, agent, path, source: id, ...about }),
     }
   }
 
-  /** Decides in Kafka who carries an undecided chunk, and notes it in the object. */
-  async #decide(bucket: Bucket, chunks: OwnChunks, chunk: Chunk): Promise<void> {
-    const { source: id, route } = chunk.metadata
-    const topic = this.#options.routes.get(route)?.topic
-    const publisher = this.#publisher
-    if (!publisher || topic === undefined || !publisher.canUse(topic)) return
-    const followed = this.#follower.sources.get(id)
-    if (followed) this.#undecidedGone.delete(id)
-    const publishable = followed !== undefined ? !this.takesOver(followed) : !isGoneForRounds(this.#undecidedGone, id)
-    const verdict = judge(chunk.metadata, this.#follower.entry(id), publishable)
-    if (verdict.do === 'patch') await this.#patch(bucket, chunks, chunk, verdict.ranges, followed)
-    if (verdict.do === 'hand-over') await this.#handOver(publisher, topic, chunk, bucket, chunks)
-  }
-
-  async #handOver(publisher: Publisher, topic: string, chunk: Chunk, bucket: Bucket, chunks: OwnChunks): Promise<void> {
-    const { source, size } = chunk.metadata
-    const end = chunks.endOf(source) ?? size
-    const file = this.#follower.sources.get(source)?.file.hint ?? 0
-    // From the bucket, not from the file: that may be gone, or another one by now.
-    const fingerprint = await fingerprintOf(bucket, chunks.of(source), end)
-    await publisher.decide({
-      source,
-      topic,
-      change: (before) => handOver(source, before, end, { ...fingerprint, file }) ?? before,
-    })
-  }
-
-  async #patch(
-    bucket: Bucket,
-    chunks: OwnChunks,
-    chunk: Chunk,
-    ranges: readonly Range[],
-    followed: Followed | undefined,
-  ) {
-    const size = ranges.length === 0 ? await this.#sizeCarried(chunk, followed) : chunk.metadata.size
-    const changes = { [RANGES_KEY]: encodeRanges(ranges), 'millrace-size': String(size) }
-    const answer = await bucket.patch(chunk.object, changes)
-    const object = answer.kind === 'patched' ? answer.object : await bucket.stat(chunk.object.name)
-    const patched = object && chunkOf(object)
-    if (patched) chunks.put(patched)
-    else chunks.forget(chunk.metadata.source)
-  }
-
   /** Kafka may have carried blank bytes behind the last event too; then the source ends behind them. */
-  async #sizeCarried(chunk: Chunk, followed: Followed | undefined): Promise<number> {
-    const { source, start, size, crc32c } = chunk.metadata
+  async #sizeCarried({ metadata }: Chunk): Promise<number> {
+    const { source, start, size, crc32c } = metadata
+    const followed = this.#follower.sources.get(source)
     const end = this.#follower.entry(source)?.position ?? size
     if (!followed || end <= size) return size
     const reader = followed.file.open()
@@ -265,33 +259,32 @@ export class Uploader {
   }
 
   /** Positions of sources whose file is gone, and whose chunks are decided. */
-  async #retire(publisher: Publisher): Promise<void> {
+  #retire(publisher: InTouch): void {
     for (const { topic, entry } of publisher.entries()) {
-      if (!this.#isGone(topic, entry)) {
-        this.#positionGone.delete(entry.source)
-        continue
+      const { source } = entry
+      if (entry.retired || this.chunksOf(source).some(({ metadata }) => metadata.ranges === 'undecided')) continue
+      if (!this.#isLookedFor(topic)) this.#missedSince.delete(source)
+      else if (this.#isMissedForRounds(source)) {
+        this.#missedSince.delete(source)
+        this.#chunks?.forget(source)
+        this.#done.delete(source)
+        void publisher.decide({ source, topic, change: (now) => now && { ...now, retired: true } })
       }
-      if (!isGoneForRounds(this.#positionGone, entry.source)) continue
-      this.#positionGone.delete(entry.source)
-      this.#chunks?.forget(entry.source)
-      this.#done.delete(entry.source)
-      void publisher.decide({ source: entry.source, topic, change: (now) => now && { ...now, retired: true } })
     }
   }
 
-  #isGone(topic: string, entry: Entry): boolean {
-    if (entry.retired || this.#follower.sources.has(entry.source)) return false
-    if (this.chunksOf(entry.source).some(({ metadata }) => metadata.ranges === 'undecided')) return false
+  /** Every folder with files of this topic could be read. */
+  #isLookedFor(topic: string): boolean {
     const routes = [...this.#options.routes.values()].filter((route) => route.topic === topic)
     return routes.every(({ name }) => this.#follower.completeRoutes.has(name))
   }
 }
 
-/** One look may miss a file that is renamed at that moment: only several say that it is gone. */
-function isGoneForRounds(rounds: Map<string, number>, source: string): boolean {
-  const count = (rounds.get(source) ?? 0) + 1
-  rounds.set(source, count)
-  return count >= GONE_ROUNDS
+type Carried = 'by Kafka' | 'by chunk' | 'undecided'
+
+function rangesOf(carried: Carried, start: number, size: number): Ranges {
+  if (carried === 'undecided') return carried
+  return carried === 'by Kafka' ? [] : [[start, size]]
 }
 
 /** Changes when there is something new to upload. */
@@ -301,20 +294,6 @@ function stateOf({ source, file }: Followed): string {
 
 function isSame(chunk: Chunk, measured: Measure, start: number): boolean {
   return chunk.metadata.start === start && chunk.metadata.crc32c === measured.crc32c
-}
-
-/** A rotation may give the name to another file at any moment: so the name is taken away first, then looked at. */
-function removeFile({ file }: Followed, report: UploaderOptions['report']): void {
-  const { path } = file.seen
-  const aside = `${path}.millrace-deleting`
-  try {
-    renameSync(path, aside)
-    if (statSync(aside).ino !== file.seen.ino) linkSync(aside, path)
-    unlinkSync(aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    report(file.key, `${path} is uploaded, but cannot be deleted: ${messageOf(error)}`)
-  }
 }
 
 /** A file that was renamed or deleted since the last look is found, or missed, by the next one. */

@@ -1,0 +1,17 @@
+import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs'
+import { messageOf } from '../../shared/errors.ts'
+import type { Followed } from '../follow/index.ts'
+
+/** A rotation may give the name to another file at any moment: so the name is taken away first, then looked at. */
+export function removeFile({ file }: Followed, report: (about: string, message: string) => void): void {
+  const { path } = file.seen
+  const aside = `${path}.millrace-deleting`
+  try {
+    renameSync(path, aside)
+    if (statSync(aside).ino !== file.seen.ino) linkSync(aside, path)
+    unlinkSync(aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    report(file.key, `${path} is uploaded, but cannot be deleted: ${messageOf(error)}`)
+  }
+}

@@ -1,0 +1,30 @@
+import { loadConfig } from '../shared/config/index.ts'
+import { UserError } from '../shared/errors.ts'
+import { createLog } from '../shared/telemetry/index.ts'
+import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
+
+export const command: Command = {
+  usage: 'AGENT',
+  summary: `Decides for the undecided chunks of an agent whose host does not return.
+It fences the agent: should it come back, it stops and says why; start it anew then. Backfill loads what was handed over.
+Exit 1 when chunks are left undecided.`,
+  options: {
+    from: {
+      type: 'string',
+      value: 'start|end',
+      help: 'when Kafka has no positions of the agent: load its undecided chunks whole, or not at all',
+    },
+  },
+  async run(call) {
+    const from = call.text('from')
+    if (from !== undefined && from !== 'start' && from !== 'end')
+      throw new UserError(`--from ${from}`, 'use --from start or --from end')
+    const config = loadConfig(call.config)
+    const { adoptAgent } = await import('../agent/adopt.ts')
+    const log = createLog('adopt')
+    const report = (message: string) => log.warn(message)
+    const adopted = await adoptAgent(config, call.arguments[0]!, { report, ...(from ? { from } : {}) })
+    process.stdout.write(`${JSON.stringify(adopted)}\n`)
+    return adopted.left > 0 ? EXIT_FOUND : EXIT_OK
+  },
+}
