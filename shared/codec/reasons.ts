@@ -20,6 +20,8 @@ export const REASONS = {
   unknown_field: 'a field that the schema does not have',
   no_match: 'the line does not have the form of the pattern',
   line_too_long: 'the line is longer than 64 KiB',
+  confluent_envelope: "in Confluent's wire format, which the route takes with envelope: confluent only",
+  other_message: "another message of the schema's file than the route's, by Confluent's list of indexes",
 } as const
 
 export type ReasonCode = keyof typeof REASONS
@@ -51,6 +53,8 @@ export const ONEOF = -14
 export const UNKNOWN_FIELD = -15
 export const NO_MATCH = -16
 export const LINE_TOO_LONG = -17
+export const ENVELOPE = -18
+export const OTHER_MESSAGE = -19
 
 /** The rejection that a negative number stands for. */
 export function rejectionOf(code: number, field: string): Rejection {

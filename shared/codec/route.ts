@@ -10,6 +10,7 @@ import {
   withMetadata,
 } from '../schema/index.ts'
 import { ACCESS_RECORDS, AccessLogWalker } from './access-log.ts'
+import { Envelope } from './envelope.ts'
 import { JsonWalker } from './json.ts'
 import { LogfmtWalker } from './logfmt.ts'
 import { MetadataWriter, type Origin } from './metadata.ts'
@@ -28,7 +29,8 @@ import { UserError } from '../errors.ts'
 export const ROW_BYTES_MAX = 9 * 1024 * 1024
 
 /** What of a route the codec looks at. */
-export type CodecRoute = Pick<Route, 'name' | 'format' | 'unknown' | 'metadata' | 'preset' | 'pattern' | 'convert'>
+export type CodecRoute = Pick<Route, 'name' | 'format' | 'unknown' | 'metadata' | 'preset' | 'pattern' | 'convert'> &
+  Partial<Pick<Route, 'envelope'>>
 
 /** Makes rows of a route's events, and knows their table's columns. */
 export interface RowCodec {
@@ -60,6 +62,8 @@ class RouteCodec implements RowCodec {
   private readonly walker: Walker
   private readonly unknown: UnknownFields
   private readonly metadata: MetadataWriter
+  /** Of the formats that may have one. */
+  private readonly envelope: Envelope | undefined
 
   constructor(route: CodecRoute, record: RecordType) {
     const keep = route.unknown === 'keep' && hasUnknown(route)
@@ -68,16 +72,19 @@ class RouteCodec implements RowCodec {
     this.descriptor = descriptorOf(row)
     this.unknown = new UnknownFields(row, route.unknown)
     this.metadata = new MetadataWriter(row.fields[record.fields.length]?.number ?? 0)
+    const wrapped = route.format === 'json' || route.format === 'protobuf'
+    this.envelope = wrapped ? new Envelope(route.envelope === 'confluent', route.format, record) : undefined
     this.walker = walkerOf(route, new Plan(record), this.unknown)
   }
 
   encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined {
     const mark = out.beginRow()
     this.unknown.clear()
-    const result = this.walker.walk(input, start, end, out)
+    const from = start < end && input[start] === 0 && this.envelope ? this.envelope.open(input, start, end) : start
+    const result = from < 0 ? from : this.walker.walk(input, from, end, out)
     if (result < 0) {
       out.rollback(mark)
-      return rejectionOf(result, this.walker.path)
+      return rejectionOf(result, from < 0 ? '' : this.walker.path)
     }
     this.unknown.write(out)
     this.metadata.write(origin, out)

@@ -59,6 +59,7 @@ void suite('configuration', () => {
         framing: 'lines',
         table: { project: 'my-project', dataset: 'logs', table: 'visits' },
         convert: {},
+        envelope: 'none',
         partition: { by: 'none' },
         cluster: [],
         labels: {},

@@ -36,6 +36,9 @@ function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt
   }
   if (route.pattern && !route.schema)
     report('schema', 'a pattern needs a schema', 'add schema: FILE.json with a column for each named group')
+  if (route.envelope === 'confluent' && route.format !== 'json' && route.format !== 'protobuf') {
+    report('envelope', `means nothing with format ${route.format}`, 'remove it, or write format: json or protobuf')
+  }
   const textOnly = route.preset ? 'preset' : 'pattern'
   if (route.format !== 'text' && route[textOnly])
     report(textOnly, `means nothing with format ${route.format}`, 'write format: text, or remove it')

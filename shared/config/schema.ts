@@ -88,6 +88,10 @@ const route = z.strictObject({
     .describe('FILE.proto#package.Message, or FILE.json as bq show --schema prints it'),
   format: z.enum(['json', 'protobuf', 'text', 'raw']).default('json'),
   framing: z.enum(['lines', 'delimited']).optional().describe('default: delimited for protobuf, else lines'),
+  envelope: z
+    .enum(['none', 'confluent'])
+    .default('none')
+    .describe("confluent: values may begin with the head of Confluent's serializers, which is taken off"),
   preset: z.enum(['combined', 'common', 'logfmt']).optional(),
   pattern: z.string().min(1).optional().describe('regular expression with named groups'),
   convert: z.record(z.string(), conversion).default({}).describe('how a named group becomes a value'),

@@ -19,7 +19,16 @@ import {
  * @throws UserError that names the field
  */
 export function recordFromMessage(type: Type, where: string): RecordType {
-  return new Converter(where).record(type, [])
+  return { ...new Converter(where).record(type, []), indexes: indexesOf(type) }
+}
+
+/** As Confluent's Java serializer counts: messages of the same file only, entries of maps not. */
+function indexesOf(type: Type): number[] {
+  const { parent, filename } = type
+  const messages = (parent?.nestedArray ?? []).filter(
+    (object) => object instanceof protobuf.Type && object.filename === filename,
+  )
+  return [...(parent instanceof protobuf.Type ? indexesOf(parent) : []), messages.indexOf(type)]
 }
 
 /** What a field's value becomes, wherever it stands. */

@@ -73,6 +73,8 @@ export interface RecordType {
   readonly origin: 'proto' | 'bigquery'
   readonly fields: readonly RecordField[]
   readonly ignored: readonly IgnoredField[]
+  /** Of the message that a route names: its place among those of its file, then that inside of each, from 0. */
+  readonly indexes?: readonly number[]
 }
 
 /** BigQuery: "maximum columns in a table", nested ones counted. */

@@ -82,6 +82,15 @@ test('a BigQuery schema keeps its attributes, in both forms of the file', (t) =>
   assert.deepEqual(tableFields(loadSchema('b.json', directory)), expected)
 })
 
+test('a message knows its place in its own file', (t) => {
+  const others = 'syntax = "proto3"; package shop; message First {} message Second {}'
+  const own = `syntax = "proto3"; package shop; import "others.proto"; enum E { ZERO = 0; } message A { First f = 1; }
+    message B { map<int32, A> m = 1; message C { int32 n = 1; } message D { int32 n = 1; } int32 n = 2; }`
+  const directory = folder(t, { 'others.proto': others, 'own.proto': own })
+  const placeOf = (name: string) => loadSchema(`own.proto#shop.${name}`, directory).indexes
+  assert.deepEqual(['A', 'B', 'B.C', 'B.D'].map(placeOf), [[0], [1], [1, 0], [1, 1]])
+})
+
 test('metadata and extra get numbers of their own', (t) => {
   const directory = folder(t, { 'visit.proto': PROTO, 'item.proto': ITEM })
   const row = withMetadata(loadSchema('visit.proto#shop.Visit', directory), 'millrace', true)
