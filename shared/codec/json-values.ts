@@ -51,7 +51,7 @@ export abstract class JsonValues extends JsonScanner {
     }
     const value = decimal[0] as number
     if (q < 0 || decimal[1] !== 0 || value < 0 || (slot.op >= Op.INT32 && value > 0x7fffffff)) return -1
-    this.after = putWhole(into, o + 1, value)
+    this.after = putWhole(this.out.view, o + 1, value)
     return q
   }
 

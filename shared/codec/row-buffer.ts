@@ -46,15 +46,18 @@ export class RowBuffer {
 
   /** Leaves room for a row's tag and length. Answers the mark for commitRow and rollback. */
   beginRow(): number {
-    this.reserve(16)
     const mark = this.length
+    if (mark + SCALAR_MAX > this.bytes.length) this.grow(SCALAR_MAX)
     this.bytes[mark] = ENTRY_TAG
     this.length = mark + 1 + this.rowLengthWidth
     return mark
   }
 
   commitRow(mark: number): void {
-    this.rowLengthWidth = this.patchLength(mark + 1, this.rowLengthWidth)
+    const size = this.length - mark - 3
+    if (this.rowLengthWidth === 2 && size >= 0x80 && size < 0x4000) {
+      this.view.setInt16(mark + 1, (size & 127) | 128 | ((size >> 7) << 8), true)
+    } else this.rowLengthWidth = this.patchLength(mark + 1, this.rowLengthWidth)
     if (this.rows === this.ends.length) this.growEnds()
     this.ends[this.rows++] = this.length
   }
@@ -114,12 +117,6 @@ export class RowBuffer {
     else this.varint64(value, -1)
   }
 
-  /** A safe integer as int64. */
-  integer(value: number): void {
-    if (value >= 0 && value < 0x80000000) this.varint(value)
-    else this.varint64(value | 0, Math.floor(value / 4294967296) | 0)
-  }
-
   double(value: number): void {
     this.view.setFloat64(this.length, value, true)
     this.length += 8
@@ -138,18 +135,27 @@ export class RowBuffer {
     this.length = length + end - start
   }
 
-  /** Copies view[start, end), eight bytes at a time; the room must be there. */
+  /** Copies view[start, end), sixteen bytes at a time; the room must be there. */
   copyWords(source: DataView, start: number, end: number): void {
     const { view, length } = this
     const size = end - start
     this.length = length + size
-    if (size >= 8) {
-      const last = end - 8
-      for (let p = start, o = length; p < last; p += 8, o += 8) view.setBigInt64(o, source.getBigInt64(p, true), true)
-      view.setBigInt64(this.length - 8, source.getBigInt64(last, true), true)
+    if (size >= 16) {
+      const last = end - 16
+      let o = length
+      for (let p = start; p < last; p += 16, o += 16) {
+        view.setBigInt64(o, source.getBigInt64(p, true), true)
+        view.setBigInt64(o + 8, source.getBigInt64(p + 8, true), true)
+      }
+      o = length + size - 16
+      view.setBigInt64(o, source.getBigInt64(last, true), true)
+      view.setBigInt64(o + 8, source.getBigInt64(last + 8, true), true)
+    } else if (size >= 8) {
+      view.setBigInt64(length, source.getBigInt64(start, true), true)
+      view.setBigInt64(length + size - 8, source.getBigInt64(end - 8, true), true)
     } else if (size >= 4) {
       view.setInt32(length, source.getInt32(start, true), true)
-      view.setInt32(this.length - 4, source.getInt32(end - 4, true), true)
+      view.setInt32(length + size - 4, source.getInt32(end - 4, true), true)
     } else for (let i = 0; i < size; i++) view.setUint8(length + i, source.getUint8(start + i))
   }
 
