@@ -99,8 +99,15 @@ function pieceOf(group: string, plan: Plan, route: CodecRoute): Piece {
       'change one of the two',
     )
   }
-  const write =
-    conversion?.format === undefined ? slot.text : strptime(conversion.format, conversion.zone ?? 'Z', where)
+  const { format, zone } = conversion ?? {}
+  if (format !== undefined && slot.field.type !== 'TIMESTAMP')
+    throw new UserError(
+      `${where}: a format makes a TIMESTAMP, but the column is ${slot.field.type}`,
+      'change one of the two',
+    )
+  if (zone !== undefined && format === undefined)
+    throw new UserError(`${where}: a zone needs a format`, 'add one, such as format: "%Y-%m-%d %H:%M:%S"')
+  const write = format === undefined ? slot.text : strptime(format, zone ?? 'Z', where)
   const nothing =
     conversion?.null_marker === undefined ? undefined : Buffer.from(conversion.null_marker).toString('latin1')
   return { group, slot, write, nothing }

@@ -3,87 +3,150 @@ import { putInt64, textOf } from './numbers.ts'
 import { INVALID } from './reasons.ts'
 import type { TextWriter } from './text-values.ts'
 import { daysOf, monthOf, setMicros } from './time.ts'
+import { offsetOf, zoneOf, type Zone } from './zone.ts'
 
-/** What a format that leaves out a part means. */
-const EPOCH = {
-  year: 1970,
+/** What a text said; a part that the format leaves out stays. NaN: nothing. */
+const NOTHING = {
+  year: Number.NaN,
   month: 1,
   day: 1,
+  dayOfYear: Number.NaN,
   hour: 0,
+  /** By a clock of twelve hours, and which half of the day. */
+  hour12: Number.NaN,
+  half: 0,
   minute: 0,
   second: 0,
   micros: 0,
   epoch: Number.NaN,
-  afternoon: 0,
+  offset: Number.NaN,
 }
-type Parts = typeof EPOCH & { offset: number }
+type Parts = typeof NOTHING
 
-/** What each directive matches, and what it says. */
-const DIRECTIVES: Readonly<Record<string, readonly [string, (parts: Parts, text: string) => void]>> = {
-  Y: ['(\\d{4})', (parts, text) => (parts.year = Number(text))],
-  y: ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))],
-  m: ['(\\d\\d?)', (parts, text) => (parts.month = Number(text))],
-  b: ['([A-Za-z]{3})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))],
-  B: ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))],
-  d: ['(\\d\\d?)', (parts, text) => (parts.day = Number(text))],
-  e: [' ?(\\d\\d?)', (parts, text) => (parts.day = Number(text))],
-  H: ['(\\d\\d?)', (parts, text) => (parts.hour = Number(text))],
-  I: ['(\\d\\d?)', (parts, text) => (parts.hour = Number(text) % 12)],
-  p: ['([AaPp][Mm])', (parts, text) => (parts.afternoon = /^p/i.test(text) ? 12 : 0)],
-  M: ['(\\d\\d)', (parts, text) => (parts.minute = Number(text))],
-  S: ['(\\d\\d)', (parts, text) => (parts.second = Number(text))],
-  f: ['(\\d{1,9})', (parts, text) => (parts.micros = Number(text.slice(0, 6).padEnd(6, '0')))],
-  z: ['(Z|[+-]\\d\\d:?\\d\\d)', (parts, text) => (parts.offset = offsetOf(text))],
-  Z: ['(UTC|GMT|Z)', (parts) => (parts.offset = 0)],
-  s: ['(\\d{1,12})', (parts, text) => (parts.epoch = Number(text))],
-  a: ['([A-Za-z]{3})', () => {}],
+type Directive = readonly [pattern: string, set: (parts: Parts, text: string) => void]
+
+const number = (pattern: string, part: keyof Parts): Directive => [
+  pattern,
+  (parts, text) => (parts[part] = Number(text)),
+]
+const nothing = (pattern: string): Directive => [pattern, () => undefined]
+const fraction = (digits: string): Directive => [
+  `(\\d{${digits}})`,
+  (parts, text) => (parts.micros = Number(text.slice(0, 6).padEnd(6, '0'))),
+]
+const month: Directive = ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))]
+const day = number(' ?(\\d\\d?)', 'day')
+const weekday = nothing('([A-Za-z]{3,9})')
+
+/** Hours east of UTC of the names that RFC 2822 (4.3) and Europe's logs have for zones. */
+const ABBREVIATIONS: Readonly<Record<string, number>> = {
+  ...{ UTC: 0, GMT: 0, UT: 0, Z: 0, EST: -5, EDT: -4, CST: -6, CDT: -5, MST: -7, MDT: -6, PST: -8, PDT: -7 },
+  ...{ WET: 0, WEST: 1, BST: 1, CET: 1, CEST: 2, EET: 2, EEST: 3, MSK: 3 },
 }
-const SHORT: Readonly<Record<string, string>> = { T: '%H:%M:%S', F: '%Y-%m-%d', D: '%m/%d/%y', R: '%H:%M' }
+
+/** What each directive of strptime(3) and of Python matches, and what it says; %L and %N are Ruby's and GNU's fractions. */
+const DIRECTIVES: Readonly<Record<string, Directive>> = {
+  Y: number('(\\d{4})', 'year'),
+  y: ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))],
+  m: number('(\\d\\d?)', 'month'),
+  b: month,
+  B: month,
+  h: month,
+  d: day,
+  e: day,
+  j: number('(\\d{1,3})', 'dayOfYear'),
+  H: number(' ?(\\d\\d?)', 'hour'),
+  k: number(' ?(\\d\\d?)', 'hour'),
+  I: number(' ?(\\d\\d?)', 'hour12'),
+  l: number(' ?(\\d\\d?)', 'hour12'),
+  p: ['([AaPp])\\.?[Mm]\\.?', (parts, text) => (parts.half = /p/i.test(text) ? 12 : 0)],
+  M: number('(\\d\\d?)', 'minute'),
+  S: number('(\\d\\d?)', 'second'),
+  f: fraction('1,9'),
+  N: fraction('1,9'),
+  L: fraction('3'),
+  z: ['(Z|[+-](?:[01]\\d|2[0-3])(?::?[0-5]\\d)?)', (parts, text) => (parts.offset = offsetOf(text))],
+  Z: [`(${Object.keys(ABBREVIATIONS).join('|')})`, (parts, text) => (parts.offset = (ABBREVIATIONS[text] ?? 0) * 3600)],
+  s: number('(\\d{1,12})', 'epoch'),
+  a: weekday,
+  A: weekday,
+  u: nothing('([1-7])'),
+  w: nothing('([0-6])'),
+  n: nothing('(\\s+)'),
+  t: nothing('(\\s+)'),
+}
+/** Directives that stand for several. */
+const SHORT: Readonly<Record<string, string>> = {
+  T: '%H:%M:%S',
+  F: '%Y-%m-%d',
+  D: '%m/%d/%y',
+  R: '%H:%M',
+  r: '%I:%M:%S %p',
+  c: '%a %b %e %H:%M:%S %Y',
+}
 
 /**
- * A writer of TIMESTAMP for texts in a strftime format.
- * @param zone of times that name none: Z, or an offset such as +01:00
- * @throws UserError for a directive or a zone that is not known
+ * A writer of TIMESTAMP for texts in a strftime format. A space stands for one or more.
+ * @param zone of times that name none: an offset such as +01:00, or a name such as Europe/Berlin
+ * @throws UserError for a directive or a zone that is not known, and for a format without a year
  */
 export function strptime(format: string, zone: string, where: string): TextWriter {
-  const whole = format.replace(/%([TFDR])/g, (_, letter: string) => SHORT[letter] ?? '')
-  const setters: ((parts: Parts, text: string) => void)[] = []
-  const pattern = whole.replace(/%(.)|([^A-Za-z0-9 ])/gs, (_, letter: string | undefined, sign: string | undefined) => {
-    if (letter === undefined) return `\\${sign}`
-    if (letter === '%') return '%'
-    const directive = DIRECTIVES[letter]
-    if (!directive)
-      throw new UserError(
-        `${where}: %${letter} is not known in a format`,
-        `use %${Object.keys({ ...DIRECTIVES, ...SHORT }).join(' %')}`,
-      )
-    setters.push(directive[1])
-    return directive[0]
-  })
-  const standard = offsetOf(zone)
-  if (Number.isNaN(standard))
-    throw new UserError(`${where}: zone ${zone} is not known`, 'write Z, or an offset such as +01:00')
-  const regex = new RegExp(`^${pattern}$`)
+  const whole = format.replace(/%([A-Za-z])/g, (directive, letter: string) => SHORT[letter] ?? directive)
+  if (!/(?<!%)(?:%%)*%[Yys]/.test(whole))
+    throw new UserError(
+      `${where}: the format ${format} has no year`,
+      'let the application write one (%Y), or make the column a STRING and leave the format out',
+    )
+  const standard = zoneOf(zone)
+  if (!standard)
+    throw new UserError(`${where}: zone ${zone} is not known`, 'write an offset such as +01:00, or Europe/Berlin')
+  const { regex, setters } = compile(Buffer.from(whole).toString('latin1'), where)
   return (bytes, start, end, out) => {
     const match = regex.exec(textOf(bytes, start, end))
     if (!match) return INVALID
-    const parts = { ...EPOCH, offset: standard }
-    setters.forEach((set, index) => {
-      set(parts, match[index + 1] ?? '')
-    })
-    return putInt64(setParts(parts), out)
+    const parts = { ...NOTHING }
+    setters.forEach((set, index) => set(parts, match[index + 1] ?? ''))
+    return putInt64(setParts(parts, standard), out)
   }
 }
 
-function setParts({ year, month, day, hour, minute, second, micros, offset, epoch, afternoon }: Parts): number {
-  if (!Number.isNaN(epoch)) return setMicros(epoch, micros)
-  const days = daysOf(year, month, day)
-  if (days !== days || hour > 23 || minute > 59 || second > 60) return INVALID
-  return setMicros(days * 86_400 + (hour + afternoon) * 3600 + minute * 60 + second - offset, micros)
+function compile(format: string, where: string): { regex: RegExp; setters: Directive[1][] } {
+  const setters: Directive[1][] = []
+  const pattern = format.replace(
+    /%(.?)|( +)|([^A-Za-z0-9])/gs,
+    (_, letter?: string, spaces?: string, sign?: string) => {
+      if (spaces !== undefined) return ' +'
+      if (sign !== undefined) return `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`
+      if (letter === '%') return '%'
+      const directive = Object.hasOwn(DIRECTIVES, letter ?? '') ? DIRECTIVES[letter ?? ''] : undefined
+      if (!directive) {
+        const known = Object.keys({ ...DIRECTIVES, ...SHORT }).join(' %')
+        throw new UserError(`${where}: %${letter} is not known in a format`, `use %${known} %%`)
+      }
+      setters.push(directive[1])
+      return directive[0]
+    },
+  )
+  return { regex: new RegExp(`^${pattern}$`), setters }
 }
 
-function offsetOf(zone: string): number {
-  const [matched, sign, hours, minutes] = /^(?:Z|UTC|GMT|([+-])(\d\d):?(\d\d))$/.exec(zone) ?? []
-  if (matched === undefined) return Number.NaN
-  return (sign === '-' ? -1 : 1) * (Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60)
+function setParts(parts: Parts, zone: Zone): number {
+  const { micros, epoch, minute, second, offset } = parts
+  if (!Number.isNaN(epoch)) return setMicros(epoch, micros)
+  const days = daysIn(parts)
+  const hour = hourIn(parts)
+  if (Number.isNaN(days) || Number.isNaN(hour) || minute > 59 || second > 60) return INVALID
+  const civil = days * 86_400 + hour * 3600 + minute * 60 + second
+  return setMicros(civil - (Number.isNaN(offset) ? zone(civil) : offset), micros)
+}
+
+function daysIn({ year, month, day, dayOfYear }: Parts): number {
+  if (Number.isNaN(dayOfYear)) return daysOf(year, month, day)
+  const days = daysOf(year, 1, 1) + dayOfYear - 1
+  return dayOfYear >= 1 && days <= daysOf(year, 12, 31) ? days : Number.NaN
+}
+
+function hourIn({ hour, hour12, half }: Parts): number {
+  if (Number.isNaN(hour12)) return hour <= 23 ? hour : Number.NaN
+  return hour12 >= 1 && hour12 <= 12 ? (hour12 % 12) + half : Number.NaN
 }

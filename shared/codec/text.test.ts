@@ -107,5 +107,13 @@ test('mistakes of a text route are named', () => {
   assert.throws(compile({ pattern: '(?<msg>(' }), named(/pattern/))
   assert.throws(compile({ pattern: '(?<msg>.*)', convert: { level: { type: 'int' } } }), named(/names no group/))
   assert.throws(compile({ pattern: '(?<msg>.*)', convert: { msg: { type: 'int' } } }), named(/gives INT64/))
-  assert.throws(compile({ pattern: '(?<at>.*)', convert: { at: { type: 'timestamp', format: '%Q' } } }), named(/%Q/))
+  assert.throws(compile({ pattern: '(?<at>.*)', convert: { at: { type: 'timestamp', format: '%Q %Y' } } }), named(/%Q/))
+  assert.throws(
+    compile({ pattern: '(?<msg>.*)', convert: { msg: { type: 'string', format: '%Y' } } }),
+    named(/is STRING/),
+  )
+  assert.throws(
+    compile({ pattern: '(?<at>.*)', convert: { at: { type: 'timestamp', zone: 'Europe/Berlin' } } }),
+    named(/a zone needs a format/),
+  )
 })

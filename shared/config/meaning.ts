@@ -39,6 +39,8 @@ function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt
   if (route.envelope === 'confluent' && route.format !== 'json' && route.format !== 'protobuf') {
     report('envelope', `means nothing with format ${route.format}`, 'remove it, or write format: json or protobuf')
   }
+  if (!route.pattern && Object.keys(route.convert).length > 0)
+    report('convert', 'means nothing without a pattern', 'add pattern, or remove it')
   const textOnly = route.preset ? 'preset' : 'pattern'
   if (route.format !== 'text' && route[textOnly])
     report(textOnly, `means nothing with format ${route.format}`, 'write format: text, or remove it')

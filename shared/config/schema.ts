@@ -74,7 +74,7 @@ const partition = z.strictObject({
 const conversion = z.strictObject({
   type: z.enum(['string', 'int', 'float', 'timestamp', 'bool']).default('string'),
   format: z.string().optional().describe('strftime form of a timestamp, such as %d/%b/%Y:%H:%M:%S %z'),
-  zone: z.string().optional().describe('zone of timestamps that name none, such as +01:00; default UTC'),
+  zone: z.string().optional().describe('zone of timestamps that name none, such as +01:00 or Europe/Berlin; default UTC'),
   null_marker: z.string().optional().describe('the text that stands for NULL, such as -'),
 })
 
