@@ -1,39 +1,144 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { mkdtempSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
+import { Events } from '../../shared/framing/index.ts'
 import { Follower } from './follower.ts'
+import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
 
-void test('an inode that another log has by now is followed as a file of that log', async (t) => {
+/** A follower of some logs in a folder of its own; each log is a route. */
+function follow(t: TestContext, ...logs: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-follower-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  const [visits, payments] = [join(folder, 'visits.log'), join(folder, 'payments.log')]
-  const log = (path: string, route: string) => ({
-    pattern: new LogPattern(path),
-    route,
-    framing: { kind: 'lines' as const, maxEventBytes: 1000 },
-    complete: false,
-  })
   const reports: string[] = []
   const follower = new Follower({
     agent: 'a',
-    logs: [log(visits, 'visits'), log(payments, 'payments')],
-    finishAfterMs: 60_000,
+    logs: logs.map((path) => ({
+      pattern: new LogPattern(join(folder, path)),
+      route: path,
+      framing: { kind: 'lines' as const, maxEventBytes: 1000 },
+      complete: false,
+    })),
+    finishAfterMs: 0,
     report: (message) => reports.push(message),
   })
   t.after(() => follower.close())
   follower.adopt([], true)
+  return { folder, follower, reports }
+}
+
+/** Reads everything that is there, oldest first, and takes it for published. */
+async function readAll(follower: Follower): Promise<string[]> {
+  const workspace = { scratch: new Scratch(), events: new Events() }
+  const lines: string[] = []
+  for (const followed of follower.rotations().flat()) {
+    const { source, file } = followed
+    const final = follower.isFinishable(followed, Date.now())
+    for (;;) {
+      const reading = await source.read(workspace, Infinity, Infinity, final)
+      if (reading.kind === 'lost') follower.lose(followed)
+      if (reading.kind !== 'piece') {
+        source.finished = final && reading.kind === 'drained'
+        break
+      }
+      const { bytes, events } = reading
+      for (let i = 0; i < events.count; i++)
+        lines.push(bytes.toString('utf8', events.valueStart[i], events.valueEnd[i]))
+      source.accept(reading, events.count)
+    }
+    const size = source.finished ? { size: source.progress.position } : {}
+    follower.acknowledge({ source: source.id, ...source.progress, ...size, start: 0, file: file.hint, retired: false })
+  }
+  return lines
+}
+
+void test('an inode that another log has by now is followed as a file of that log', async (t) => {
+  const { folder, follower } = follow(t, 'visits.log', 'payments.log')
+  const [visits, payments] = [join(folder, 'visits.log'), join(folder, 'payments.log')]
   writeFileSync(visits, 'a visit\n')
   await follower.look()
   // As after a deletion and a creation that got the same inode.
   renameSync(visits, payments)
   writeFileSync(payments, 'a payment\nanother\n')
   await follower.look()
-  const followed = [...follower.sources.values()]
   assert.deepEqual(
-    followed.map((one) => one.log.route),
-    ['payments'],
+    [...follower.sources.values()].map(({ log }) => log.route),
+    ['payments.log'],
   )
+})
+
+void test('an inode of a finished file that is used again is a new source, and nothing is said to be lost', async (t) => {
+  const { folder, follower, reports } = follow(t, 'app.log')
+  writeFileSync(join(folder, 'app.log.1'), 'one\ntwo\n')
+  writeFileSync(join(folder, 'app.log'), 'three\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['one', 'two', 'three'])
+  writeFileSync(join(folder, 'app.log.1'), 'four\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['four'])
+  assert.deepEqual(reports, [])
+})
+
+void test('what a file held beyond the place when it was truncated is named, once', async (t) => {
+  const { folder, follower, reports } = follow(t, 'app.log')
+  writeFileSync(join(folder, 'app.log'), 'one\ntwo\n')
+  await follower.look()
+  writeFileSync(join(folder, 'app.log'), 'three\n')
+  await follower.look()
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['three'])
+  assert.deepEqual(reports, [`it changed before it was read: bytes 0 to 8 of ${folder}/app.log`])
+})
+
+void test('deleted and created again; a symbolic link that points to another file', async (t) => {
+  const { folder, follower, reports } = follow(t, 'app.log', 'current')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, 'one\n')
+  mkdirSync(join(folder, 'days'))
+  writeFileSync(join(folder, 'days/monday'), 'monday\n')
+  symlinkSync('days/monday', join(folder, 'current'))
+  await follower.look()
+  assert.deepEqual((await readAll(follower)).sort(), ['monday', 'one'])
+  rmSync(path)
+  writeFileSync(path, 'two\n')
+  writeFileSync(join(folder, 'days/monday'), 'monday\nlate\n')
+  writeFileSync(join(folder, 'days/tuesday'), 'tuesday\n')
+  symlinkSync('days/tuesday', join(folder, 'next'))
+  renameSync(join(folder, 'next'), join(folder, 'current'))
+  await follower.look()
+  assert.deepEqual((await readAll(follower)).sort(), ['late', 'tuesday', 'two'])
+  assert.deepEqual(reports, [])
+})
+
+void test('a compressed copy that is still being written is neither read nor complained of', async (t) => {
+  const { folder, follower, reports } = follow(t, 'app.log')
+  const path = join(folder, 'app.log.1')
+  writeFileSync(path, 'one\ntwo\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['one', 'two'])
+  const copy = gzipSync(readFileSync(path))
+  writeFileSync(`${path}.gz`, copy.subarray(0, 15))
+  await follower.look()
+  writeFileSync(`${path}.gz`, copy)
+  rmSync(path)
+  for (let i = 0; i < 3; i++) await follower.look()
+  assert.deepEqual(await readAll(follower), [])
+  assert.deepEqual(reports, [])
+})
+
+void test('a header of its own that a finished, forgotten file was all of is an event of the next file too', async (t) => {
+  const { folder, follower } = follow(t, 'app.log')
+  follower.close()
+  writeFileSync(join(folder, 'app.log'), 'header\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['header'])
+  for (const entry of [...follower.entries]) follower.acknowledge({ ...entry, size: entry.position, retired: true })
+  follower.adopt([...follower.entries], true)
+  rmSync(join(folder, 'app.log'))
+  writeFileSync(join(folder, 'app.log'), 'header\none\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['header', 'one'])
 })

@@ -1,12 +1,11 @@
-import { readSync } from 'node:fs'
 import { Events, type FramingOptions } from '../../shared/framing/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import type { Entry } from '../publish/positions.ts'
 import { firstEvent } from './first-event.ts'
-import { baseId, type Fingerprint, HEAD_BYTES, type Likeness, likeness, splitId, TAIL_BYTES } from './identity.ts'
-import { keyOf, LogFile } from './log-file.ts'
+import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
+import { isCopyOf, keyOf, LogFile } from './log-file.ts'
 import { compareAge } from './names.ts'
-import { Scratch } from './reader.ts'
+import { type PlainReader, Scratch } from './reader.ts'
 import { type Claim, type Known, recognise, type Unclaimed } from './recognise.ts'
 import type { LogPattern, Seen } from './scan.ts'
 import { Source, type Workspace } from './source.ts'
@@ -35,6 +34,11 @@ export interface Followed {
   readonly log: FollowedLog
 }
 
+type KnownAt = Known & Likely
+type Like = (key: string, source: string) => Likeness
+
+/** Rounds of one look, when what it looks at changes meanwhile; the next look goes on. */
+const TRIES_MAX = 3
 /** Looks after which the file of nobody is forgotten: it was renamed between two of them, or it is gone. */
 const MISSED_LOOKS_MAX = 2
 
@@ -48,7 +52,7 @@ export class Follower {
   readonly #logs = new Map<string, FollowedLog>()
   readonly #workspace: Workspace = { scratch: new Scratch(), events: new Events(1) }
   /** Sources whose file was truncated or replaced; their rest may turn up in a copy. */
-  readonly #lost = new Map<string, { source: Source; unread: string }>()
+  readonly #lost = new Map<string, { source: Source; unread: string | undefined }>()
   #entries = new Map<string, Entry>()
   #folders: readonly string[] = []
   #reported = new Map<string, string>()
@@ -80,6 +84,9 @@ export class Follower {
       source.rewind(entry ?? NOTHING_READ)
       source.finished = isFinished(entry)
     }
+    // What held nothing new of a lost source may hold what has to be read again.
+    for (const file of this.#files.values())
+      if (file.role === 'copy' && this.#lost.has(file.source ?? '')) file.disown()
   }
 
   /** An entry that a transaction has made durable. */
@@ -139,11 +146,12 @@ export class Follower {
   }
 
   /** The file does not hold the source any more: it is another one's, and the rest of the source is somewhere else. */
-  lose({ source, file }: Followed): void {
+  lose({ source, file }: Followed, size = file.seen.size): void {
     source.release()
     source.file = undefined
     this.sources.delete(source.id)
-    this.#lost.set(source.id, { source, unread: `${file.seen.path} changed before it was read behind ${source.next}` })
+    const unread = source.next < size ? `${source.next} to ${size} of ${file.seen.path}` : undefined
+    if (!source.finished) this.#lost.set(source.id, { source, unread })
     this.#disown(file)
   }
 
@@ -153,23 +161,25 @@ export class Follower {
   }
 
   async #look(nowMs: number): Promise<void> {
-    if (this.#scan(nowMs)) this.#scan(nowMs)
-    await this.#recognise(nowMs)
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const lost = this.#scan(nowMs, tries === 0)
+      if (!lost && (await this.#recognise(nowMs))) break
+    }
     this.#markNewest()
     for (const { file } of this.sources.values()) file.fresh = false
     this.#lookedAtMs = performance.now()
     for (const [id, { source, unread }] of this.#lost) {
-      this.#report(id, unread)
-      if (source.progress.position === this.#entries.get(id)?.position) this.#lost.delete(id)
+      if (unread) this.#report(id, `it changed before it was read: bytes ${unread}`)
+      if (source.progress.position === (this.#entries.get(id)?.position ?? 0)) this.#lost.delete(id)
     }
   }
 
-  /** Returns whether a file became shorter: then its copy may have appeared behind our back, and is wanted now. */
-  #scan(nowMs: number): boolean {
+  /** Returns whether a file was lost: then its copy may have appeared behind our back, and is wanted now. */
+  #scan(nowMs: number, first: boolean): boolean {
     const seen = new Set<string>()
     const folders = new Set<string>()
     const complete = new Map<string, boolean>()
-    let shrunk = false
+    let lost = false
     for (const log of this.#options.logs) {
       const scan = log.pattern.scan()
       for (const folder of scan.folders) folders.add(folder)
@@ -179,14 +189,14 @@ export class Follower {
         const key = keyOf(found)
         if (seen.has(key)) continue
         seen.add(key)
-        shrunk = this.#see(key, found, log, nowMs) || shrunk
+        lost = this.#see(key, found, log, nowMs) || lost
       }
     }
-    for (const file of this.#files.values()) if (!seen.has(file.key)) this.#miss(file, nowMs)
+    if (first) for (const file of this.#files.values()) if (!seen.has(file.key)) this.#miss(file, nowMs)
     this.#folders = [...folders]
     this.completeRoutes.clear()
     for (const [route, all] of complete) if (all) this.completeRoutes.add(route)
-    return shrunk
+    return lost
   }
 
   #see(key: string, found: Seen, log: FollowedLog, nowMs: number): boolean {
@@ -195,7 +205,7 @@ export class Follower {
       const added = new LogFile(found, nowMs)
       this.#files.set(key, added)
       this.#logs.set(key, log)
-      void this.#tryTo(added, () => added.descriptor())
+      this.#tryTo(added, () => added.descriptor())
       return false
     }
     const before = file.seen
@@ -204,10 +214,13 @@ export class Follower {
     if (!file.fresh) return false
     const followed = this.#followedBy(file)
     const shrunk = found.size < before.size
-    if (!followed) {
-      if (shrunk) this.#disown(file)
-    } else if (file.encoding === 'plain' && (shrunk || !hasHead(file, followed.source.head))) this.lose(followed)
-    return shrunk
+    if (followed && file.encoding === 'plain') {
+      const intact = !shrunk && (this.#tryTo(file, () => followed.source.isIntact()) ?? true)
+      if (!intact) this.lose(followed, before.size)
+      return !intact
+    }
+    if (shrunk && !followed) this.#disown(file)
+    return shrunk && !followed
   }
 
   /** The file was deleted, and its inode is another log's by now; or it was moved there. */
@@ -245,111 +258,139 @@ export class Follower {
     this.#logs.delete(file.key)
   }
 
-  async #recognise(nowMs: number): Promise<void> {
+  /** Returns false when a source was lost meanwhile: look again. */
+  async #recognise(nowMs: number): Promise<boolean> {
     const unclaimed: LogFile[] = []
     for (const file of [...this.#files.values()].sort(compareFiles)) {
       if (file.role === 'copy' && file.fresh) file.disown()
       if (file.role !== 'unnamed') continue
-      await this.#name(file, nowMs)
-      if (file.base === undefined) continue
-      const original = await this.#originalOf(file)
-      if (!original) unclaimed.push(file)
-      else Object.assign(file, { role: 'copy', original })
+      const original = this.#tryTo(file, () => this.#originalOf(file))
+      if (original) Object.assign(file, { role: 'copy', original })
+      else if (await this.#name(file, nowMs)) unclaimed.push(file)
     }
-    if (unclaimed.length === 0) return
+    if (unclaimed.length === 0) return true
     const known = this.#known(new Set(unclaimed.map(({ base }) => base)))
     const likenesses = await this.#compare(unclaimed, known)
-    const claims = recognise(unclaimed.map(describe), known, (key, id) => likenesses.get(`${key} ${id}`) ?? 'other')
-    for (const file of unclaimed) await this.#claim(file, claims.get(file.key)!)
+    const like = (key: string, source: string) => likenesses.get(`${key} ${source}`) ?? 'other'
+    const named = unclaimed.filter(({ base }) => base !== undefined)
+    const claims = recognise(named.map(describe), known, like)
+    return named.map((file) => this.#claim(file, claims.get(file.key)!, known, like)).every(Boolean)
   }
 
   /** The file that this one is a mere copy of: compressed beside it, or made by copytruncate before it truncates. */
-  async #originalOf(file: LogFile): Promise<LogFile | undefined> {
-    const { folder, stem, plain, mark, size, birthMs } = file.seen
-    const there = [...this.#files.values()].filter((f) => f !== file && f.missed === 0 && f.seen.folder === folder)
-    if (file.encoding !== 'plain') return there.find(({ seen }) => seen.path === `${folder}/${plain}`)
-    const live = there.find(({ seen }) => seen.stem === stem && seen.mark === '')
-    if (!mark || !live || live.encoding !== 'plain' || live.seen.birthMs >= birthMs || live.seen.size < size)
-      return undefined
-    return sameBytes(file, live, size) ? live : undefined
+  #originalOf(file: LogFile): LogFile | undefined {
+    const { folder, stem, plain, mark } = file.seen
+    const compressed = file.encoding !== 'plain'
+    if (!compressed && mark === '') return undefined
+    const there = [...this.#files.values()].filter((other) => other !== file && other.missed === 0)
+    if (compressed) return there.find(({ seen }) => seen.path === `${folder}/${plain}`)
+    const log = this.#logs.get(file.key)
+    const live = there.filter(({ key, seen }) => seen.stem === stem && seen.mark === '' && this.#logs.get(key) === log)
+    const beside = live.filter(({ seen }) => seen.folder === folder)
+    return (beside.length > 0 ? beside : live).find((original) => isCopyOf(file, original))
   }
 
-  /** Finds out what the sources of this file's first event are called, if there is one. */
-  async #name(file: LogFile, nowMs: number): Promise<void> {
+  /** Finds out what the sources of this file's first event are called. Returns false when there is none yet. */
+  async #name(file: LogFile, nowMs: number): Promise<boolean> {
+    if (file.base !== undefined) return true
     const log = this.#logs.get(file.key)!
     const final = nowMs - file.changedAtMs >= this.#options.finishAfterMs && (!file.newest || log.complete)
-    if (file.base !== undefined || (!file.fresh && !final)) return
+    if (!file.fresh && !final) return false
     file.fresh = false
-    if (file.seen.size === 0) return
-    await this.#tryTo(file, async () => {
-      const reader = file.open()
-      try {
-        const first = await firstEvent(reader, log.framing, final, this.#workspace.scratch)
-        if (first) file.base = baseId(this.#options.agent, log.route, first)
-      } finally {
-        reader.close()
-      }
-    })
+    if (file.seen.size === 0) return false
+    const first = await this.#read(file, (reader) => firstEvent(reader, log.framing, final, this.#workspace.scratch))
+    if (!first) return false
+    file.base = baseId(this.#options.agent, log.route, first.event)
+    file.head = first.head
+    return true
   }
 
-  #known(bases: ReadonlySet<string | undefined>): (Known & { at: Fingerprint })[] {
-    const known = new Map<string, Known & { at: Fingerprint }>()
-    for (const entry of this.#entries.values()) {
-      known.set(entry.source, { source: entry.source, hint: entry.file, held: false, at: entry })
-    }
-    for (const { source } of this.#lost.values()) {
-      known.set(source.id, { source: source.id, hint: NO_HINT, held: false, at: source.progress })
-    }
+  #known(bases: ReadonlySet<string | undefined>): KnownAt[] {
+    const known = new Map<string, KnownAt>()
+    const add = (
+      source: string,
+      at: Fingerprint,
+      start: Buffer,
+      more: { hint: number; held: boolean; ended: boolean },
+    ) => known.set(source, { source, position: at.position, head: at.head, tail: at.tail, start, ...more })
+    for (const entry of this.#entries.values())
+      add(entry.source, entry, NO_BYTES, { hint: entry.file, held: false, ended: entry.retired })
+    for (const { source } of this.#lost.values())
+      add(source.id, source.progress, source.head, { hint: NO_HINT, held: false, ended: false })
     for (const { source, file } of this.sources.values()) {
-      known.set(source.id, { source: source.id, hint: file.hint, held: file.missed === 0, at: source.progress })
+      const held = file.missed < MISSED_LOOKS_MAX
+      add(source.id, source.progress, source.head, { hint: file.hint, held, ended: false })
     }
     return [...known.values()].filter(({ source }) => bases.has(splitId(source).base))
   }
 
-  async #compare(files: readonly LogFile[], known: readonly (Known & { at: Fingerprint })[]) {
+  /** Of a file that cannot be compared nothing is said: it loses its name, and is tried again. */
+  async #compare(files: readonly LogFile[], known: readonly KnownAt[]): Promise<Map<string, Likeness>> {
     const likenesses = new Map<string, Likeness>()
     for (const file of files) {
-      for (const { source, at } of known) {
-        if (splitId(source).base !== file.base) continue
-        await this.#tryTo(file, async () => {
-          const reader = file.open()
-          const like = await likeness((from, to) => reader.read(from, to, this.#workspace.scratch), at)
-          likenesses.set(`${file.key} ${source}`, like)
-          reader.close()
-        })
+      for (const at of known) {
+        if (splitId(at.source).base !== file.base) continue
+        const like = await this.#read(file, (reader) =>
+          likeness((from, to) => reader.read(from, to, this.#workspace.scratch), at),
+        )
+        if (like) likenesses.set(`${file.key} ${at.source}`, like)
+        else file.base = undefined
       }
     }
     return likenesses
   }
 
-  async #claim(file: LogFile, { kind, source: id }: Claim): Promise<void> {
+  /** Returns false when that cannot be said yet: look again. */
+  #claim(file: LogFile, { kind, source: id }: Claim, known: readonly KnownAt[], like: Like): boolean {
+    if (kind === 'new') {
+      const namesakes = known.filter(({ source, held }) => held && splitId(source).base === file.base)
+      for (const { source } of namesakes) {
+        const relation = this.#relation(file, source, like(file.key, source))
+        if (relation !== 'apart') return relation === 'copy'
+      }
+    }
     const followed = this.sources.get(id)
     file.source = id
     if (followed && !followed.source.finished) {
       // It is still read by the descriptor of a file that has no name any more.
       Object.assign(file, { role: 'copy', original: followed.file })
-      return
+      return true
     }
     if (kind === 'copy') {
       file.role = 'copy'
-      return
+      return true
     }
-    const log = this.#logs.get(file.key)!
     const entry = this.#entries.get(id)
     const source =
       followed?.source ??
       this.#lost.get(id)?.source ??
-      new Source(id, file.seen.path, log.framing, entry ?? NOTHING_READ)
-    await this.#tryTo(file, async () => {
-      const reader = file.open()
-      source.attach(file, await reader.read(0, HEAD_BYTES, this.#workspace.scratch))
-      reader.close()
-      if (followed) this.#forgetFile(followed.file)
-      source.finished = isFinished(entry)
-      file.role = 'source'
-      this.#lost.delete(id)
-      this.sources.set(id, { source, file, log })
-    })
+      new Source(id, file.seen.path, this.#logs.get(file.key)!.framing, entry ?? NOTHING_READ)
+    if (file.head.length < Math.min(HEAD_BYTES, source.progress.position)) {
+      file.disown() // it was named while it was still being copied
+      return false
+    }
+    source.attach(file)
+    if (followed) this.#forgetFile(followed.file)
+    source.finished = isFinished(entry)
+    file.role = 'source'
+    this.#lost.delete(id)
+    this.sources.set(id, { source, file, log: this.#logs.get(file.key)! })
+    return true
+  }
+
+  /**
+   * How a file relates to the source of the same first event that another file holds. That one may have been truncated
+   * since the two were compared, and this file be its copy: only beside an intact holder it is another source.
+   */
+  #relation(file: LogFile, id: string, like: Likeness): 'apart' | 'copy' | 'unclear' {
+    const holder = this.sources.get(id)
+    const intact = holder && this.#tryTo(holder.file, () => holder.source.isIntact())
+    if (holder && intact === false) this.lose(holder)
+    if (!holder || !intact || (holder.file.missed > 0 && like !== 'other')) return 'unclear'
+    const plain = file.encoding === 'plain' && holder.file.encoding === 'plain'
+    if (plain || like === 'other' || holder.source.progress.position === 0) return 'apart'
+    Object.assign(file, { role: 'copy', original: holder.file })
+    return 'copy'
   }
 
   #markNewest(): void {
@@ -370,17 +411,33 @@ export class Follower {
     for (const file of this.#files.values()) if (file.role !== 'refused') file.disown()
   }
 
-  /** A file that cannot be read is named once, and tried again when it has changed. */
-  async #tryTo(file: LogFile, act: () => unknown): Promise<void> {
+  async #read<T>(file: LogFile, act: (reader: PlainReader) => Promise<T>): Promise<T | undefined> {
+    const reader = this.#tryTo(file, () => file.open())
     try {
-      await act()
+      return reader && (await act(reader))
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') return
-      if (error instanceof UserError) file.role = 'refused'
-      const advice = error instanceof UserError ? ` ${error.fix}` : ''
-      this.#report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
+      this.#refuse(file, error)
+      return undefined
+    } finally {
+      reader?.close()
     }
+  }
+
+  #tryTo<T>(file: LogFile, act: () => T): T | undefined {
+    try {
+      return act()
+    } catch (error) {
+      this.#refuse(file, error)
+      return undefined
+    }
+  }
+
+  /** A file that cannot be read is named once, and tried again when it has changed; one that is gone is not named. */
+  #refuse(file: LogFile, error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    if (error instanceof UserError) file.role = 'refused'
+    const advice = error instanceof UserError ? ` ${error.fix}` : ''
+    this.#report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
   }
 
   #report(about: string, message: string): void {
@@ -392,6 +449,7 @@ export class Follower {
 
 /** The inode of a source that lost its file says nothing any more. */
 const NO_HINT = -1
+const NO_BYTES = Buffer.alloc(0)
 const NOTHING_READ: Fingerprint = { position: 0, head: 0, tail: 0 }
 
 function rotationOf({ folder, stem }: Seen): string {
@@ -413,23 +471,4 @@ function describe(file: LogFile): Unclaimed {
 
 function isFinished(entry: Entry | undefined): boolean {
   return entry?.size !== undefined && entry.size === entry.position
-}
-
-/** Do two plain files begin alike, and have the same bytes before `size`? */
-function sameBytes(a: LogFile, b: LogFile, size: number): boolean {
-  const ranges = [
-    [0, Math.min(size, HEAD_BYTES)],
-    [Math.max(0, size - TAIL_BYTES), size],
-  ] as const
-  return ranges.every(([from, to]) => bytesOf(a, from, to).equals(bytesOf(b, from, to)))
-}
-
-function bytesOf(file: LogFile, from: number, to: number): Buffer {
-  const bytes = Buffer.alloc(to - from)
-  return bytes.subarray(0, readSync(file.descriptor(), bytes, 0, to - from, from))
-}
-
-/** Does the file still begin as it did? Truncated and written again it would not, whoever has read how much of it. */
-function hasHead(file: LogFile, head: Buffer): boolean {
-  return bytesOf(file, 0, head.length).equals(head)
 }

@@ -35,6 +35,14 @@ export interface Fingerprint {
   readonly tail: number
 }
 
+/** What is known of a source besides. */
+export interface Likely extends Fingerprint {
+  /** Nothing may follow: what begins with a short source of long ago is another one. */
+  readonly ended: boolean
+  /** Its first bytes, when this life has read them. */
+  readonly start: Buffer
+}
+
 /** How a file relates to an entry with the same first event. */
 export type Likeness = 'continues' | 'copy' | 'other'
 
@@ -44,13 +52,14 @@ export type Likeness = 'continues' | 'copy' | 'other'
  */
 export async function likeness(
   read: (from: number, to: number) => Promise<Buffer>,
-  { position, head, tail }: Fingerprint,
+  { position, head, tail, ended, start }: Likely,
 ): Promise<Likeness> {
   const headBytes = Math.min(position, HEAD_BYTES)
   const ownHead = await read(0, headBytes)
-  if (ownHead.length < headBytes || crc32(ownHead) !== head) return 'other'
+  if (ownHead.length < headBytes) return start.subarray(0, ownHead.length).equals(ownHead) ? 'copy' : 'other'
+  if (crc32(ownHead) !== head) return 'other'
   const tailStart = Math.max(0, position - TAIL_BYTES)
-  const ownTail = Buffer.from(await read(tailStart, position))
-  if (ownTail.length === position - tailStart) return crc32(ownTail) === tail ? 'continues' : 'other'
-  return headBytes === HEAD_BYTES ? 'copy' : 'other'
+  const ownTail = Buffer.from(await read(tailStart, position + Number(ended)))
+  if (ownTail.length < position - tailStart) return headBytes === HEAD_BYTES ? 'copy' : 'other'
+  return ownTail.length === position - tailStart && crc32(ownTail) === tail ? 'continues' : 'other'
 }

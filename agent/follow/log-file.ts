@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
-import { fileHint } from './identity.ts'
+import { fileHint, HEAD_BYTES, TAIL_BYTES } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import type { Seen } from './scan.ts'
 
@@ -17,6 +17,8 @@ export class LogFile {
   fresh = true
   /** The name of its sources-to-be, once its first event is known. */
   base: string | undefined
+  /** Its first bytes when that was found out, at most HEAD_BYTES. */
+  head: Buffer = Buffer.alloc(0)
   /** The source that it is read for, or has a copy of. */
   source: string | undefined
   /** The file that it is a copy of, as long as that is there. */
@@ -85,6 +87,12 @@ export class LogFile {
     return openReader(this.descriptor(), this.encoding)
   }
 
+  /** The stored bytes `[from, to)`, or fewer at the end. */
+  bytes(from: number, to: number): Buffer {
+    const bytes = Buffer.alloc(to - from)
+    return bytes.subarray(0, readSync(this.descriptor(), bytes, 0, to - from, from))
+  }
+
   /** Stays open until `close`: so its inode is not given to another file, and it can be read after it was deleted. */
   descriptor(): number {
     if (this.#fd !== undefined) return this.#fd
@@ -106,4 +114,18 @@ export class LogFile {
 
 export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
   return `${dev}:${ino}`
+}
+
+/**
+ * Is a plain file a copy of the beginning of another one, made after that? What was seen of their sizes is old by now;
+ * the copy's is asked for first, because the original only grows, or ends its likeness at once.
+ */
+export function isCopyOf(copy: LogFile, original: LogFile): boolean {
+  const { size } = fstatSync(copy.descriptor())
+  if (size === 0 || copy.seen.birthMs < original.seen.birthMs) return false
+  const ranges = [
+    [0, Math.min(size, HEAD_BYTES)],
+    [Math.max(0, size - TAIL_BYTES), size],
+  ] as const
+  return ranges.every(([from, to]) => copy.bytes(from, to).equals(original.bytes(from, to)))
 }

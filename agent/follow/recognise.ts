@@ -12,6 +12,7 @@ export interface Unclaimed {
 export interface Known {
   readonly source: string
   readonly hint: number
+  readonly position: number
   /** The file that it is read from is there. */
   readonly held: boolean
 }
@@ -32,27 +33,18 @@ export function recognise(
   like: (key: string, source: string) => Likeness,
 ): Map<string, Claim> {
   const claims = new Map<string, Claim>()
-  const free = known.filter(({ held }) => !held)
-  free.sort((a, b) => splitId(a.source).number - splitId(b.source).number)
+  // What was read furthest is recognised by the most: a file of the same beginning may continue several.
+  const free = known.filter(({ held }) => !held).sort((a, b) => b.position - a.position)
   const sameName = ({ base }: Unclaimed, source: string) => splitId(source).base === base
-  const continuing = (source: string) =>
-    files.filter((f) => !claims.has(f.key) && sameName(f, source) && like(f.key, source) === 'continues')
-
-  const found = new Set<string>()
-  const claim = (file: Unclaimed | undefined, source: string) => {
-    if (!file) return
-    claims.set(file.key, { kind: 'continues', source })
-    found.add(source)
-  }
-  for (const { source, hint } of free)
-    claim(
-      continuing(source).find((file) => file.hint === hint),
-      source,
+  for (const { source, hint } of free) {
+    const candidates = files.filter(
+      (file) => !claims.has(file.key) && sameName(file, source) && like(file.key, source) === 'continues',
     )
-  for (const { source } of free) {
-    if (found.has(source)) continue
-    const candidates = continuing(source)
-    claim(candidates.find((file) => !file.compressed) ?? candidates[0], source)
+    const file =
+      candidates.find((candidate) => candidate.hint === hint) ??
+      candidates.find(({ compressed }) => !compressed) ??
+      candidates[0]
+    if (file) claims.set(file.key, { kind: 'continues', source })
   }
   const numbers = highestNumbers(known)
   for (const file of files) {

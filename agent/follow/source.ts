@@ -56,7 +56,7 @@ export class Source {
     return this.#progress
   }
 
-  /** The first bytes of the file, as far as they were there when it was found, and read since. */
+  /** The first bytes of the source, as far as this life has seen them. */
   get head(): Buffer {
     return this.#head
   }
@@ -79,7 +79,7 @@ export class Source {
       if (to <= next) return { kind: 'drained', atEnd: false }
       const bytes = await this.#open().read(from, to, workspace.scratch)
       const end = from + bytes.length
-      if (!this.#isIntact(bytes, from)) return { kind: 'lost' }
+      if (!this.#isExpected(bytes, from)) return { kind: 'lost' }
       const atEnd = limit === Infinity && end < to
       events.clear()
       const used = this.#cutter.cut(bytes, next - from, bytes.length, final && atEnd, events)
@@ -107,6 +107,13 @@ export class Source {
     this.#expected = to.tail
   }
 
+  /** Does the file still hold what was read of it, as far as head and tail tell? A compressed one does not change. */
+  isIntact(): boolean {
+    if (!this.file || this.file.encoding !== 'plain') return this.file !== undefined
+    const tail = this.file.bytes(Math.max(0, this.next - TAIL_BYTES), this.next)
+    return crc32(tail) === this.#expected && this.file.bytes(0, this.#head.length).equals(this.#head)
+  }
+
   /** The file, if any, is read by somebody else from now on, or by nobody. */
   release(): void {
     this.#reader?.close()
@@ -126,7 +133,7 @@ export class Source {
   }
 
   /** Do the bytes before the place, or at the head, still read as they did? */
-  #isIntact(bytes: Buffer, from: number): boolean {
+  #isExpected(bytes: Buffer, from: number): boolean {
     const before = this.#cutter.next - from
     if (bytes.length < before || crc32(bytes.subarray(0, before)) !== this.#expected) return false
     if (from > 0) return true
@@ -148,11 +155,11 @@ export class Source {
     return { position, head, tail }
   }
 
-  /** Gives the source the file that holds it; `head` are its first bytes, as far as they are there. */
-  attach(file: LogFile, head: Buffer): void {
+  /** Gives the source the file that holds it. */
+  attach(file: LogFile): void {
     this.release()
     this.file = file
-    this.#head = Buffer.from(head.subarray(0, HEAD_BYTES))
+    this.#head = file.head
   }
 }
 

@@ -243,6 +243,7 @@ export class Uploader {
   #letGo(followed: Followed): void {
     const { source, file } = followed
     if (!this.#isSettled(followed)) return
+    source.finished = true
     source.release()
     if (this.#bucket && this.#options.afterUpload === 'delete' && file.missed === 0 && !file.newest)
       removeFile(followed, this.#options.report)
