@@ -64,7 +64,7 @@ export class PartitionTask {
   readonly #log: Log
   readonly #left = Promise.withResolvers<void>()
   #appender: Appender | undefined
-  #queue: { batch: FetchedBatch; bytes: number }[] = []
+  readonly #queue: { batch: FetchedBatch; bytes: number }[] = []
   #queuedBytes = 0
   #paused = true
   #pumping = false
@@ -181,7 +181,7 @@ export class PartitionTask {
   /** Called by the fetcher; returns at once. */
   enqueue(batch: FetchedBatch): void {
     this.#endOffset = Math.max(this.#endOffset, batch.endOffset)
-    if (this.#over || this.stopped || this.#next === undefined || batch.lastOffset < this.#next) return
+    if (this.#over || this.stopped || this.#next === undefined || batch.lastOffset < this.#next) return batch.release()
     this.#queue.push({ batch, bytes: batch.bytes })
     this.#queuedBytes += batch.bytes
     this.#regulate()
@@ -238,6 +238,7 @@ export class PartitionTask {
     if (this.#next > batch.lastOffset) {
       this.#queue.shift()
       this.#queuedBytes -= bytes
+      batch.release()
       this.#regulate()
     }
     if (this.#builder.full || this.#age >= this.#context.consumer.flush_after) this.#seal()
@@ -273,7 +274,7 @@ export class PartitionTask {
 
   #discardUnbuilt(): void {
     this.#epoch++
-    this.#queue = []
+    for (const { batch } of this.#queue.splice(0)) batch.release()
     this.#queuedBytes = 0
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined

@@ -5,6 +5,7 @@ import type { KafkaConfig } from '../config/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import { authentication } from './auth.ts'
 import type { Cluster } from './cluster.ts'
+import { ResponseReader } from './response-reader.ts'
 import { installSeams } from './seams.ts'
 
 /** The longest wait for a connection. */
@@ -101,12 +102,25 @@ interface SocketRequest {
 }
 
 /**
- * As kafkajs's own, but for its ends: kafkajs listens to `end` and `error`, but not to `close`, so a socket that is destroyed
- * without either would leave its requests waiting for ever.
+ * As kafkajs's own, but for two things. Its data are whole responses. And its ends: kafkajs listens to `end` and `error`, but not to
+ * `close`, so a socket that is destroyed without either would leave its requests waiting for ever.
  */
 export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
   const name = isIP(host) ? {} : { servername: host }
-  const socket = ssl ? connectTls({ host, port, ...name, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect)
+  const reader = new ResponseReader()
+  const onread = { buffer: () => reader.room(), callback: (bytes: number) => took(bytes) }
+  const at = { host, port, onread }
+  const socket = ssl ? connectTls({ ...at, ...name, ...ssl }, onConnect) : connectTcp(at, onConnect)
+  const took = (bytes: number): boolean => {
+    try {
+      const response = reader.took(bytes)
+      if (response) socket.emit('data', response)
+      return true
+    } catch (error) {
+      socket.destroy(error as Error)
+      return false
+    }
+  }
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
   let told = false
   socket.once('end', () => (told = true)).once('error', () => (told = true))

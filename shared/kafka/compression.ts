@@ -81,7 +81,8 @@ function undecodable(codec: Compression, cause: unknown): KafkaError {
 }
 
 function pieces(bytes: number): { chunkSize: number; maxOutputLength: number } {
-  const chunkSize = Math.min(Math.max(bytes, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
+  // One byte more than there is: a piece that becomes full is followed by another, an empty one of the same size.
+  const chunkSize = Math.min(Math.max(bytes + 1, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
   return { chunkSize, maxOutputLength: DECOMPRESSED_BYTES_MAX }
 }
 

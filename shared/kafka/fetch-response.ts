@@ -2,6 +2,7 @@ import { crc32c } from '@node-rs/crc32'
 import Decoder from 'kafkajs/src/protocol/decoder.js'
 import { CODECS } from './compression.ts'
 import { corrupt, safeInteger } from './errors.ts'
+import { SharedMemory } from './memory.ts'
 import { BATCH_HEADER_BYTES, BATCH_LENGTH_FROM } from './record-batch.ts'
 import { createRange, type RecordRange } from './record-range.ts'
 
@@ -14,6 +15,8 @@ export interface FetchedPartition {
   readonly lastStableOffset: number
   readonly aborted: readonly AbortedTransaction[]
   readonly records: Buffer
+  /** What `records` is a part of; absent: the collector's. */
+  readonly memory?: SharedMemory
 }
 
 export interface AbortedTransaction {
@@ -27,20 +30,21 @@ export interface AbortedTransaction {
  */
 export function decodeFetch(payload: Buffer, version: number): { throttleMs: number; partitions: FetchedPartition[] } {
   const decoder = new Decoder(payload)
+  const memory = new SharedMemory(payload)
   const throttleMs = decoder.readInt32()
   if (version >= 7) decoder.readBytes(6) // error code and id of a fetch session: none is used
   const topics = decoder.readArray(() => {
     const topic = decoder.readString() ?? ''
-    return decoder.readArray(() => readPartition(decoder, topic, version))
+    return decoder.readArray(() => readPartition(decoder, topic, version, memory))
   })
   return { throttleMs, partitions: topics.flat() }
 }
 
-function readPartition(decoder: Decoder, topic: string, version: number): FetchedPartition {
+function readPartition(decoder: Decoder, topic: string, version: number, memory: SharedMemory): FetchedPartition {
   const partition = decoder.readInt32()
   const errorCode = decoder.readInt16()
   const highWatermark = safeInteger(decoder.readInt64())
-  const stable = safeInteger(decoder.readInt64())
+  const lastStable = safeInteger(decoder.readInt64())
   if (version >= 5) decoder.readInt64() // log start
   const aborted = decoder.readArray(() => ({
     producerId: decoder.readInt64(),
@@ -48,7 +52,8 @@ function readPartition(decoder: Decoder, topic: string, version: number): Fetche
   }))
   if (version >= 11) decoder.readInt32() // preferred replica: leaders are read
   const records = decoder.readBytes() ?? Buffer.alloc(0)
-  return { topic, partition, errorCode, lastStableOffset: stable < 0 ? highWatermark : stable, aborted, records }
+  const lastStableOffset = lastStable < 0 ? highWatermark : lastStable
+  return { topic, partition, errorCode, lastStableOffset, aborted, records, memory }
 }
 
 const MAGIC = 2
@@ -80,7 +85,10 @@ export function readRanges(fetched: FetchedPartition, fetchOffset: number): Reco
     if (range.lastOffset < fetchOffset) continue
     const before = ranges.at(-1)
     if (range.records === 0 && before?.records === 0) before.lastOffset = range.lastOffset
-    else ranges.push(range)
+    else {
+      ranges.push(range)
+      if (range.records > 0) fetched.memory?.hold() // until it is released
+    }
   }
   return ranges
 }
@@ -109,7 +117,8 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
     appendTimestampMs: attributes & APPEND_TIME ? safeInteger(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
-  return createRange(head, records > 0 ? batch.subarray(BATCH_HEADER_BYTES) : NOTHING)
+  if (records === 0) return createRange(head, NOTHING)
+  return createRange(head, batch.subarray(BATCH_HEADER_BYTES), fetched.memory)
 }
 
 const NOTHING = Buffer.alloc(0)

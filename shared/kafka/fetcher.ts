@@ -135,12 +135,14 @@ export class Fetcher {
       const broker = await this.#cluster.findBroker({ nodeId: leader })
       const asked = places.map((place) => ({ place, epoch: place.epoch }))
       const later: Place[] = []
-      for (const answer of await this.#send(broker, places)) {
+      const answers = await this.#send(broker, places)
+      for (const answer of answers) {
         const ask = asked.find(({ place }) => place.topic === answer.topic && place.partition === answer.partition)
         if (!ask || ask.place.epoch !== ask.epoch || this.#stopped) continue
         if (LEADER_MOVED.has(answer.errorCode)) later.push(ask.place)
         else await this.#take(ask.place, answer)
       }
+      answers[0]?.memory?.release() // its batches hold it from here on
       return later
     } catch (thrown) {
       const error = kafkaError(thrown)

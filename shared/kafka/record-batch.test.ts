@@ -311,7 +311,8 @@ test('an answer of each version is read as its layout says', () => {
       aborted: [{ producerId: 42n, firstOffset: 70 }],
       records: Buffer.from('ab'),
     }
-    assert.deepEqual(partitions, [expected], `version ${version}`)
+    const found = partitions.map(({ memory: _, ...rest }) => rest)
+    assert.deepEqual(found, [expected], `version ${version}`)
   }
 })
 

@@ -1,9 +1,10 @@
 import { decompress, decompressSync } from './compression.ts'
 import { corrupt } from './errors.ts'
+import { free, type SharedMemory } from './memory.ts'
 import type { Compression, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
 
 /** What a RecordBatch's header says, and where it came from. */
-export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | 'ready' | 'visit'> {
+export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | 'ready' | 'visit' | 'release'> {
   readonly baseOffset: number
   lastOffset: number
   readonly compression: Compression
@@ -15,13 +16,19 @@ export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | '
 /** Those without records can be extended by what follows them. */
 export type RecordRange = RangeHead & FetchedBatch
 
-/** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. */
-export function createRange(head: RangeHead, packed: Buffer): RecordRange {
+/** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. `memory`: what `packed` is a part of. */
+export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemory): RecordRange {
   let body = packed
   let codec: Compression = head.compression
+  let unpacking: Promise<void> | undefined
+  let released = false
+  let drop = () => memory?.release()
   const unpacked = (bytes: Buffer) => {
+    drop()
     body = bytes
     codec = 'none'
+    drop = () => free(bytes)
+    if (released) drop()
   }
   /** Where a visit that begins at this offset goes on: record number and place in the body. */
   let stop = { offset: -1, index: 0, at: 0 }
@@ -31,13 +38,22 @@ export function createRange(head: RangeHead, packed: Buffer): RecordRange {
       return body.length
     },
     async ready() {
-      if (codec !== 'none') unpacked(await decompress(codec, body))
+      if (codec === 'none') return
+      unpacking ??= decompress(codec, body).then(unpacked)
+      await unpacking
     },
     visit(fromOffset, visitor) {
+      if (released) throw new RangeError('the batch was released')
       if (codec !== 'none') unpacked(decompressSync(codec, body))
       const from = Math.max(fromOffset, this.firstOffset)
       stop = walk(head, body, from, stop.offset === from ? stop : { offset: from, index: 0, at: 0 }, visitor)
       return stop.index === head.records ? this.lastOffset + 1 : stop.offset
+    },
+    release() {
+      if (released) return
+      released = true
+      // The thread pool reads the packed bytes, and its answer is dropped as soon as it comes.
+      if (codec === 'none' || !unpacking) drop()
     },
   }
 }
