@@ -1,15 +1,18 @@
 /**
  * Finds regular expressions that could take for ever on a hostile line. JavaScript's engine backtracks: two repetitions
  * that can share a stretch of text try every way of dividing it. The check is stricter than it must be, and says what
- * it does not like; it allows what log formats need: repetitions that end at something they cannot match.
+ * it does not like; it allows what log formats need: repetitions that end at something they cannot match. Repetitions
+ * of a few are counted: in how many ways at most a line could be matched.
  */
 export function checkPattern(source: string): string | undefined {
   const parser = new Parser(source)
   try {
     const node = parser.alternatives()
     if (!parser.done()) return `unexpected ${source.slice(parser.at)}`
-    ambiguity(node, [], true)
-    return undefined
+    const { ways } = visit(node, [], 0n, true)
+    return ways > WAYS_MAX
+      ? `a line could be matched in more than ${WAYS_MAX} ways, which takes too long to try`
+      : undefined
   } catch (error) {
     if (error instanceof Unsafe) return error.message
     throw error
@@ -27,8 +30,10 @@ type Node =
   | { readonly kind: 'choice'; readonly nodes: readonly Node[] }
   | { readonly kind: 'repeat'; readonly node: Node; readonly min: number; readonly max: number; readonly text: string }
 
-/** A repetition of fewer than this many is no loop: what it can be divided into is bounded. */
+/** A repetition of fewer than this many is no loop: in how many ways it can be divided is counted. */
 const LOOP_MIN = 33
+/** Each of them may cost a walk over the line. */
+const WAYS_MAX = 64
 
 const ALL: Bytes = (1n << 256n) - 1n
 const bit = (c: number): Bytes => 1n << BigInt(c & 255)
@@ -117,7 +122,10 @@ class Parser {
 
   private code(c: string): number {
     const digits = c === 'x' ? /^[0-9a-fA-F]{2}/.exec(this.source.slice(this.at)) : null
-    if (!digits) return CONTROLS[c] ?? c.charCodeAt(0)
+    const control = Object.hasOwn(CONTROLS, c) ? CONTROLS[c] : undefined
+    if (!digits && control === undefined && /[A-Za-z0-9]/.test(c))
+      throw new Unsafe(`\\${c} means nothing here: write the character itself, or a byte as \\xhh`)
+    if (!digits) return control ?? c.charCodeAt(0)
     this.at += 2
     return Number.parseInt(digits[0], 16)
   }
@@ -156,30 +164,91 @@ interface Loop {
   readonly text: string
 }
 
+interface Visited {
+  /** Loops that could still give bytes back to what follows. */
+  readonly open: readonly Loop[]
+  /** In how many ways at most a text can be matched, beside what the loops divide among themselves. */
+  readonly ways: number
+}
+
 /**
- * Walks a pattern from left to right with the loops that could still give bytes back to what follows.
- * @param last nothing follows the node
+ * Walks a pattern from left to right.
+ * @param follow the bytes that what follows can begin with
+ * @param last nothing follows
  * @throws Unsafe
  */
-function ambiguity(node: Node, open: readonly Loop[], last: boolean): readonly Loop[] {
-  if (node.kind === 'bytes') return open.filter((loop) => (loop.set & node.set) !== 0n)
-  if (node.kind === 'choice') return node.nodes.flatMap((branch) => ambiguity(branch, open, last))
-  if (node.kind === 'sequence') {
-    return node.nodes.reduce(
-      (loops, child, index) => ambiguity(child, loops, last && index === node.nodes.length - 1),
-      open,
-    )
+function visit(node: Node, open: readonly Loop[], follow: Bytes, last: boolean): Visited {
+  switch (node.kind) {
+    case 'bytes':
+      return { open: open.filter((loop) => (loop.set & node.set) !== 0n), ways: 1 }
+    case 'choice': {
+      const branches = node.nodes.map((branch) => visit(branch, open, follow, last))
+      const ways = branches.map((branch) => branch.ways)
+      const clear = disjoint(node.nodes.map((branch) => firstOf(branch, follow)))
+      return {
+        open: union(...branches.map((branch) => branch.open)),
+        ways: clear ? Math.max(...ways) : ways.reduce((sum, each) => sum + each, 0),
+      }
+    }
+    case 'sequence': {
+      const follows = node.nodes.map((_, index) =>
+        node.nodes.slice(index + 1).reduceRight((after, next) => firstOf(next, after), follow),
+      )
+      return node.nodes.reduce<Visited>(
+        (before, child, index) => {
+          const after = visit(child, before.open, follows[index] ?? 0n, last && index === node.nodes.length - 1)
+          return { open: after.open, ways: before.ways * after.ways }
+        },
+        { open, ways: 1 },
+      )
+    }
+    case 'repeat':
+      return node.max < LOOP_MIN ? visitFew(node, open, follow) : { open: visitLoop(node, open, last), ways: 1 }
   }
-  if (node.max < LOOP_MIN) {
-    const inside = ambiguity(node.node, open, false)
-    return node.min > 0 ? inside : [...open, ...inside.filter((loop) => !open.includes(loop))]
+}
+
+type Repeat = Extract<Node, { kind: 'repeat' }>
+
+/** A body that comes more than once is met by the loops that it left open itself. */
+function visitFew({ node, min, max }: Repeat, open: readonly Loop[], follow: Bytes): Visited {
+  const again = max > 1 ? firstOf(node, follow) : follow
+  const once = visit(node, open, again | follow, false)
+  const inside = max > 1 ? visit(node, union(open, once.open), again | follow, false).open : once.open
+  const mayStop = isNullable(node) || (firstOf(node, 0n) & follow) !== 0n
+  return {
+    open: min > 0 ? inside : union(open, inside),
+    ways: once.ways ** max * (mayStop ? max - min + 1 : 1),
   }
-  const set = loopSet(node.node, node.text)
+}
+
+function visitLoop({ node, min, text }: Repeat, open: readonly Loop[], last: boolean): readonly Loop[] {
+  const set = loopSet(node, text)
   const rival = open.find((loop) => (loop.set & set) !== 0n)
   if (rival && !(last && set === ALL))
-    throw new Unsafe(`${rival.text} and ${node.text} can match the same text, which takes too long to try`)
-  const kept = node.min > 0 ? open.filter((loop) => (loop.set & set) !== 0n) : open
-  return [...kept, { set, text: node.text }]
+    throw new Unsafe(`${rival.text} and ${text} can match the same text, which takes too long to try`)
+  const kept = min > 0 ? open.filter((loop) => (loop.set & set) !== 0n) : open
+  return [...kept, { set, text }]
+}
+
+const union = (...lists: (readonly Loop[])[]): readonly Loop[] => [...new Set(lists.flat())]
+
+function disjoint(sets: readonly Bytes[]): boolean {
+  return sets.every((set, index) => sets.slice(0, index).every((other) => (other & set) === 0n))
+}
+
+/** The bytes that a node, followed by `follow`, can begin with. */
+function firstOf(node: Node, follow: Bytes): Bytes {
+  if (node.kind === 'bytes') return node.set
+  if (node.kind === 'choice') return node.nodes.reduce((all, child) => all | firstOf(child, follow), 0n)
+  if (node.kind === 'sequence') return node.nodes.reduceRight((after, child) => firstOf(child, after), follow)
+  return firstOf(node.node, follow) | (node.min === 0 ? follow : 0n)
+}
+
+function isNullable(node: Node): boolean {
+  if (node.kind === 'bytes') return false
+  if (node.kind === 'choice') return node.nodes.some(isNullable)
+  if (node.kind === 'sequence') return node.nodes.every(isNullable)
+  return node.min === 0 || isNullable(node.node)
 }
 
 /** All bytes that a loop's body can match; the body must be of one form, so that there is one way to repeat it. */
@@ -188,17 +257,9 @@ function loopSet(node: Node, text: string): Bytes {
   if (node.kind === 'repeat') throw new Unsafe(`${text} repeats a repetition, which takes too long to try`)
   const sets = node.nodes.map((child) => loopSet(child, text))
   if (node.kind === 'choice') {
-    const firsts = node.nodes.map((child) => firstSet(child))
-    const shared = firsts.some((first, index) => firsts.slice(0, index).some((other) => (other & first) !== 0n))
-    if (shared || firsts.includes(0n))
+    const firsts = node.nodes.map((child) => firstOf(child, 0n))
+    if (!disjoint(firsts) || firsts.includes(0n))
       throw new Unsafe(`the choices of ${text} begin with the same text, which takes too long to try`)
   } else if (sets.length === 0) throw new Unsafe(`${text} repeats nothing`)
   return sets.reduce((all, set) => all | set, 0n)
-}
-
-function firstSet(node: Node): Bytes {
-  if (node.kind === 'bytes') return node.set
-  if (node.kind === 'repeat') return firstSet(node.node)
-  if (node.kind === 'choice') return node.nodes.reduce((all, child) => all | firstSet(child), 0n)
-  return node.nodes[0] ? firstSet(node.nodes[0]) : 0n
 }

@@ -84,6 +84,13 @@ test('patterns that could take for ever are refused, others not', () => {
     '(?=a)b',
     '(a)\\1',
     '[^ ]* ?[^ ]*x',
+    '(?:a{1,30}){1,30}b',
+    '(?:a?){25}a{25}b',
+    '(?:a|aa){1,30}b',
+    '(?:a*b?){1,20}c',
+    'a{1,32}a{1,32}a{1,32}b',
+    '\\u0061*',
+    '\\p{L}',
   ]) {
     assert.ok(checkPattern(bad), bad)
   }
@@ -94,6 +101,8 @@ test('patterns that could take for ever are refused, others not', () => {
     '\\d{1,3}\\.\\d{1,3}',
     '[^|]*\\|[^|]*',
     '(?:x|y)+z',
+    '(?:\\d{1,3}\\.){3}\\d{1,3}(?: (?:-|\\w+)){1,20}',
+    '(?:(?<a>\\d+)|-) (?:(?<b>\\d+)|-) (?:"(?<c>[^"]*)"|-)(?: x)?(?: y)?',
   ]) {
     assert.equal(checkPattern(good), undefined, good)
   }
