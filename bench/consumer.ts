@@ -215,7 +215,10 @@ async function saidAssigned(worker: ChildProcess): Promise<void> {
 async function untilSettled(port: number, worker: ChildProcess): Promise<void> {
   for (;;) {
     if (worker.exitCode !== null) throw new Error(`the worker ended with ${worker.exitCode}`)
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    const text = await fetch(`http://127.0.0.1:${port}/metrics`).then(
+      (answer) => answer.text(),
+      () => '', // not listening yet
+    )
     if (Number(/^millrace_rows (\d+)/m.exec(text)?.[1] ?? 0) >= RECORDS) return
     await delay(20)
   }
