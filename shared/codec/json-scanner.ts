@@ -1,7 +1,7 @@
 import { jsonNumberEnd } from './numbers.ts'
 import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
 import { isUtf8, plainTextEnd, seen, stringEnd, unescape } from './strings.ts'
-import { NESTING_MAX } from './walker.ts'
+import { ByteReader, NESTING_MAX } from './walker.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -16,21 +16,13 @@ const NUMBER = Buffer.from('0123456789+-.eE')
 const LITERALS: readonly Buffer[] = ['true', 'false', 'null'].map((word) => Buffer.from(word))
 
 /** Reads JSON's tokens from bytes[.., end). Every position that it answers is at most `end`; negative ones are reasons. */
-export class JsonScanner {
-  protected bytes: Buffer = Buffer.alloc(0)
-  protected view = new DataView(this.bytes.buffer)
+export class JsonScanner extends ByteReader {
   protected end = 0
   /** Where the content of the last string is, without escapes: source[from, to). */
   protected source: Buffer = this.bytes
   protected from = 0
   protected to = 0
   private scratch = Buffer.allocUnsafeSlow(256)
-
-  /** Turns to another buffer: once for a batch, not for an event. */
-  protected look(bytes: Buffer): void {
-    this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  }
 
   /** Skips white space. */
   protected blank(start: number): number {
@@ -95,8 +87,8 @@ export class JsonScanner {
 
   /** The end of an object or array whose bracket is before `start`. */
   private containerEnd(start: number, depth: number, close: number): number {
-    let p = this.blank(start)
-    if (p < this.end && this.bytes[p] === close) return p + 1
+    let p = this.opening(start, close)
+    if (this.closed) return p
     for (;;) {
       if (close === CLOSE) p = this.name(p)
       if (p >= 0) p = this.valueEnd(p, depth)
@@ -105,8 +97,15 @@ export class JsonScanner {
     }
   }
 
-  /** Set by following. */
+  /** Set by opening and following: the bracket is closed. */
   protected closed = false
+
+  /** What is behind an opening bracket: the position of the first value, or that behind the closing bracket. */
+  protected opening(start: number, close: number): number {
+    const p = this.blank(start)
+    this.closed = p < this.end && this.bytes[p] === close
+    return this.closed ? p + 1 : p
+  }
 
   /** What is behind a value: the position of the next one, or, when it was the last, that behind the closing bracket. */
   protected following(start: number, close: number): number {

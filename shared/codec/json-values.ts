@@ -1,6 +1,6 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
-import { decimal, decimalDouble, int64, jsonNumberEnd, parseInteger, putWhole, readDecimal, textOf } from './numbers.ts'
+import { decimalDouble, int64, jsonNumberEnd, parseInteger, readDecimal, textOf } from './numbers.ts'
 import { Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
@@ -11,15 +11,10 @@ const OPEN_ARRAY = 0x5b
 const OPEN = 0x7b
 const MINUS = 0x2d
 const LETTER_N = 0x6e
-/** "true" and "fals" in one number each. */
-const WORD_TRUE = 0x65757274
-const WORD_FALS = 0x736c6166
 
 /** The values of JSON, each to the form of its column. */
 export abstract class JsonValues extends JsonScanner {
   protected out: RowBuffer
-  /** Set by scalar: the position behind what it wrote. */
-  protected after = 0
 
   constructor(out: RowBuffer) {
     super()
@@ -28,32 +23,6 @@ export abstract class JsonValues extends JsonScanner {
 
   /** An object that is a RECORD. */
   protected abstract record(slot: Slot, p: number, depth: number): number
-
-  /**
-   * A tag and a whole number that is not negative, a double of up to 15 digits, or true or false, at `o` where there is
-   * room; -1 when it is of another form.
-   */
-  protected scalar(slot: Slot, p: number, into: Uint8Array, o: number): number {
-    const { bytes, end, view } = this
-    into[o] = slot.tag
-    if (slot.op === Op.BOOL) {
-      const word = p + 5 <= end ? view.getInt32(p, true) : 0
-      const no = word === WORD_FALS && bytes[p + 4] === 0x65
-      into[o + 1] = no ? 0 : 1
-      this.after = o + 2
-      return no ? p + 5 : word === WORD_TRUE ? p + 4 : -1
-    }
-    const q = readDecimal(bytes, p, end)
-    if (slot.op === Op.DOUBLE) {
-      this.out.view.setFloat64(o + 1, decimalDouble(), true)
-      this.after = o + 9
-      return q
-    }
-    const value = decimal[0] as number
-    if (q < 0 || decimal[1] !== 0 || value < 0 || (slot.op >= Op.INT32 && value > 0x7fffffff)) return -1
-    this.after = putWhole(this.out.view, o + 1, value)
-    return q
-  }
 
   protected value(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {

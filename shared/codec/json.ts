@@ -1,6 +1,6 @@
 import { JsonValues } from './json-values.ts'
-import type { Key } from './keys.ts'
-import { Op, type Plan, type Slot } from './plan.ts'
+import { compilePlainMembers } from './json-code.ts'
+import { AFTER, AT, CLOSED, Op, type Plan, SEPARATOR, type Slot } from './plan.ts'
 import {
   DUPLICATE,
   INVALID,
@@ -16,16 +16,12 @@ import {
 import type { RowBuffer } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 import { NESTING_MAX, pathWithin, type Walker } from './walker.ts'
-import { plainTextEnd } from './strings.ts'
 
-const QUOTE = 0x22
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const OPEN = 0x7b
 const CLOSE = 0x7d
 const LETTER_N = 0x6e
-/** Room for the tag, the length and the longest number of a value. */
-const VALUE_ROOM = 32
 /** A tag and the longest number behind it. */
 const SCALAR_MAX = 16
 
@@ -41,141 +37,83 @@ export class JsonWalker extends JsonValues implements Walker {
     super(out)
     this.plan = plan
     this.unknown = unknown
-    this.key = plan.keys.head
+    compilePlainMembers(plan)
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    if (input !== this.bytes) this.look(input)
-    this.end = end
+    const first = this.look(input, start, end)
+    this.end = first + end - start
     this.out = out
     this.path = ''
     this.prefix = ''
-    const bom = end - start >= 3 && input[start] === 0xef && input[start + 1] === 0xbb && input[start + 2] === 0xbf
-    let p = this.blank(bom ? start + 3 : start)
-    if (p >= end) return TRUNCATED
-    if (input[p] !== OPEN) return this.valueEnd(p, 0) < 0 ? JSON_SYNTAX : WRONG_TYPE
+    const { bytes } = this
+    const bom = end - start >= 3 && bytes[first] === 0xef && bytes[first + 1] === 0xbb && bytes[first + 2] === 0xbf
+    let p = this.blank(bom ? first + 3 : first)
+    if (p >= this.end) return TRUNCATED
+    if (bytes[p] !== OPEN) return this.valueEnd(p, 0) < 0 ? JSON_SYNTAX : WRONG_TYPE
     p = this.object(this.plan, p + 1, 1)
     if (p < 0) return p
     p = this.blank(p)
-    return p === end ? p : TRAILING
+    return p === this.end ? p : TRAILING
+  }
+
+  /** The members of an object whose brace is before `start`. Answers the position behind its end, or a reason. */
+  private object(plan: Plan, start: number, depth: number): number {
+    if (depth > NESTING_MAX) return TOO_DEEP
+    const { progress, slots } = plan
+    plan.open()
+    let p = start
+    for (;;) {
+      p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out)
+      if (progress[AT] === SEPARATOR) p = this.separator(plan, p, depth)
+      if (p < 0) return p
+      if (progress[AT] === CLOSED) break
+      const slot = slots[progress[AT] as number] as Slot
+      p = this.member(plan, slot, p, depth)
+      if (p < 0) return this.fail(p, slot.name)
+      progress[AFTER] = slot.index + 1
+      progress[AT] = SEPARATOR
+    }
+    const missing = plan.close(this.out)
+    return missing ? this.fail(MISSING, missing.name) : p
   }
 
   /**
-   * The members of an object whose brace is before `start`. Answers the position behind its end, or a reason. This is
-   * the loop that everything depends on: the common values are written here, with the positions in local variables.
+   * What stands before a member: comma, name and colon with their white space, and members without a column; or the end
+   * of the object. Answers the position of the value, noted in progress[AT].
    */
-  private object(plan: Plan, start: number, depth: number): number {
-    if (depth > NESTING_MAX) return TOO_DEEP
-    const { bytes, end, view, out } = this
-    const { seen, keys } = plan
-    const stamp = plan.open()
-    let { head: key } = keys
-    let count = 0
-    let p = start
-    let o = out.length
-    let into = out.bytes
-    let room = into.length - VALUE_ROOM - end
-    for (;;) {
-      let q = expected(key, view, p, end)
-      if (q >= 0) key = key.next
-      else {
-        q = this.separator(plan, key, p, depth)
-        if (q < 0) return q
-        key = this.key
-        if (key === keys.tail) {
-          out.length = o
-          return this.close(plan, stamp, count, q)
-        }
+  private separator(plan: Plan, start: number, depth: number): number {
+    const { progress, next } = plan
+    const after = progress[AFTER] as number
+    let p = after === 0 ? this.opening(start, CLOSE) : this.following(start, CLOSE)
+    while (p >= 0 && !this.closed) {
+      const name = p + 1
+      const behind = this.isQuote(p) < 0 ? this.isQuote(p) : this.text(name)
+      if (behind < 0) return behind
+      const slot = plan.find(this.source, this.from, this.to)
+      p = this.colon(behind)
+      if (p < 0) return p
+      if (slot) {
+        next[after] = progress[AT] = slot.index
+        return p
       }
-      p = q
-      const { slot } = key
-      if (slot === undefined) continue
-      const before = seen[slot.index]
-      if (before === stamp || before === -stamp) return this.fail(DUPLICATE, slot.name)
-      seen[slot.index] = stamp
-      count++
-      if (o - p > room) {
-        out.length = o
-        out.reserve(end - p + VALUE_ROOM)
-        into = out.bytes
-        room = into.length - VALUE_ROOM - end
-      }
-      if (slot.fast === Op.STRING && bytes[p] === QUOTE) {
-        q = plainTextEnd(bytes, view, p + 1, end)
-        const size = q - p - 1
-        if (size < 128 && q < end && bytes[q] === QUOTE) {
-          into[o] = slot.tag
-          into[o + 1] = size
-          out.length = o + 2
-          out.copyWords(view, p + 1, q)
-          o = out.length
-          p = q + 1
-          continue
-        }
-      } else if (slot.fast <= Op.UINT32) {
-        q = this.scalar(slot, p, into, o)
-        if (q >= 0) {
-          o = this.after
-          p = q
-          continue
-        }
-      }
-      out.length = o
-      p = this.member(plan, slot, stamp, p, depth)
-      o = out.length
-      into = out.bytes
-      room = into.length - VALUE_ROOM - end
-      if (p < 0) return this.fail(p, slot.name)
-      if (seen[slot.index] !== stamp) count--
+      p = slot === null ? this.valueEnd(p, depth) : this.unknownMember(name, behind - 1, p, depth)
+      if (p >= 0) p = this.following(p, CLOSE)
     }
+    progress[AT] = CLOSED
+    return p
   }
 
-  /** A value that is not of the commonest kinds, or not in the commonest form. */
-  private member(plan: Plan, slot: Slot, stamp: number, p: number, depth: number): number {
+  private member(plan: Plan, slot: Slot, p: number, depth: number): number {
+    if (plan.isNamed(slot)) return DUPLICATE
     if (this.bytes[p] === LETTER_N && !slot.takesNull) {
-      plan.seen[slot.index] = -stamp
+      plan.takeNull(slot)
       return this.literal(p)
     }
-    if (slot.oneof >= 0 && !plan.choose(slot.oneof, stamp)) return ONEOF
+    if (!plan.take(slot)) return ONEOF
     if (slot.repeated) return slot.map ? this.map(slot, p, depth) : this.array(slot, p, depth)
     this.out.tag(slot.tag)
     return this.value(slot, p, depth)
-  }
-
-  /** Set by separator: the key that it read; tail: the object ended. */
-  private key: Key
-
-  /**
-   * What stands between two values: comma, name and colon with their white space, or the end of the object. Answers
-   * the position of the next value and remembers these bytes for the next time; the slow way, for the first time.
-   */
-  private separator(plan: Plan, before: Key, start: number, depth: number): number {
-    const { keys } = plan
-    const first = before === keys.head
-    const p = first ? this.blank(start) : this.following(start, CLOSE)
-    if (p < 0) return p
-    if (first ? p < this.end && this.bytes[p] === CLOSE : this.closed) {
-      this.key = keys.tail
-      return first ? p + 1 : p
-    }
-    const quote = this.isQuote(p)
-    const after = quote < 0 ? quote : this.text(p + 1)
-    if (after < 0) return after
-    const key = keys.find(this.source, this.from, this.to)
-    const value = this.colon(after)
-    this.key = key ?? keys.stray
-    if (value < 0) return value
-    if (key === undefined) return this.unknownMember(p + 1, after - 1, value, depth)
-    if (key.slot === undefined) return this.valueEnd(value, depth)
-    before.remember(key, this.view, start, value)
-    return value
-  }
-
-  /** The end of a record: its absent fields. */
-  private close(plan: Plan, stamp: number, count: number, p: number): number {
-    if (count === plan.slots.length) return p
-    const missing = plan.close(stamp, this.out)
-    return missing ? this.fail(MISSING, missing.name) : p
   }
 
   private unknownMember(keyStart: number, keyEnd: number, p: number, depth: number): number {
@@ -204,8 +142,8 @@ export class JsonWalker extends JsonValues implements Walker {
   private array(slot: Slot, start: number, depth: number): number {
     const { out } = this
     if (this.bytes[start] !== OPEN_ARRAY) return WRONG_TYPE
-    let p = this.blank(start + 1)
-    if (p < this.end && this.bytes[p] === CLOSE_ARRAY) return p + 1
+    let p = this.opening(start + 1, CLOSE_ARRAY)
+    if (this.closed) return p
     const mark = slot.packed ? this.openRun(slot) : 0
     for (let index = 0; ; index++) {
       if (p >= this.end) return TRUNCATED
@@ -231,9 +169,8 @@ export class JsonWalker extends JsonValues implements Walker {
   /** An object whose members are the entries of a map. */
   private map(slot: Slot, start: number, depth: number): number {
     if (this.bytes[start] !== OPEN) return WRONG_TYPE
-    slot.mapKeys.clear()
-    let p = this.blank(start + 1)
-    if (p < this.end && this.bytes[p] === CLOSE) return p + 1
+    let p = this.opening(start + 1, CLOSE)
+    if (this.closed) return p
     for (;;) {
       p = this.isQuote(p)
       if (p < 0) return p
@@ -274,19 +211,4 @@ export class JsonWalker extends JsonValues implements Walker {
     this.path = pathWithin(name, this.path)
     return reason
   }
-}
-
-/** Position of the value of the key that followed `before` last time, when the same bytes lead to it again; else -1. */
-function expected(before: Key, view: DataView, p: number, end: number): number {
-  const { length } = before
-  const next = p + length
-  if (next >= end || view.getInt32(next - 4, true) !== before.last) return -1
-  if (length > 4 && view.getInt32(p, true) !== before.first) return -1
-  if (length > 8 && view.getInt32(p + 4, true) !== before.second) return -1
-  if (length > 12) {
-    const { words } = before
-    const last = next - 4
-    for (let q = p + 8, i = 2; q < last; q += 4, i++) if (view.getInt32(q, true) !== words[i]) return -1
-  }
-  return next
 }

@@ -62,8 +62,8 @@ export class LogfmtWalker extends TextColumns {
 
   private put(value: Buffer, from: number, to: number): number {
     const { input, key, keyEnd } = this
-    const slot = this.plan.keys.find(input, key, keyEnd)?.slot
-    if (slot === undefined) return this.putUnknown(input.toString('utf8', key, keyEnd), value, from, to)
+    const slot = this.plan.find(input, key, keyEnd)
+    if (!slot) return this.putUnknown(input.toString('utf8', key, keyEnd), value, from, to)
     return this.isSet(slot) ? this.fail(DUPLICATE, slot.name) : this.column(slot, value, from, to)
   }
 

@@ -129,7 +129,7 @@ function parseScaled(bytes: Uint8Array, start: number, end: number, unsigned: bo
 const ZERO = Buffer.from('0')
 
 // Powers of ten that a double holds exactly.
-const POWERS = Float64Array.from({ length: 23 }, (_, k) => Number(`1e${k}`))
+export const POWERS = Float64Array.from({ length: 23 }, (_, k) => Number(`1e${k}`))
 
 /** What readDecimal found: decimal[0] / 10^decimal[1]. An array, so that a double needs no object of its own. */
 export const decimal = new Float64Array(2)

@@ -84,7 +84,7 @@ function compile(source: string, where: string): RegExp {
 }
 
 function pieceOf(group: string, plan: Plan, route: CodecRoute): Piece {
-  const slot = plan.keys.find(Buffer.from(group), 0, group.length)?.slot
+  const slot = plan.find(Buffer.from(group), 0, group.length)
   if (!slot)
     throw new UserError(
       `route ${route.name}: the schema has no column for the group ${group}`,

@@ -1,12 +1,11 @@
 import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
 import { ByteKeys } from './byte-keys.ts'
-import { Keys } from './keys.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { textWriterOf, type TextWriter } from './text-values.ts'
 import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
 
-/** What a slot's value is, for the switches of the walkers; the JSON walker's main loop writes those up to UINT32. */
+/** What a slot's value is, for the switches of the walkers. */
 export const Op = {
   BOOL: 0,
   DOUBLE: 1,
@@ -33,8 +32,6 @@ export const Op = {
   TEXT: 20,
 } as const
 
-const SLOW = 99
-
 const NO_KEYS = new ByteKeys()
 
 /** One field, compiled: what both walkers need to write its column. */
@@ -56,8 +53,6 @@ export class Slot {
   readonly plan: Plan
   readonly text: TextWriter
   readonly enum: EnumTable | undefined
-  /** The op of a field that is singular, in no oneof, its tag a single byte: for the walkers' main loops; else SLOW. */
-  readonly fast: number
   /** JSON's null is a value of it. */
   readonly takesNull: boolean
   /** Wire type of its values, in a protobuf source (a message around a wrapped one), and in the row. */
@@ -94,7 +89,6 @@ export class Slot {
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = textWriterOf(field)
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
-    this.fast = !this.repeated && this.oneof < 0 && this.tag < 128 ? this.op : SLOW
     this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
     this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
     this.required = field.mode === 'REQUIRED' && this.standard === undefined
@@ -106,46 +100,83 @@ export class Slot {
   }
 }
 
-/** A record, compiled. */
+/**
+ * Steps over the fields of a message that the row takes as they stand, from `start` on, as long as they have their
+ * commonest form, and notes them in plan.present. Answers where it stopped: at the tag of another kind of field, or at
+ * the end: then all of view[start, end) is copied. Looks up to READ_AHEAD bytes behind the end.
+ */
+export type PlainFields = (bytes: Buffer, view: DataView, start: number, end: number, out: RowBuffer) => number
+
+/**
+ * The same of JSON: reads members from behind a value (or the brace) on, and writes them. What it comes to is in
+ * plan.progress[AT]: the index of a slot whose value is where it stopped; or SEPARATOR: it stopped behind a value; or
+ * CLOSED: it stopped behind the closing brace.
+ */
+export type PlainMembers = (bytes: Buffer, view: DataView, start: number, end: number, out: RowBuffer) => number
+
+/** Places in plan.progress: 1 + slot of the member before (0: none), and where the reading stopped. */
+export const AFTER = 0
+export const AT = 1
+export const SEPARATOR = -1
+export const CLOSED = -2
+
+/** A record, compiled, and what the message of it that is being read has. A plan is never used within itself. */
 export class Plan {
   readonly slots: readonly Slot[]
-  /** Slots that say something when they are absent. */
-  readonly needed: readonly Slot[]
-  /** By slot: the stamp of the message that had it last; negative: as null. */
-  readonly seen: Int32Array
-  readonly oneofs: Int32Array
-  readonly keys: Keys
-  readonly maps: readonly Slot[]
-  /** By a tag of one byte: how the plain field is checked that the protobuf walker copies (-1: none), and its index. */
-  readonly forms = new Int8Array(256).fill(-1)
-  readonly places = new Int32Array(256)
+  /** By slot, a bit each: the message has it; it has it as null. */
+  readonly present: Int32Array
+  readonly nulls: Int32Array
+  readonly progress = Int32Array.of(0, SEPARATOR)
+  /** By 1 + slot of a member (0: none): the slot that followed last time. */
+  readonly next: Int32Array
+  /** Letters of names count in either case. */
+  readonly foldsCase: boolean
+  /** What the protobuf walker need not look at one by one; nothing, unless it is compiled. */
+  plainFields: PlainFields = (_bytes, _view, start) => start
+  plainMembers: PlainMembers = (_bytes, _view, start) => start
   /** Numbers of fields without a column. */
   readonly ignored: ReadonlySet<number>
   private readonly slotsByNumber: ReadonlyMap<number, Slot>
-  private readonly standardBytes: number
-  private stamp = 0
+  private readonly names: ByteKeys
+  /** By the number of a name; null: of a field without a column. */
+  private readonly slotsByName: (Slot | null)[] = []
+  /** Slots that say something when they are absent, as bits. */
+  private readonly needed: Int32Array
+  private readonly maps: readonly Slot[]
+  /** By oneof: a member is taken. */
+  private readonly oneofs: Uint8Array
+  /** What stands for these absent slots: those of the last message. */
+  private readonly absent: Int32Array
+  private readonly standards = new RowBuffer(64)
+  private missing: Slot | undefined
 
   constructor(record: RecordType) {
     this.slots = record.fields.map((field, index) => new Slot(field, index))
     this.maps = this.slots.filter((slot) => slot.map)
-    this.needed = this.slots.filter((slot) => slot.required || slot.standard !== undefined)
-    this.standardBytes = this.needed.reduce((sum, slot) => sum + (slot.standard?.length ?? 0), 0)
-    this.seen = new Int32Array(this.slots.length)
+    const words = 1 + (this.slots.length >> 5)
+    this.present = new Int32Array(words)
+    this.nulls = new Int32Array(words)
+    this.absent = new Int32Array(words)
+    this.needed = new Int32Array(words)
+    for (const slot of this.slots) if (slot.required || slot.standard) setBit(this.needed, slot.index)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
-    for (const slot of this.slots.filter(({ fast }) => fast !== SLOW)) {
-      this.forms[slot.tag] = slot.verbatim
-      this.places[slot.tag] = slot.index
-    }
     this.ignored = new Set(record.ignored.map((field) => field.number))
-    this.keys = new Keys(record, this.slots)
-    this.oneofs = new Int32Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
+    this.next = Int32Array.from({ length: this.slots.length + 1 }, (_, index) => index)
+    this.foldsCase = record.origin === 'bigquery'
+    this.names = new ByteKeys(this.foldsCase)
+    for (const slot of this.slots) for (const name of slot.proto?.jsonNames ?? [slot.name]) this.name(name, slot)
+    for (const field of record.ignored) for (const name of field.jsonNames) this.name(name, null)
+    this.oneofs = new Uint8Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
   }
 
-  /** Takes a member of a oneof; false when another one is taken. */
-  choose(oneof: number, stamp: number): boolean {
-    if (this.oneofs[oneof] === stamp) return false
-    this.oneofs[oneof] = stamp
-    return true
+  /** Of the field that a name in JSON means: its slot; null: it has no column; undefined: there is none. */
+  find(bytes: Uint8Array, start: number, end: number): Slot | null | undefined {
+    return this.slotsByName[this.names.find(bytes, start, end)]
+  }
+
+  private name(name: string, slot: Slot | null): void {
+    const bytes = Buffer.from(name)
+    if (this.names.add(bytes, 0, bytes.length)) this.slotsByName.push(slot)
   }
 
   /** The slot of a field number of the source. */
@@ -153,28 +184,76 @@ export class Plan {
     return this.slotsByNumber.get(number)
   }
 
-  /** A fresh stamp: nothing is seen yet. */
-  open(): number {
-    if (this.stamp === 0x3fffffff) {
-      this.seen.fill(0)
-      this.oneofs.fill(0)
-      this.stamp = 0
-    }
-    return ++this.stamp
+  /** The beginning of a message: it has nothing yet. */
+  open(): void {
+    const { present, nulls, oneofs, maps } = this
+    for (let i = 0; i < present.length; i++) present[i] = nulls[i] = 0
+    this.progress[AFTER] = 0
+    this.progress[AT] = SEPARATOR
+    for (let i = 0; i < oneofs.length; i++) oneofs[i] = 0
+    for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
+  }
+
+  has(slot: Slot): boolean {
+    return hasBit(this.present, slot.index)
+  }
+
+  /** It came already, as a value or as null. */
+  isNamed(slot: Slot): boolean {
+    return this.has(slot) || hasBit(this.nulls, slot.index)
+  }
+
+  takeNull(slot: Slot): void {
+    setBit(this.nulls, slot.index)
+  }
+
+  /** Takes a slot; false when it is taken, or when another member of its oneof is. */
+  take(slot: Slot): boolean {
+    if (this.has(slot) || (slot.oneof >= 0 && this.oneofs[slot.oneof] !== 0)) return false
+    setBit(this.present, slot.index)
+    if (slot.oneof >= 0) this.oneofs[slot.oneof] = 1
+    return true
   }
 
   /** The end of a message: writes what stands for its absent fields. Answers a required one that is missing. */
-  close(stamp: number, out: RowBuffer): Slot | undefined {
-    const { needed, seen } = this
-    out.reserve(this.standardBytes)
+  close(out: RowBuffer): Slot | undefined {
+    const { present, needed, absent, standards } = this
+    let changed = 0
     for (let i = 0; i < needed.length; i++) {
-      const slot = needed[i] as Slot
-      if (seen[slot.index] === stamp) continue
-      if (slot.standard === undefined) return slot
-      out.copy(slot.standard, 0, slot.standard.length)
+      const lacks = (needed[i] as number) & ~(present[i] as number)
+      changed |= lacks ^ (absent[i] as number)
+      absent[i] = lacks
     }
-    return undefined
+    if (changed !== 0) this.prepare()
+    if (standards.length > 0) {
+      out.reserve(standards.length)
+      out.copyWords(standards.view, 0, standards.length)
+    }
+    return this.missing
   }
+
+  /** Writes what stands for the absent slots. */
+  private prepare(): void {
+    const { standards } = this
+    standards.clear()
+    this.missing = undefined
+    for (const slot of this.slots) {
+      if (!hasBit(this.absent, slot.index)) continue
+      if (slot.standard === undefined) this.missing ??= slot
+      else {
+        standards.reserve(slot.standard.length)
+        standards.copy(slot.standard, 0, slot.standard.length)
+      }
+    }
+  }
+}
+
+function hasBit(bits: Int32Array, index: number): boolean {
+  return (((bits[index >> 5] as number) >> (index & 31)) & 1) === 1
+}
+
+function setBit(bits: Int32Array, index: number): void {
+  bits[index >> 5] = (bits[index >> 5] as number) | (1 << (index & 31))
 }
 
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
@@ -239,7 +318,8 @@ function standardOf(slot: Slot): Buffer | undefined {
   else if (op === Op.MESSAGE) {
     // A message without a required field has no empty form: as a map's value it is then missing.
     const inner = new RowBuffer(64)
-    if (plan.close(-1, inner)) return undefined
+    plan.open()
+    if (plan.close(inner)) return undefined
     out.lengthAndCopy(inner.bytes, 0, inner.length)
   } else if (text !== undefined) out.lengthAndCopy(Buffer.from(text), 0, text.length)
   else out.copy(ZEROS, 0, slot.rowType === FIXED64 ? 8 : slot.rowType === FIXED32 ? 4 : 1)

@@ -1,11 +1,12 @@
 import { Op, type Plan, type Slot } from './plan.ts'
+import { compilePlainFields } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, UTF8, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { isAscii, isUtf8 } from './strings.ts'
+import { isText } from './strings.ts'
 import type { UnknownFields } from './unknown.ts'
-import { NESTING_MAX, pathWithin, type Walker } from './walker.ts'
+import { ByteReader, NESTING_MAX, pathWithin, type Walker } from './walker.ts'
 import { field, GROUP_END, LENGTH, nextField, readLength, readSized, readVarint, skipValue, wire } from './wire.ts'
 
 /** A singular field came twice, or two of a oneof: the event is read again from a merged copy. */
@@ -19,19 +20,19 @@ const UNKNOWN_KEY = Buffer.from('protobuf')
  * Protobuf wire to wire: walks the tags, copies runs of fields that are the same in the row, converts the others, adds
  * what is absent. The walk is the validation, too.
  */
-export class ProtobufWalker implements Walker {
+export class ProtobufWalker extends ByteReader implements Walker {
   path = ''
   private readonly plan: Plan
   private readonly unknown: UnknownFields
-  private bytes: Buffer = Buffer.alloc(0)
-  private view = new DataView(this.bytes.buffer)
   private out: RowBuffer
   private readonly above: string[] = []
 
   constructor(plan: Plan, unknown: UnknownFields, out: RowBuffer) {
+    super()
     this.plan = plan
     this.unknown = unknown
     this.out = out
+    compilePlainFields(plan)
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -47,72 +48,65 @@ export class ProtobufWalker implements Walker {
   }
 
   private begin(input: Buffer, start: number, end: number): number {
-    if (input !== this.bytes) {
-      this.bytes = input
-      this.view = new DataView(input.buffer, input.byteOffset, input.length)
-    }
     this.path = ''
     if (this.above.length > 0) this.above.length = 0
-    return this.message(this.plan, start, end, 1, 0)
+    const p = this.look(input, start, end)
+    return this.message(this.plan, p, p + end - start, 1, 0)
   }
 
   /** The fields of one message. Answers the position behind it (behind the end tag of a group), or a reason. */
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
-    const { bytes, view } = this
-    const { seen, forms, places, maps } = plan
-    const stamp = plan.open()
-    for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
-    let count = 0
+    plan.open()
+    let p = plan.plainFields(this.bytes, this.view, start, end, this.out)
+    if (p !== end || group !== 0) {
+      p = this.fields(plan, start, p, end, depth, group)
+      if (p < 0) return p
+    }
+    const missing = plan.close(this.out)
+    return missing ? this.fail(MISSING, missing) : p
+  }
+
+  /** The same when not all fields are plain; bytes[start, at) are. */
+  private fields(plan: Plan, start: number, at: number, end: number, depth: number, group: number): number {
+    const { bytes } = this
     let unknown: Buffer[] | undefined
     let run = start
-    let p = start
+    let p = at
     while (p < end) {
-      const at = p
-      const byte = bytes[p] as number
-      const form = forms[byte] as number
-      if (form >= 0) {
-        const place = places[byte] as number
-        const q = seen[place] === stamp ? 0 : plainEnd(form, bytes, view, p + 1, end)
-        if (q > 0) {
-          seen[place] = stamp
-          count++
-          p = q
-          continue
-        }
-      }
+      this.copyRun(run, p)
+      run = p
       p = readLength(bytes, p, end)
       if (p < 0) return p
       const tag = wire.low
-      const type = tag & 7
       const slot = plan.slotOf(tag >>> 3)
-      if (slot?.takes(type)) {
-        if (!slot.repeated) {
-          if (seen[slot.index] === stamp || (slot.oneof >= 0 && !plan.choose(slot.oneof, stamp))) return AGAIN
-          seen[slot.index] = stamp
-          count++
-        }
-        const q =
-          type !== slot.rowType ? CONVERT : slot.packed ? this.runEnd(slot, p, end) : this.verbatimEnd(slot, p, end)
-        if (q === CONVERT) {
-          this.copyRun(run, at)
-          p = this.converted(slot, type, p, end, depth)
-          run = p
-        } else p = q
+      if (slot?.takes(tag & 7)) {
+        p = this.field(plan, slot, tag & 7, run, p, end, depth)
         if (p < 0) return p === AGAIN ? p : this.fail(p, slot)
+      } else if ((tag & 7) === GROUP_END) {
+        if (group === 0 || tag >>> 3 !== group) return WIRE
+        this.keepUnknown(unknown)
+        return p
       } else {
-        this.copyRun(run, at)
-        if (type === GROUP_END) {
-          return group !== 0 && tag >>> 3 === group ? this.close(plan, stamp, count, unknown, p) : WIRE
-        }
         p = this.unknownField(plan, tag, p, end, depth)
         if (p < 0) return p
-        if (this.unknown.policy === 'keep' && !plan.ignored.has(tag >>> 3)) (unknown ??= []).push(bytes.subarray(at, p))
-        run = p
+        if (this.unknown.policy === 'keep' && !plan.ignored.has(tag >>> 3))
+          (unknown ??= []).push(bytes.subarray(run, p))
       }
+      run = p
+      p = plan.plainFields(bytes, this.view, p, end, this.out)
     }
-    this.copyRun(run, end)
-    return group === 0 ? this.close(plan, stamp, count, unknown, p) : WIRE
+    this.keepUnknown(unknown)
+    return group === 0 ? p : WIRE
+  }
+
+  /** One field of the row: its tag is at `at`, its value at p. */
+  private field(plan: Plan, slot: Slot, type: number, at: number, p: number, end: number, depth: number): number {
+    if (!slot.repeated && !plan.take(slot)) return AGAIN
+    const q = type !== slot.rowType ? CONVERT : slot.packed ? this.runEnd(slot, p, end) : this.verbatimEnd(slot, p, end)
+    if (q === CONVERT) return this.converted(slot, type, p, end, depth)
+    if (q > 0) this.copyRun(at, q)
+    return q
   }
 
   private copyRun(start: number, end: number): void {
@@ -137,7 +131,7 @@ export class ProtobufWalker implements Walker {
         return p < end && (bytes[p] as number) < 2 ? p + 1 : CONVERT
       case Op.STRING: {
         const q = readSized(bytes, p, end)
-        return q < 0 ? q : isUtf8(bytes, q, q + wire.low) ? q + wire.low : UTF8
+        return q < 0 ? q : isText(bytes, this.view, q, q + wire.low) ? q + wire.low : UTF8
       }
       case -1:
         return CONVERT
@@ -224,35 +218,15 @@ export class ProtobufWalker implements Walker {
     return UNKNOWN_FIELD
   }
 
-  /** The end of a message: its unknown fields, its absent fields. */
-  private close(plan: Plan, stamp: number, count: number, unknown: readonly Buffer[] | undefined, p: number): number {
-    if (unknown) {
-      // They have no names: all of a message's, as they came, are one value in base64.
-      const value = Buffer.from(`"${Buffer.concat(unknown).toString('base64')}"`)
-      this.unknown.add(this.above.join('.'), UNKNOWN_KEY, 0, UNKNOWN_KEY.length, value, 0, value.length)
-    }
-    const missing = count === plan.slots.length ? undefined : plan.close(stamp, this.out)
-    return missing ? this.fail(MISSING, missing) : p
+  /** They have no names: all of a message's, as they came, are one value in base64. */
+  private keepUnknown(fields: readonly Buffer[] | undefined): void {
+    if (fields === undefined) return
+    const value = Buffer.from(`"${Buffer.concat(fields).toString('base64')}"`)
+    this.unknown.add(this.above.join('.'), UNKNOWN_KEY, 0, UNKNOWN_KEY.length, value, 0, value.length)
   }
 
   private fail(reason: number, slot: Slot): number {
     this.path = pathWithin(slot.name, this.path)
     return reason
   }
-}
-
-/** The position behind a value in its commonest form, which the row takes as it is; 0 when it is in another form. */
-function plainEnd(form: number, bytes: Buffer, view: DataView, p: number, end: number): number {
-  if (form === Op.STRING) {
-    const size = p < end ? (bytes[p] as number) : 128
-    const q = p + 1 + size
-    return size < 128 && q <= end && isAscii(bytes, view, p + 1, q) ? q : 0
-  }
-  if (form === Op.DOUBLE) return p + 8 <= end ? p + 8 : 0
-  if (form === Op.BOOL) return p < end && (bytes[p] as number) < 2 ? p + 1 : 0
-  if (form !== Op.INT64 && form !== Op.INT32 && form !== Op.UINT32) return 0
-  let q = p
-  while (q < end && (bytes[q] as number) > 127) q++
-  // Any number of up to ten bytes, or one that is below 2^28.
-  return q < end && q - p < (form === Op.INT64 ? 10 : 4) ? q + 1 : 0
 }

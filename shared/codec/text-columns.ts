@@ -9,7 +9,6 @@ import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 export abstract class TextColumns implements Walker {
   path = ''
   protected readonly plan: Plan
-  private stamp = 0
   private out = new RowBuffer(64)
 
   constructor(plan: Plan) {
@@ -19,11 +18,11 @@ export abstract class TextColumns implements Walker {
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
     this.path = ''
     if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
-    this.stamp = this.plan.open()
+    this.plan.open()
     this.out = out
     const failed = this.line(input, start, end)
     if (failed < 0) return failed
-    const missing = this.plan.close(this.stamp, out)
+    const missing = this.plan.close(out)
     return missing ? this.fail(MISSING, missing.name) : 0
   }
 
@@ -33,14 +32,14 @@ export abstract class TextColumns implements Walker {
   /** Writes a column from bytes[from, to). Nothing is an empty text, or NULL for other types. */
   protected column(slot: Slot, bytes: Buffer, from: number, to: number, write = slot.text): number {
     if (from === to && slot.field.type !== 'STRING') return 0
-    this.plan.seen[slot.index] = this.stamp
+    this.plan.take(slot)
     this.out.tag(slot.tag)
     const failed = write(bytes, from, to, this.out)
     return failed < 0 ? this.fail(failed, slot.name) : 0
   }
 
   protected isSet(slot: Slot): boolean {
-    return this.plan.seen[slot.index] === this.stamp
+    return this.plan.has(slot)
   }
 
   protected fail(reason: number, name: string): number {
