@@ -7,6 +7,7 @@ import {
   runQuery,
   type TableName,
   type Translated,
+  type TranslatedAlter,
   type TranslatedDml,
   type TranslatedView,
   type TranslationContext,
@@ -93,6 +94,7 @@ export async function run(
 ): Promise<Done> {
   if (translated.statementType === 'SELECT') return select(context, translated, results)
   if ('orReplace' in translated) return changeView(context, translated)
+  if ('fields' in translated) return changeColumn(context, translated)
   return change(context, translated, record)
 }
 
@@ -135,6 +137,32 @@ async function change(
       return done
     })
   })
+}
+
+/**
+ * Gives a column another type. Rows that still lie in the logs are taken up before, in the types in which they were
+ * written: not all of them could be read as the new one.
+ */
+async function changeColumn(
+  context: Context,
+  { statementType, target, fields, tables }: TranslatedAlter,
+): Promise<Done> {
+  const { store, clock } = context
+  const { catalog } = store
+  const waiting = () => stored(context, [target]).filter((table) => store.pending(table).length > 0)
+  await store.warehouse?.lock.run(async () => {
+    while (waiting().length > 0) await store.takeUp(waiting())
+    const [table] = stored(context, [target])
+    if (!table) return
+    const held = [...(catalog.state.streamsOf.get(table.uid) ?? [])].some(
+      (stream) => stream.type === 'PENDING' && stream.committedMicros === undefined && store.endOf(stream) > 0,
+    )
+    if (held) throw notBuilt('ALTER COLUMN while PENDING streams of the table have rows that are not committed')
+    const body = { ...table.body, schema: { fields } }
+    catalog.change({ change: 'table', table: { ...table, modifiedMs: clock.now(), body } })
+    await store.warehouse?.prepare(stored(context, [target])[0] ?? table)
+  })
+  return { schema: [], statementType, tables }
 }
 
 function changeView(

@@ -75,6 +75,7 @@ export type StatementType =
   | 'TRUNCATE_TABLE'
   | 'CREATE_VIEW'
   | 'DROP_VIEW'
+  | 'ALTER_TABLE'
 
 interface TranslatedBase {
   statementType: StatementType
@@ -115,7 +116,15 @@ export interface TranslatedView extends TranslatedBase {
   tolerant: boolean
 }
 
-export type Translated = TranslatedSelect | TranslatedDml | TranslatedView
+/** ALTER COLUMN SET DATA TYPE changes the catalog too. */
+export interface TranslatedAlter extends TranslatedBase {
+  statementType: 'ALTER_TABLE'
+  target: TableName
+  /** The table's fields with the column's new type. */
+  fields: TableField[]
+}
+
+export type Translated = TranslatedSelect | TranslatedDml | TranslatedView | TranslatedAlter
 
 /** How the REST API was asked to write TIMESTAMP values: seconds with a fraction, microseconds, or ISO 8601. */
 export type TimestampFormat = 'FLOAT64' | 'INT64' | 'ISO8601_STRING'

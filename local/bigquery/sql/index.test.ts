@@ -69,6 +69,24 @@ describe('translateQuery', () => {
     assert.partialDeepStrictEqual(translated, { statementType: 'DROP_VIEW', target: { table: 'v' }, tolerant: true })
   })
 
+  it('hands ALTER COLUMN SET DATA TYPE to the caller with the new fields', () => {
+    const translated = translateQuery('ALTER TABLE `p.d.visits` ALTER COLUMN `id` SET DATA TYPE NUMERIC', CONTEXT)
+    assert.partialDeepStrictEqual(translated, { statementType: 'ALTER_TABLE', target: { table: 'visits' } })
+    assert.ok('fields' in translated)
+    assert.equal(translated.fields.find(({ name }) => name === 'id')?.type, 'NUMERIC')
+    for (const [sql, message] of [
+      [
+        'ALTER TABLE d.visits ALTER COLUMN id SET DATA TYPE STRING',
+        /\(INT64\) is assignable to the new type \(STRING\)/,
+      ],
+      ['ALTER TABLE d.visits ALTER COLUMN tags SET DATA TYPE BYTES', /\(ARRAY<STRING>\) is assignable/],
+      ['ALTER TABLE d.visits ALTER COLUMN nothing SET DATA TYPE NUMERIC', /Column not found: nothing/],
+      ['ALTER TABLE d.top_country ALTER COLUMN x SET DATA TYPE NUMERIC', /is not a TABLE/],
+      ['ALTER TABLE d.visits ADD COLUMN x INT64', /Not supported by the local BigQuery: ALTER TABLE ADD/],
+    ] as const)
+      assert.throws(() => translateQuery(sql, CONTEXT), message)
+  })
+
   it('gives an error its reason, status and location', () => {
     const errorOf = (sql: string) => {
       try {

@@ -1,6 +1,6 @@
-import { duckType, quoteIdentifier, type TableField } from '../types.ts'
+import { canonicalType, duckType, quoteIdentifier, type TableField } from '../types.ts'
 
-/** The statements that bring a DuckDB table from one list of fields to another. Fields are gained or relaxed, never lost. */
+/** The statements that bring a DuckDB table from one list of fields to another. Fields are gained, relaxed or widened, never lost. */
 export function alterations(table: string, before: readonly TableField[], after: readonly TableField[]): string[] {
   const old = new Map(before.map((field) => [field.name.toLowerCase(), field]))
   return after.flatMap((field) => {
@@ -8,6 +8,10 @@ export function alterations(table: string, before: readonly TableField[], after:
     const column = quoteIdentifier(field.name)
     if (former === undefined) return addition(table, field)
     if (duckType(former) === duckType(field)) return []
+    if (canonicalType(former.type) === 'NUMERIC' && canonicalType(field.type) === 'BIGNUMERIC')
+      return [
+        `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE VARCHAR USING rtrim(rtrim(${column}::VARCHAR, '0'), '.')`,
+      ]
     // No DEFAULT anywhere: DuckDB 1.5.6 cannot replay its log when a default of an added column calls a function, as [] does.
     // DuckDB casts structs by name, at any depth: members that are new become NULL.
     return [`ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${duckType(field)}`]

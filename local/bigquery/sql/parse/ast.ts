@@ -180,3 +180,4 @@ export type Statement =
       at: Position
     }
   | { kind: 'dropView'; target: TablePath; tolerant: boolean; at: Position }
+  | { kind: 'alterColumn'; target: TablePath; column: string; type: TypeName; at: Position }

@@ -21,7 +21,6 @@ export function parseExpressionText(text: string): Expr {
 const REFUSED = [
   'CREATE',
   'DROP',
-  'ALTER',
   'DECLARE',
   'SET',
   'BEGIN',
@@ -66,6 +65,8 @@ class StatementParser extends QueryParser {
         return this.#createView()
       case 'DROP':
         return this.#dropView()
+      case 'ALTER':
+        return this.#alterColumn()
       default:
         throw REFUSED.includes(upper) ? this.unsupported(`the statement ${upper}`) : this.unexpected()
     }
@@ -188,6 +189,19 @@ class StatementParser extends QueryParser {
     const query = this.query()
     const text = this.sql.slice(start, this.token.start).trimEnd()
     return { kind: 'createView', target, query, text, orReplace, tolerant, at }
+  }
+
+  /** Of ALTER TABLE the one action that a patch of the table cannot do. */
+  #alterColumn(): Statement {
+    const { at } = this.advance()
+    if (!this.accept('TABLE')) throw this.unsupported(`ALTER ${this.token.upper}`)
+    const target = this.#target()
+    if (!this.accept('ALTER', 'COLUMN')) throw this.unsupported(`ALTER TABLE ${this.token.upper}`)
+    const column = this.identifier()
+    if (!this.accept('SET', 'DATA', 'TYPE')) throw this.unsupported('this ALTER COLUMN')
+    const type = this.type()
+    if (this.is(',')) throw this.unsupported('several actions of ALTER TABLE')
+    return { kind: 'alterColumn', target, column, type, at }
   }
 
   #dropView(): Statement {

@@ -19,7 +19,7 @@ export async function runTranslated(
   translated: Translated,
   options: RunOptions,
 ): Promise<QueryResult> {
-  if ('orReplace' in translated) {
+  if ('orReplace' in translated || 'fields' in translated) {
     throw new QueryError(`${translated.statementType} changes the catalog, not the rows`)
   }
   try {
