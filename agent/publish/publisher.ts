@@ -144,10 +144,10 @@ export class Publisher {
   async #begin(): Promise<void> {
     const { agent, topics, transactionTimeoutMs, report } = this.#options
     const session = await Session.open(this.#store, { agent, topics, transactionTimeoutMs, report })
-    const first = this.counts.sessions === 0
-    const skipped = this.#topicsToSkip(session)
-    this.#follower.adopt(session.entries, first)
-    await this.#look()
+    const skipped = await this.#takeUp(session).catch(async (error: unknown) => {
+      await session.close() // nobody else knows it yet, and its connection would keep the process alive
+      throw error
+    })
     this.#session = session
     session.renew(session.topics)
     await this.#skip(session, skipped)
@@ -157,6 +157,14 @@ export class Publisher {
     this.#begunAtMs = performance.now()
     this.counts.sessions++
     report('kafka', '')
+  }
+
+  /** Recognises the files by the session's positions. Answers the topics that are not read from their start. */
+  async #takeUp(session: Session): Promise<Set<string>> {
+    const skipped = this.#topicsToSkip(session)
+    this.#follower.adopt(session.entries, this.counts.sessions === 0)
+    await this.#look()
+    return skipped
   }
 
   async #end(): Promise<void> {
