@@ -13,7 +13,7 @@ import { parseTestArguments, selectTests } from './arguments.ts'
 /** A test that hangs is reported, rather than the whole run; long ones have their own clock for seeds. */
 const TEST_TIMEOUT_MS = 120_000
 const LONG_TEST_TIMEOUT_MS = 600_000
-const TESTS = '{agent,functions,shared,cli,local,test,examples}/**/*.test.ts'
+const TESTS = '{agent,functions,shared,cli,local,infra,test,examples}/**/*.test.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const asked = parseTestArguments(process.argv.slice(2))

@@ -10,6 +10,8 @@ import { connectKafka, createTopics, type KafkaClient } from '../../shared/kafka
 import { sharedBroker } from './broker.ts'
 
 const RUN_AGENT = join(import.meta.dirname, 'run-agent.ts')
+/** Names the bundle that is to be started instead of the sources: test/packaging/bundle.test.ts. */
+export const BUNDLE = 'MILLRACE_TEST_BUNDLE'
 
 /** A place where an agent can be started and killed: a folder for logs, a topic, a configuration. */
 export interface AgentBench {
@@ -91,9 +93,11 @@ function unique(base: string): string {
 }
 
 function startAgent(config: string, from: 'start' | 'end' | undefined): RunningAgent {
-  const process_ = spawn(process.execPath, [RUN_AGENT, config, ...(from ? [from] : [])], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const bundle = process.env[BUNDLE]
+  const args = bundle
+    ? [bundle, 'agent', '--config', config, ...(from ? ['--from', from] : [])]
+    : [RUN_AGENT, config, ...(from ? [from] : [])]
+  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let output = ''
   process_.stderr.on('data', (piece: Buffer) => (output += piece.toString()))
   const ended = once(process_, 'exit')

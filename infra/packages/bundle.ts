@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { build, type Plugin } from 'esbuild'
+import manifest from '../../package.json' with { type: 'json' }
+import { thirdPartyNotices } from './third-party.ts'
+
+export const ROOT = join(import.meta.dirname, '..', '..')
+
+/** The bundle stays below this, in bytes. */
+const BUNDLE_BYTES_MAX = 5_000_000
+
+/** What is not bundled as the sources have it, and what stands in its place: the bundle is one file for every system. */
+const REPLACED: Readonly<Record<string, string>> = {
+  '@node-rs/crc32': 'infra/packages/bundle/crc32c.ts',
+  snappy: 'infra/packages/bundle/absent-codecs.ts',
+  'lz4-napi': 'infra/packages/bundle/absent-codecs.ts',
+  './connect.ts': 'cli/connect-edge.ts',
+}
+
+/** CommonJS inside a module: kafkajs and others ask for `require` and their folder. */
+const COMMON_JS = `import { createRequire as millraceRequire } from 'node:module'
+import { dirname as millraceDirname } from 'node:path'
+const require = millraceRequire(import.meta.url), __filename = import.meta.filename, __dirname = millraceDirname(__filename)`
+
+export interface Bundle {
+  readonly file: string
+  readonly bytes: number
+  /** The licences of what is in it. */
+  readonly notices: string
+  readonly version: string
+}
+
+export interface BundleOptions {
+  readonly outDir: string
+  /** Default: the version of package.json. */
+  readonly version?: string
+}
+
+/**
+ * Bundles the agent and the commands of its host into `millrace.mjs`, one file without dependencies for Node 24 and later, and
+ * writes the licences of what is in it beside it. It is not minified: a stack should be readable.
+ * @throws when it grows beyond its limit
+ */
+export async function bundleAgent({ outDir, version = manifest.version }: BundleOptions): Promise<Bundle> {
+  const file = join(outDir, 'millrace.mjs')
+  const named = `${version} (commit ${commit()})`
+  mkdirSync(outDir, { recursive: true })
+  const { metafile } = await build({
+    entryPoints: [join(ROOT, 'infra/packages/bundle/main.ts')],
+    absWorkingDir: ROOT,
+    outfile: file,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    legalComments: 'none',
+    banner: { js: `#!/usr/bin/env node\n// Millrace ${named}. Licences: THIRD_PARTY.txt.\n${COMMON_JS}` },
+    define: { MILLRACE_VERSION: JSON.stringify(named) },
+    plugins: [replacements],
+    metafile: true,
+    logLevel: 'warning',
+    logOverride: { 'require-resolve-not-external': 'silent' },
+  })
+  const bytes = metafile.outputs[relative(ROOT, file)]?.bytes ?? Number.NaN
+  if (!(bytes < BUNDLE_BYTES_MAX)) throw new Error(`${file} has ${bytes} bytes, more than ${BUNDLE_BYTES_MAX}`)
+  const notices = join(outDir, 'THIRD_PARTY.txt')
+  writeFileSync(notices, thirdPartyNotices(ROOT, Object.keys(metafile.inputs)))
+  return { file, bytes, notices, version }
+}
+
+const replacements: Plugin = {
+  name: 'replacements',
+  setup({ onResolve }) {
+    for (const [name, file] of Object.entries(REPLACED)) {
+      onResolve({ filter: new RegExp(`^${RegExp.escape(name)}$`) }, () => ({ path: join(ROOT, file) }))
+    }
+  },
+}
+
+/** What the sources are, or `unknown` where they have no history. */
+function commit(): string {
+  const args = ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*']
+  const { status, stdout } = spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : (process.env['MILLRACE_COMMIT'] ?? 'unknown')
+}
