@@ -1,6 +1,7 @@
 import { openCodec } from '../shared/codec/index.ts'
 import { loadConfig, type Route, tableId } from '../shared/config/index.ts'
-import { planChange, refusedChange, tableSpec, type TableField, type Warehouse } from '../shared/warehouse/index.ts'
+import type { TableField } from '../shared/schema/index.ts'
+import { planChange, refusedChange, tableSpec, type Warehouse } from '../shared/warehouse/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
 import { routeOf } from './route.ts'
 import { withWarehouse } from './with-warehouse.ts'

@@ -2,11 +2,11 @@ import { UserError } from '../errors.ts'
 import { COLUMN_TYPES, type ColumnType, columnType, rowTypeOf } from './kinds.ts'
 import { type ColumnAttributes, type Mode, type RecordField, type RecordType, TEXT_ATTRIBUTES } from './record.ts'
 
-/** A column in BigQuery's REST form; legacy type names. */
+/** A column in BigQuery's REST form, with any of its type names; without a mode it is NULLABLE. */
 export interface TableField extends ColumnAttributes {
   readonly name: string
   readonly type: string
-  readonly mode: Mode
+  readonly mode?: string
   readonly fields?: readonly TableField[]
 }
 

@@ -1,5 +1,6 @@
 import { type Route, type TableName, tableId } from '../config/index.ts'
-import type { TableField, TableSpec, ViewSpec } from './table-spec.ts'
+import type { TableField } from '../schema/index.ts'
+import type { TableSpec, ViewSpec } from './table-spec.ts'
 import { field as delimited, varint } from './wire.ts'
 
 /** A table whose columns Millrace defines itself: scalars only, all nullable. */

@@ -3,7 +3,7 @@ export type { Appender } from './appender.ts'
 export { type DefaultWriter, openDefaultWriter } from './default-writer.ts'
 export type { Parameter, Row } from './query.ts'
 export { type CommitAnswer, defaultStream, type FinalizeAnswer, isStreamOf, type StreamName } from './streams.ts'
-export { type SchemaChange, planChange, type TableField, type TableSpec, type ViewSpec } from './table-spec.ts'
+export { type SchemaChange, planChange, type TableSpec, type ViewSpec } from './table-spec.ts'
 export { refusedChange, type TableState } from './tables.ts'
 export { openWarehouse, type Warehouse } from './warehouse.ts'
 export {

@@ -1,6 +1,6 @@
+import type { TableField } from '../schema/index.ts'
 import { timestampOf } from '../timestamp.ts'
 import type { Rest } from './rest.ts'
-import type { TableField } from './table-spec.ts'
 
 /** INT64 and NUMERIC as strings, TIMESTAMP as RFC 3339 UTC with micros, BYTES as base64; NULL and empty arrays left out. */
 export type Row = Readonly<Record<string, unknown>>

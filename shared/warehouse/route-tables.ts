@@ -1,4 +1,5 @@
 import type { Config, Route } from '../config/index.ts'
+import type { TableField } from '../schema/index.ts'
 import {
   beside,
   DEAD_LETTERS,
@@ -11,7 +12,7 @@ import {
   SOURCES_VIEW,
   sourcesView,
 } from './fixed-tables.ts'
-import type { TableField, TableSpec } from './table-spec.ts'
+import type { TableSpec } from './table-spec.ts'
 import type { Warehouse } from './warehouse.ts'
 
 /** What a route's table is to be. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { describeFields, planChange, type TableField } from './table-spec.ts'
+import type { TableField } from '../schema/index.ts'
+import { describeFields, planChange } from './table-spec.ts'
 
 const column = (name: string, type: string, mode?: string): TableField => ({ name, type, ...(mode ? { mode } : {}) })
 const record = (name: string, ...fields: TableField[]): TableField => ({ name, type: 'RECORD', fields })
@@ -39,6 +40,39 @@ test('numbers are widened by the rules of BigQuery, and never narrowed', () => {
   )
   const widenings = ['INTEGER NUMERIC', 'INTEGER BIGNUMERIC', 'INTEGER FLOAT', 'NUMERIC BIGNUMERIC', 'NUMERIC FLOAT']
   assert.deepEqual(allowed, widenings)
+})
+
+test('limits are widened, and never narrowed: a table with wider ones takes the rows', () => {
+  const limited = (type: string, ...[first, second]: string[]): TableField => ({
+    ...column('c', type),
+    ...(type === 'STRING' || type === 'BYTES' ? first && { maxLength: first } : first && { precision: first }),
+    ...(second && { scale: second }),
+  })
+  const changes: readonly (readonly [from: TableField, to: TableField, gained: string | undefined])[] = [
+    [limited('STRING', '3'), limited('STRING', '5'), 'c (STRING(3) widened to STRING(5))'],
+    [limited('STRING', '3'), limited('STRING'), 'c (STRING(3) widened to STRING)'],
+    [limited('BYTES', '3'), limited('BYTES', '4'), 'c (BYTES(3) widened to BYTES(4))'],
+    [limited('NUMERIC', '5', '2'), limited('NUMERIC', '7', '3'), 'c (NUMERIC(5, 2) widened to NUMERIC(7, 3))'],
+    [limited('NUMERIC', '5'), limited('NUMERIC'), 'c (NUMERIC(5) widened to NUMERIC)'],
+    [limited('NUMERIC', '5', '2'), limited('BIGNUMERIC'), 'c (NUMERIC(5, 2) widened to BIGNUMERIC)'],
+    [limited('STRING'), limited('STRING', '3'), undefined],
+    [limited('STRING', '5'), limited('STRING', '3'), undefined],
+    [limited('NUMERIC', '7', '3'), limited('NUMERIC', '5', '2'), undefined],
+  ]
+  for (const [from, to, gained] of changes) {
+    const change = planChange([from], [to])
+    assert.deepEqual(
+      change.kind === 'gain' ? change.gained : [],
+      gained ? [gained] : [],
+      describeFields([from, to]).join(),
+    )
+    if (change.kind === 'gain') assert.deepEqual(change.widened, [to])
+    else assert.equal(change.kind, 'same')
+  }
+  // More digits behind the point, but fewer before it.
+  assert.deepEqual(problemsOf([limited('NUMERIC', '5', '2')], [limited('NUMERIC', '5', '3')]), [
+    "c: NUMERIC(5, 2) in the table, NUMERIC(5, 3) in the route's schema",
+  ])
 })
 
 test('a table that is wider than the schema stays as it is: its columns take the rows', () => {

@@ -1,11 +1,4 @@
-/** A column in BigQuery's REST form. */
-export interface TableField {
-  readonly name: string
-  readonly type: string
-  readonly mode?: string
-  readonly description?: string
-  readonly fields?: readonly TableField[]
-}
+import { columnType, type TableField } from '../schema/index.ts'
 
 /** What a table is to be. Durations in milliseconds. */
 export interface TableSpec {
@@ -38,7 +31,7 @@ export type SchemaChange =
     }
   | { readonly kind: 'refused'; readonly problems: readonly string[] }
 
-/** The types that ALTER COLUMN SET DATA TYPE may make of a type ("DDL statements": coercion rules). */
+/** The types that ALTER COLUMN SET DATA TYPE may make of a type ("DDL statements": coercion rules), with wider limits, too. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
   INT64: ['NUMERIC', 'BIGNUMERIC', 'FLOAT64'],
   NUMERIC: ['BIGNUMERIC', 'FLOAT64'],
@@ -61,7 +54,7 @@ export function planChange(existing: readonly TableField[], wanted: readonly Tab
   const fields = merge(existing, wanted, '', gained, problems)
   if (problems.length > 0) return { kind: 'refused', problems }
   if (gained.length === 0) return { kind: 'same' }
-  const widened = fields.filter((field, index) => existing[index] && typeOf(existing[index]) !== typeOf(field))
+  const widened = fields.filter((field, index) => existing[index] && typeText(existing[index]) !== typeText(field))
   return { kind: 'gain', fields, gained, widened }
 }
 
@@ -97,12 +90,13 @@ function mergeField(
   problems: string[],
 ): TableField {
   const [type, wantedType] = [typeOf(field), typeOf(target)]
-  const wider = type !== wantedType && WIDER[type]?.includes(wantedType) === true
-  const widened = wider && path === field.name && modeOf(field) !== 'REPEATED'
-  if (widened) gained.push(`${path} (${type} widened to ${wantedType})`)
-  else if (type !== wantedType && !TAKES[type]?.includes(wantedType)) {
+  const fits = type === wantedType ? holds(field, target) : TAKES[type]?.includes(wantedType)
+  const wider = holds(target, field) && (type === wantedType || WIDER[type]?.includes(wantedType))
+  const widened = !fits && wider && path === field.name && modeOf(field) !== 'REPEATED'
+  if (widened) gained.push(`${path} (${typeText(field)} widened to ${typeText(target)})`)
+  else if (!fits) {
     const reason = wider ? '; inside a RECORD or an array it cannot be widened' : ''
-    problems.push(`${path}: ${type} in the table, ${wantedType} in the route's schema${reason}`)
+    problems.push(`${path}: ${typeText(field)} in the table, ${typeText(target)} in the route's schema${reason}`)
   }
   const [mode, wantedMode] = [modeOf(field), modeOf(target)]
   const relaxed = mode === 'REQUIRED' && wantedMode === 'NULLABLE'
@@ -111,30 +105,40 @@ function mergeField(
     problems.push(`${path}: ${mode} in the table, ${wantedMode} in the route's schema`)
   }
   const fields = merge(field.fields ?? [], target.fields ?? [], `${path}.`, gained, problems)
+  const { maxLength: _, precision: __, scale: ___, ...unlimited } = field
   return {
-    ...field,
-    ...(widened ? { type: target.type } : {}),
+    ...(widened ? { ...unlimited, type: target.type, ...limitsOf(target) } : field),
     ...(relaxed ? { mode: 'NULLABLE' } : {}),
     ...(fields.length > 0 ? { fields } : {}),
   }
 }
 
-/** The standard names of the types that the REST interface also answers with older names. */
-const STANDARD: Readonly<Record<string, string>> = {
-  INTEGER: 'INT64',
-  FLOAT: 'FLOAT64',
-  BOOLEAN: 'BOOL',
-  STRUCT: 'RECORD',
-  DECIMAL: 'NUMERIC',
-  BIGDECIMAL: 'BIGNUMERIC',
-}
-export const typeOf = ({ type }: TableField): string => STANDARD[type.toUpperCase()] ?? type.toUpperCase()
+const typeOf = ({ type }: TableField): string => columnType(type) ?? type.toUpperCase()
 const modeOf = ({ mode }: TableField): string => mode?.toUpperCase() || 'NULLABLE'
+
+function limitsOf({ maxLength, precision, scale }: TableField): Pick<TableField, 'maxLength' | 'precision' | 'scale'> {
+  return { ...(maxLength && { maxLength }), ...(precision && { precision }), ...(scale && { scale }) }
+}
+
+/** Whether every value within the limits of `inner` is within those of `outer`; types apart. */
+function holds(outer: TableField, inner: TableField): boolean {
+  if (outer.maxLength && !(Number(inner.maxLength ?? Infinity) <= Number(outer.maxLength))) return false
+  if (!outer.precision) return true
+  if (!inner.precision) return false
+  const [scale, innerScale] = [Number(outer.scale ?? 0), Number(inner.scale ?? 0)]
+  return innerScale <= scale && Number(inner.precision) - innerScale <= Number(outer.precision) - scale
+}
+
+/** A type as SQL spells it, with its limits: STRING(10), NUMERIC(10, 2). */
+export function typeText(field: TableField): string {
+  const limits = Object.values(limitsOf(field))
+  return limits.length > 0 ? `${typeOf(field)}(${limits.join(', ')})` : typeOf(field)
+}
 
 /** A schema as indented lines, to be shown beside another one. */
 export function describeFields(fields: readonly TableField[], indent = ''): string[] {
   return fields.flatMap((field) => [
-    `${indent}${field.name} ${typeOf(field)}${modeOf(field) === 'NULLABLE' ? '' : ` ${modeOf(field)}`}`,
+    `${indent}${field.name} ${typeText(field)}${modeOf(field) === 'NULLABLE' ? '' : ` ${modeOf(field)}`}`,
     ...describeFields(field.fields ?? [], `${indent}  `),
   ])
 }

@@ -2,7 +2,8 @@ import { type TableName, tableId } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { query } from './query.ts'
 import { codeOf, describeApiError, type Rest } from './rest.ts'
-import { describeFields, planChange, type TableField, type TableSpec, typeOf, type ViewSpec } from './table-spec.ts'
+import type { TableField } from '../schema/index.ts'
+import { describeFields, planChange, type TableSpec, typeText, type ViewSpec } from './table-spec.ts'
 
 /** What `ensureTable` found or did; `gained`: columns that the table did not have. */
 export interface TableState {
@@ -64,11 +65,11 @@ export async function ensureTable(
 
 /** Again is as good as once: a process that dies before the patch finds the column widened. */
 async function widen(rest: Rest, region: string, table: TableName, column: TableField): Promise<void> {
-  const sql = `ALTER TABLE \`${tableId(table)}\` ALTER COLUMN \`${column.name}\` SET DATA TYPE ${typeOf(column)}`
+  const sql = `ALTER TABLE \`${tableId(table)}\` ALTER COLUMN \`${column.name}\` SET DATA TYPE ${typeText(column)}`
   try {
     for await (const _row of query(rest, table.project, region, sql)) continue
   } catch (error) {
-    const why = `table ${tableId(table)}: cannot widen ${column.name} to ${typeOf(column)}: ${describeApiError(error)}`
+    const why = `table ${tableId(table)}: cannot widen ${column.name} to ${typeText(column)}: ${describeApiError(error)}`
     throw new UserError(why, 'widen the column by hand, or name another table', { cause: error })
   }
 }

@@ -1,4 +1,5 @@
 import type { Config, TableName } from '../config/index.ts'
+import type { TableField } from '../schema/index.ts'
 import { type Appender, openAppender } from './appender.ts'
 import { openChannel } from './channel.ts'
 import { type Parameter, query, type Row } from './query.ts'
@@ -12,7 +13,7 @@ import {
   finalizeStream,
   type StreamName,
 } from './streams.ts'
-import type { TableField, TableSpec, ViewSpec } from './table-spec.ts'
+import type { TableSpec, ViewSpec } from './table-spec.ts'
 import { ensureTable, ensureView, getTable, type TableState } from './tables.ts'
 import { descriptorProto } from './wire.ts'
 

@@ -90,6 +90,26 @@ test('numbers are widened, with the rows that are there', async (t) => {
   ])
 })
 
+test('limits are widened, and hold for the next row', async (t) => {
+  const columns = (maxLength: string, precision: string) => [
+    { name: 'id', type: 'INT64' },
+    { name: 's', type: 'STRING', maxLength },
+    { name: 'n', type: 'NUMERIC', precision, scale: '2' },
+  ]
+  const { append, codec, run, rows, setSchema } = await project(t, columns('3', '4'))
+  await run('schema', 'e', '--apply')
+  assert.equal(await append(codec(), { id: 1, s: 'abc', n: 99.99 }), 'written')
+  setSchema(columns('5', '6'))
+  const list = 's (STRING(3) widened to STRING(5)), n (NUMERIC(4, 2) widened to NUMERIC(6, 2))'
+  assert.equal((await run('schema', 'e', '--apply')).stdout, `ppp-ppp.d.e: patched, gained ${list}\n`)
+  assert.deepEqual(await run('schema', 'e', '--diff'), { code: 0, stdout: '', stderr: '' })
+  assert.equal(await append(codec(), { id: 2, s: 'abcde', n: 9999.99 }), 'written')
+  assert.deepEqual(await rows('SELECT id, s, n FROM d.e ORDER BY id'), [
+    { id: '1', s: 'abc', n: '99.99' },
+    { id: '2', s: 'abcde', n: '9999.99' },
+  ])
+})
+
 test('what is gained and relaxed at any depth is there for the next row', async (t) => {
   const inner = (...more: object[]) => [{ name: 'x', type: 'STRING', mode: 'REQUIRED' }, ...more]
   const { append, codec, run, rows, setSchema } = await project(t, [

@@ -73,7 +73,8 @@ export type FrameBound =
   | { kind: 'PRECEDING' | 'FOLLOWING'; offset: Expr }
 
 export type TypeName =
-  | { kind: 'simple'; name: string; at: Position }
+  /** `limits`: the length of STRING(10), precision and scale of NUMERIC(10, 2); read, and enforced in columns alone. */
+  | { kind: 'simple'; name: string; limits?: string[]; at: Position }
   | { kind: 'array'; element: TypeName; at: Position }
   | { kind: 'struct'; fields: { name?: string; type: TypeName }[]; at: Position }
 

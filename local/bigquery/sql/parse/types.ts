@@ -18,11 +18,10 @@ export class TypeParser extends Cursor {
     }
     if (this.is('INTERVAL')) return { kind: 'simple', name: this.advance().upper, at }
     const name = this.identifier().toUpperCase()
-    if (this.accept('(')) {
-      this.list(() => this.#parameter())
-      this.expect(')')
-    }
-    return { kind: 'simple', name, at }
+    if (!this.accept('(')) return { kind: 'simple', name, at }
+    const limits = this.list(() => this.#parameter())
+    this.expect(')')
+    return { kind: 'simple', name, limits, at }
   }
 
   /** `<T>` after ARRAY. */
@@ -39,9 +38,9 @@ export class TypeParser extends Cursor {
     return named ? { name: this.identifier(), type: this.type() } : { type: this.type() }
   }
 
-  /** The length of STRING(10) or the precision of NUMERIC(10, 2): read, and not enforced here. */
-  #parameter(): void {
+  /** The length of STRING(10) or the precision of NUMERIC(10, 2). */
+  #parameter(): string {
     if (this.token.kind !== 'integer') throw this.expected('integer literal')
-    this.advance()
+    return this.advance().text
   }
 }

@@ -1,13 +1,14 @@
-import type { Translated, TranslatedAlter, TranslatedView, TranslationContext } from '../contract.ts'
+import type { Translated, TranslatedView, TranslationContext } from '../contract.ts'
 import { QueryError } from '../errors.ts'
 import { parseStatement } from '../parse/statements.ts'
 import type { Query, Statement } from '../parse/ast.ts'
+import { alterColumn } from './alter.ts'
 import { translateDml } from './dml.ts'
 import { Environment } from './environment.ts'
 import { NOTHING_AROUND, settleNulls, translator } from './queries.ts'
 import type { Column } from './scope.ts'
-import { coercible, fieldOfType, sameType, typeOfField, typeOfName, typeText } from './types.ts'
-import { quoteIdentifier, restType, type TableField } from '../../types.ts'
+import { fieldOfType } from './types.ts'
+import { quoteIdentifier, type TableField } from '../../types.ts'
 import type { TranslatedQuery } from './context.ts'
 import { rangeOf } from './from.ts'
 
@@ -57,30 +58,6 @@ function viewStatement(statement: ViewStatement, env: Environment): TranslatedVi
     tolerant,
     tables: env.tables,
   }
-}
-
-type AlterColumn = Extract<Statement, { kind: 'alterColumn' }>
-
-/** https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#alter_column_set_data_type_statement */
-function alterColumn({ target: { path }, column, type }: AlterColumn, env: Environment): TranslatedAlter {
-  const target = env.tableName(path, false)
-  const found = env.resolve(target)
-  if (found.kind === 'view') throw new QueryError(`${target.project}:${target.dataset}.${target.table} is not a TABLE`)
-  const field = found.fields.find(({ name }) => name.toLowerCase() === column.toLowerCase())
-  if (!field) throw new QueryError(`Column not found: ${column}`)
-  const [from, to] = [typeOfField(field), typeOfName(type)]
-  if (
-    to.kind === 'ARRAY' ||
-    to.kind === 'STRUCT' ||
-    to.kind === 'NULL' ||
-    !(sameType(from, to) || coercible({ sql: '', type: from }, to))
-  ) {
-    const reason = `requires that the existing column type (${typeText(from)}) is assignable to the new type (${typeText(to)})`
-    throw new QueryError(`ALTER TABLE ALTER COLUMN SET DATA TYPE ${reason}`)
-  }
-  const widened = { ...field, type: restType(to.kind) }
-  const fields = found.fields.map((other) => (other === field ? widened : other))
-  return { statementType: 'ALTER_TABLE', target, fields, tables: env.tables }
 }
 
 function selectOf(query: Query, env: Environment): { sql: string; schema: TableField[] } {
