@@ -1,5 +1,5 @@
 import { compile } from './compile.ts'
-import { decimal, POWERS, readDecimal } from './numbers.ts'
+import { POWERS } from './numbers.ts'
 import { AFTER, AT, CLOSED, Op, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
 /** Wider records would make a function that V8 does not optimize: the values of their other members are read elsewhere. */
@@ -14,7 +14,7 @@ const DOUBLE_GROWTH = 4
 /** Makes the PlainMembers of a plan and those within it, where code can be made. */
 export function compilePlainMembers(plan: Plan): void {
   const { present, nulls, progress, next } = plan
-  const given = { present, nulls, progress, next, readDecimal, decimal, POWERS }
+  const given = { present, nulls, progress, next, POWERS }
   plan.plainMembers = compile<PlainMembers>(source(plan), given) ?? plan.plainMembers
   for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainMembers(slot.plan)
 }
@@ -23,28 +23,26 @@ export function compilePlainMembers(plan: Plan): void {
 const eachWord = ({ present }: Plan, text: (k: number) => string) => Array.from(present, (_, k) => text(k)).join('; ')
 
 // p: where a member begins, later its value; q: behind the value before it; r: in the value; i: the member before, plus one.
+// `| 0` and the looks before the loop save V8 checks in it, and so does that nothing is called.
 function source(plan: Plan): string {
-  const slots = plan.slots.slice(0, MEMBERS_MAX)
+  const slots = plan.slots.filter((slot) => namesOf(slot).length > 0).slice(0, MEMBERS_MAX)
   const room = ROOM + DOUBLE_GROWTH * slots.filter((slot) => slot.op === Op.DOUBLE).length
   return `function plainMembers(bytes, view, start, end, out) {
   if (out.length + end - start + ${room} > out.bytes.length) out.reserve(end - start + ${room})
-  const into = out.view
-  let p = start, q = start, r = 0, o = out.length, at = ${SEPARATOR}, i = progress[${AFTER}]
-  let w = 0, m = 0, n = 0, c = 0, d = 0
+  const into = out.view, stop = end | 0
+  let p = start | 0, q = p, r = 0, o = out.length | 0, at = ${SEPARATOR}, i = progress[${AFTER}]
+  let w = bytes[p] | view.getInt8(p) | into.getInt8(o), m = 0, n = 0, c = 0, d = 0
   ${eachWord(plan, (k) => `let n${k} = nulls[${k}], s${k} = present[${k}] | n${k}`)}
   members: for (;;) {
-    if (p >= end) break
+    if (p >= stop) break
     if (i !== 0) {
       if (bytes[p] !== 44) {
-        if (bytes[p] === 125) { at = ${CLOSED}; q = p + 1 }
+        if (bytes[p] === 125) { at = ${CLOSED}; q = p + 1 | 0 }
         break
       }
-      p++
+      p = p + 1 | 0
     }
-    switch (next[i]) {${slots
-      .filter((slot) => namesOf(slot).length > 0)
-      .map((slot) => member(slot, plan))
-      .join('')}
+    switch (next[i]) {${slots.map((slot) => member(slot, plan)).join('')}
       default: break members
     }
   }
@@ -60,14 +58,14 @@ function member(slot: Slot, plan: Plan): string {
   const { index } = slot
   const word = index >> 5
   const bit = 1 << (index & 31)
-  const value =
-    index < VALUES_MAX && slot.tag <= TAG_MAX && !slot.repeated && slot.oneof < 0 ? valueOf(slot) : undefined
+  const inline = index < VALUES_MAX && slot.tag <= TAG_MAX && !slot.repeated && slot.oneof < 0
+  const value = inline ? valueOf(slot) : undefined
   const head = `
       case ${index}:
-        if (bytes[p] === 32) p++
+        if (bytes[p] === 32) p = p + 1 | 0
         ${names(slot, plan)} else break members
-        if (bytes[p] === 32) p++
-        if (p >= end || (s${word} & ${bit}) !== 0) break members`
+        if (bytes[p] === 32) p = p + 1 | 0
+        if (p >= stop || (s${word} & ${bit}) !== 0) break members`
   const elsewhere = `at = ${index}; break members`
   if (value === undefined) return `${head}\n        ${elsewhere}`
   return `${head}
@@ -76,16 +74,16 @@ function member(slot: Slot, plan: Plan): string {
             ${value}
             break value
           }
-          r = p + 4
-          if (view.getInt32(p, true) !== ${NULL} || r >= end) { ${elsewhere} }
+          r = p + 4 | 0
+          if (view.getInt32(p, true) !== ${NULL} || r >= stop) { ${elsewhere} }
           n${word} |= ${bit}
         }
-        if (r >= end) { ${elsewhere} }
+        if (r >= stop) { ${elsewhere} }
         p = q = r
         s${word} |= ${bit}
         i = ${index + 1}
         if (bytes[p] !== 44 || next[${index + 1}] !== ${index + 1}) continue
-        p++`
+        p = p + 1 | 0`
 }
 
 const NULL = wordAt(Buffer.from('null'), 0)
@@ -102,7 +100,7 @@ function names(slot: Slot, plan: Plan): string {
   return namesOf(slot)
     .map((form) => {
       const text = Buffer.from(`"${form}":`)
-      return `if (${isText(text, plan.foldsCase)}) { p += ${text.length} }`
+      return `if (${isText(text, plan.foldsCase)}) { p = p + ${text.length} | 0 }`
     })
     .join(' else ')
 }
@@ -114,7 +112,7 @@ function isText(text: Buffer, fold: boolean): string {
   return places
     .map((at) => {
       const bits = wordAt(mask, at)
-      const read = `view.getInt32(p + ${at}, true)`
+      const read = `view.getInt32(p + ${at} | 0, true)`
       return `${bits === 0 ? read : `(${read} | ${bits})`} === ${wordAt(text, at) | bits}`
     })
     .join(' && ')
@@ -133,18 +131,15 @@ function valueOf(slot: Slot): string | undefined {
     case Op.UINT32:
       return whole(slot.tag, ' || d > 0xffffffff')
     case Op.DOUBLE:
-      return `r = readDecimal(bytes, p, end)
-            if (r < 0) break odd
-            ${tag(slot.tag)}
-            into.setFloat64(o, decimal[1] === 0 ? decimal[0] : decimal[0] / POWERS[decimal[1]], true)
-            o += 8`
+      return double(slot.tag)
     case Op.BOOL:
       return `w = view.getInt32(p, true)
-            if (w === ${wordAt(Buffer.from('true'), 0)}) r = p + 4
-            else if (w === ${wordAt(Buffer.from('fals'), 0)} && bytes[p + 4] === 101) r = p + 5
+            if (w === ${wordAt(Buffer.from('true'), 0)}) r = p + 4 | 0
+            else if (w === ${wordAt(Buffer.from('fals'), 0)} && bytes[p + 4 | 0] === 101) r = p + 5 | 0
             else break odd
             ${tag(slot.tag)}
-            into.setInt8(o++, p + 5 - r)`
+            into.setInt8(o, p + 5 - r | 0)
+            o = o + 1 | 0`
     default:
       return undefined
   }
@@ -152,54 +147,89 @@ function valueOf(slot: Slot): string | undefined {
 
 const tag = (value: number) =>
   value < 128
-    ? `into.setInt8(o++, ${value})`
-    : `into.setInt16(o, ${(value & 127) | 128 | ((value >> 7) << 8)}, true); o += 2`
+    ? `into.setInt8(o, ${value}); o = o + 1 | 0`
+    : `into.setInt16(o, ${(value & 127) | 128 | ((value >> 7) << 8)}, true); o = o + 2 | 0`
 
 /** Up to 127 characters of ASCII without escapes, copied while the quote is looked for (see specialOf in strings.ts). */
 function string(slotTag: number): string {
   const head = slotTag < 128 ? 2 : 3
   return `if (bytes[p] !== 34) break odd
-            r = p + 1
-            for (n = o + ${head}; ; n += 4) {
+            r = p + 1 | 0
+            for (n = o + ${head} | 0; ; n = n + 4 | 0) {
               w = view.getInt32(r, true)
               into.setInt32(n, w, true)
               c = w ^ 0x22222222
               m = w ^ 0x5c5c5c5c
-              m = (((c - 0x01010101) & ~c) | ((m - 0x01010101) & ~m) | (w - 0x20202020) | w) & 0x80808080
+              m = ((c - 0x01010101 & ~c) | (m - 0x01010101 & ~m) | (w - 0x20202020) | w) & 0x80808080
               if (m !== 0) break
-              r += 4
-              if (r >= end) break odd
+              r = r + 4 | 0
+              if (r >= stop) break odd
             }
-            r += (31 - Math.clz32(m & -m)) >> 3
-            n = r - p - 1
+            r = r + (31 - Math.clz32(m & -m) >> 3) | 0
+            n = r - p - 1 | 0
             if (bytes[r] !== 34 || n > 127) break odd
             ${tag(slotTag)}
             into.setInt8(o, n)
-            o += n + 1
-            r++`
+            o = o + n + 1 | 0
+            r = r + 1 | 0`
 }
+
+/** Digits at r into a variable, up to so many; c: the byte behind them, minus 48. */
+const digits = (into: string, most: string) =>
+  `for (; (c = bytes[r] - 48 | 0) >>> 0 < 10 && r < ${most}; r = r + 1 | 0) ${into} = Math.imul(${into}, 10) + c | 0`
+
+/** What is behind the digits goes on with the number; or a zero leads them. */
+const isOther = (first: string) =>
+  `c >>> 0 < 10 || c === -2 || (c | 32) === 53 || (bytes[${first}] === 48 && r > ${first} + 1)`
 
 /** Up to 15 digits without sign, point and exponent. */
 function whole(slotTag: number, beyond: string): string {
-  return `c = bytes[p] - 48
-            if (c >>> 0 > 9) break odd
-            w = c
-            for (r = p + 1; (c = bytes[r] - 48) >>> 0 < 10 && r < p + 9; r++) w = (w * 10 + c) | 0
+  return `r = p
+            w = 0
+            ${digits('w', 'p + 9')}
             d = w
-            if (r === p + 9) {
-              for (n = 0; (c = bytes[r] - 48) >>> 0 < 10 && r < p + 15; r++) n = (n * 10 + c) | 0
-              d = w * POWERS[r - p - 9] + n
+            if (r === (p + 9 | 0)) {
+              n = 0
+              ${digits('n', 'p + 15')}
+              d = w * POWERS[r - p - 9 | 0] + n
             }
-            if (c >>> 0 < 10 || c === -2 || (c | 32) === 53 || (bytes[p] === 48 && r > p + 1)${beyond}) break odd
+            if (r === p || ${isOther('p')}${beyond}) break odd
             ${tag(slotTag)}
-            w = d | 0
             if (d >= 0x10000000) {
-              m = Math.floor(d / 0x10000000)
-              w = d - m * 0x10000000
-              into.setInt32(o, (w & 127) | ((w & 0x3f80) << 1) | ((w & 0x1fc000) << 2) | ((w & 0xfe00000) << 3) | 0x80808080, true)
-              o += 4
+              m = Math.floor(d / 0x10000000) | 0
+              w = d - m * 0x10000000 | 0
+              into.setInt32(o, (w & 127) | (w & 0x3f80) << 1 | (w & 0x1fc000) << 2 | (w & 0xfe00000) << 3 | 0x80808080, true)
+              o = o + 4 | 0
               w = m
             }
-            for (; w > 127; w >>>= 7) into.setInt8(o++, (w & 127) | 128)
-            into.setInt8(o++, w)`
+            for (; w > 127; w >>>= 7) {
+              into.setInt8(o, (w & 127) | 128)
+              o = o + 1 | 0
+            }
+            into.setInt8(o, w)
+            o = o + 1 | 0`
+}
+
+/** Up to nine digits on each side of the point, 15 in all, without exponent: one division, correctly rounded. */
+function double(slotTag: number): string {
+  return `m = bytes[p] === 45 ? p + 1 | 0 : p
+            r = m
+            w = 0
+            ${digits('w', 'm + 9')}
+            d = w
+            if (r === m) break odd
+            if (c === -2) {
+              n = r + 1 | 0
+              if (bytes[m] === 48 && n - m > 2) break odd
+              r = n
+              w = 0
+              ${digits('w', 'n + 9')}
+              if (r === n || r - m > 16) break odd
+              n = r - n | 0
+              d = (d * POWERS[n] + w) / POWERS[n]
+              if (c >>> 0 < 10 || c === -2 || (c | 32) === 53) break odd
+            } else if (${isOther('m')}) break odd
+            ${tag(slotTag)}
+            into.setFloat64(o, m === p ? d : -d, true)
+            o = o + 8 | 0`
 }

@@ -145,10 +145,10 @@ export class Plan {
   private readonly maps: readonly Slot[]
   /** By oneof: a member is taken. */
   private readonly oneofs: Uint8Array
-  /** What stands for these absent slots: those of the last message. */
-  private readonly absent: Int32Array
-  private readonly standards = new RowBuffer(64)
-  private missing: Slot | undefined
+  /** Those of them that the message lacks. */
+  private readonly lacks: Int32Array
+  /** Sets of absent slots that came before, by their hash of six bits. */
+  private readonly absents: (Absent | undefined)[] = new Array<undefined>(64)
 
   constructor(record: RecordType) {
     this.slots = record.fields.map((field, index) => new Slot(field, index))
@@ -156,7 +156,7 @@ export class Plan {
     const words = 1 + (this.slots.length >> 5)
     this.present = new Int32Array(words)
     this.nulls = new Int32Array(words)
-    this.absent = new Int32Array(words)
+    this.lacks = new Int32Array(words)
     this.needed = new Int32Array(words)
     for (const slot of this.slots) if (slot.required || slot.standard) setBit(this.needed, slot.index)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
@@ -217,35 +217,47 @@ export class Plan {
 
   /** The end of a message: writes what stands for its absent fields. Answers a required one that is missing. */
   close(out: RowBuffer): Slot | undefined {
-    const { present, needed, absent, standards } = this
-    let changed = 0
+    const { present, needed, lacks } = this
+    let any = 0
+    let hash = 0
     for (let i = 0; i < needed.length; i++) {
-      const lacks = (needed[i] as number) & ~(present[i] as number)
-      changed |= lacks ^ (absent[i] as number)
-      absent[i] = lacks
+      const word = (needed[i] as number) & ~(present[i] as number)
+      lacks[i] = word
+      any |= word
+      hash = Math.imul(hash ^ word, 0x9e3779b1)
     }
-    if (changed !== 0) this.prepare()
-    if (standards.length > 0) {
-      out.reserve(standards.length)
-      out.copyWords(standards.view, 0, standards.length)
+    if (any === 0) return undefined
+    let absent = this.absents[hash >>> 26]
+    if (absent === undefined || !isSame(absent.lacks, lacks)) {
+      absent = this.absentOf(lacks.slice())
+      this.absents[hash >>> 26] = absent
     }
-    return this.missing
+    const { standards } = absent
+    out.reserve(standards.byteLength)
+    out.copyWords(standards, 0, standards.byteLength)
+    return absent.missing
   }
 
-  /** Writes what stands for the absent slots. */
-  private prepare(): void {
-    const { standards } = this
-    standards.clear()
-    this.missing = undefined
-    for (const slot of this.slots) {
-      if (!hasBit(this.absent, slot.index)) continue
-      if (slot.standard === undefined) this.missing ??= slot
-      else {
-        standards.reserve(slot.standard.length)
-        standards.copy(slot.standard, 0, slot.standard.length)
-      }
-    }
+  private absentOf(lacks: Int32Array): Absent {
+    const absent = this.slots.filter(({ index }) => hasBit(lacks, index))
+    const bytes = Buffer.concat(absent.map(({ standard }) => standard ?? NOTHING))
+    const standards = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    return { lacks, standards, missing: absent.find(({ standard }) => standard === undefined) }
   }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** What stands for a set of absent fields, and the first of them that is required. */
+interface Absent {
+  readonly lacks: Int32Array
+  readonly standards: DataView
+  readonly missing: Slot | undefined
+}
+
+function isSame(a: Int32Array, b: Int32Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 function hasBit(bits: Int32Array, index: number): boolean {
