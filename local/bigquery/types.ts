@@ -103,7 +103,8 @@ const REST_NAME: Readonly<Partial<Record<BigQueryType, string>>> = {
   BOOL: 'BOOLEAN',
 }
 
-const DUCK_SCALAR: Readonly<Record<Exclude<BigQueryType, 'RECORD'>, string>> = {
+/** The DuckDB type of each type, as in the table at the head of this file. */
+export const DUCK_SCALAR: Readonly<Record<Exclude<BigQueryType, 'RECORD'>, string>> = {
   STRING: 'VARCHAR',
   BYTES: 'BLOB',
   INT64: 'BIGINT',

@@ -1,22 +1,16 @@
-import { canonicalType, modeOf, quoteIdentifier, restType, type TableField } from '../../types.ts'
+import {
+  type BigQueryType,
+  canonicalType,
+  DUCK_SCALAR,
+  modeOf,
+  quoteIdentifier,
+  restType,
+  type TableField,
+} from '../../types.ts'
 import { errorAt, QueryError } from '../errors.ts'
 import type { TypeName } from '../parse/ast.ts'
 
-export type ScalarKind =
-  | 'STRING'
-  | 'BYTES'
-  | 'INT64'
-  | 'FLOAT64'
-  | 'BOOL'
-  | 'NUMERIC'
-  | 'BIGNUMERIC'
-  | 'TIMESTAMP'
-  | 'DATETIME'
-  | 'DATE'
-  | 'TIME'
-  | 'JSON'
-  | 'INTERVAL'
-  | 'GEOGRAPHY'
+export type ScalarKind = Exclude<BigQueryType, 'RECORD'>
 
 export interface StructType {
   kind: 'STRUCT'
@@ -79,28 +73,11 @@ export function fieldOfType(name: string, type: SqlType): TableField {
   return { name, type: 'RECORD', mode: 'NULLABLE', fields }
 }
 
-const DUCK: Readonly<Record<ScalarKind | 'NULL', string>> = {
-  STRING: 'VARCHAR',
-  BYTES: 'BLOB',
-  INT64: 'BIGINT',
-  FLOAT64: 'DOUBLE',
-  BOOL: 'BOOLEAN',
-  NUMERIC: 'DECIMAL(38,9)',
-  BIGNUMERIC: 'VARCHAR',
-  TIMESTAMP: 'TIMESTAMPTZ',
-  DATETIME: 'TIMESTAMP',
-  DATE: 'DATE',
-  TIME: 'TIME',
-  JSON: 'JSON',
-  INTERVAL: 'INTERVAL',
-  GEOGRAPHY: 'VARCHAR',
-  NULL: 'BIGINT',
-}
-
 /** The DuckDB type that holds a GoogleSQL type. */
 export function duckTypeOf(type: SqlType): string {
   if (type.kind === 'ARRAY') return `${duckTypeOf(type.element)}[]`
-  if (type.kind !== 'STRUCT') return DUCK[type.kind]
+  if (type.kind === 'NULL') return DUCK_SCALAR.INT64
+  if (type.kind !== 'STRUCT') return DUCK_SCALAR[type.kind]
   return `STRUCT(${type.fields.map((field, i) => `${quoteIdentifier(fieldName(field, i))} ${duckTypeOf(field.type)}`).join(', ')})`
 }
 
@@ -115,18 +92,6 @@ export function typeText(type: SqlType): string {
   if (type.kind === 'NULL') return 'INT64'
   if (type.kind !== 'STRUCT') return type.kind
   return `STRUCT<${type.fields.map((field) => (field.name === undefined ? '' : `${field.name} `) + typeText(field.type)).join(', ')}>`
-}
-
-const TYPE_ALIASES: Readonly<Record<string, ScalarKind>> = {
-  INT: 'INT64',
-  SMALLINT: 'INT64',
-  INTEGER: 'INT64',
-  BIGINT: 'INT64',
-  TINYINT: 'INT64',
-  BYTEINT: 'INT64',
-  DECIMAL: 'NUMERIC',
-  BIGDECIMAL: 'BIGNUMERIC',
-  BOOLEAN: 'BOOL',
 }
 
 /** The type that a statement or a parameter names. */
@@ -144,10 +109,10 @@ export function typeOfName(name: TypeName): SqlType {
   return scalar(kind)
 }
 
+/** A type by its name in GoogleSQL, which does not know the REST API's FLOAT. */
 export function scalarKind(name: string): ScalarKind | undefined {
-  const upper = name.toUpperCase()
-  const kind = TYPE_ALIASES[upper] ?? upper
-  return kind in DUCK && kind !== 'NULL' ? (kind as ScalarKind) : undefined
+  const kind = name.toUpperCase() === 'FLOAT' ? undefined : canonicalType(name)
+  return kind === 'RECORD' ? undefined : kind
 }
 
 export function sameType(a: SqlType, b: SqlType): boolean {
