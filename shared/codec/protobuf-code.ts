@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
 import { Op, type PlainFields, type Plan, type Slot } from './plan.ts'
-import { isText } from './strings.ts'
+import { isUtf8 } from './strings.ts'
 
 /** Wider records would make a function that V8 does not optimize; their other fields go the general way. */
 const FIELDS_MAX = 400
@@ -13,7 +13,7 @@ export function compilePlainFields(plan: Plan): void {
   // By tag: 1 + place in `slots`.
   const places = new Int16Array(slots.reduce((size, slot) => Math.max(size, slot.tag + 1), 256))
   slots.forEach((slot, index) => (places[slot.tag] = index + 1))
-  const given = { isText, places, present: plan.present }
+  const given = { isUtf8, places, present: plan.present }
   plan.plainFields = compile<PlainFields>(source(slots, plan.present.length), given) ?? plan.plainFields
   for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainFields(slot.plan)
 }
@@ -27,67 +27,83 @@ const eachWord = (count: number, text: (k: number) => string) =>
   Array.from({ length: count }, (_, k) => text(k)).join('; ')
 
 // `text`: where text begins that is not checked yet. Tags, lengths and truths between texts are ASCII, so that one look
-// does for all of them. When it finds something wrong, the fields since then are left to the general way.
+// does for all of them. When it finds something wrong, the fields since then are left to the general way. `| 0` and the
+// look before the loop save V8 checks in it, and so does that nothing is called in the inner one.
 function source(slots: readonly Slot[], words: number): string {
   return `function plainFields(bytes, view, start, end, out) {
-  let p = start, q = 0, w = 0, text = start
+  const stop = end | 0
+  let p = start | 0, q = 0, r = 0, w = bytes[p] | view.getInt8(p), text = p
   ${eachWord(words, (k) => `let s${k} = present[${k}], t${k} = s${k}`)}
-  fields: for (;;) {
-    if (text !== p && !isText(bytes, view, text, p)) break
-    ${mark(words)}
-    if (p >= end) break
-    w = bytes[p]
-    if (w > 127) w = bytes[p + 1] < 128 ? (w & 127) | (bytes[p + 1] << 7) : 0
-    switch (places[w]) {${slots.map((slot, index) => field(slot, index, slots[index + 1], words)).join('')}
-      default: break fields
+  for (;;) {
+    fields: for (;;) {
+      ${CHECK}
+      ${mark(words)}
+      if (p >= stop) break
+      w = bytes[p]
+      if (w > 127) w = bytes[p + 1 | 0] < 128 ? (w & 127) | bytes[p + 1 | 0] << 7 : 0
+      switch (places[w]) {${slots.map((slot, index) => field(slot, index, slots[index + 1], words)).join('')}
+        default: break fields
+      }
     }
+    if (text === p) break
+    if (!isUtf8(bytes, text, p)) { p = text; ${eachWord(words, (k) => `s${k} = t${k}`)}; break }
+    text = p
   }
-  if (text !== p && !isText(bytes, view, text, p)) { p = text; ${eachWord(words, (k) => `s${k} = t${k}`)} }
   ${eachWord(words, (k) => `present[${k}] = s${k}`)}
-  if (p !== end) return p
-  const size = end - start
-  if (out.length + size + 16 > out.bytes.length) out.reserve(size + 16)
+  if (p !== stop) return p
+  const size = stop - start | 0
+  let o = out.length | 0
+  if (o + size + 16 > out.bytes.length) out.reserve(size + 16)
   const into = out.view
-  for (let o = out.length, p = start; p < end; p += 16, o += 16) {
+  out.length = o + size
+  for (p = start | 0; p < stop; p = p + 16 | 0) {
     into.setBigInt64(o, view.getBigInt64(p, true), true)
-    into.setBigInt64(o + 8, view.getBigInt64(p + 8, true), true)
+    into.setBigInt64(o + 8 | 0, view.getBigInt64(p + 8 | 0, true), true)
+    o = o + 16 | 0
   }
-  out.length += size
-  return end
+  return stop
 }`
 }
 
 /** All text up to here is checked. */
 const mark = (words: number) => `text = p; ${eachWord(words, (k) => `t${k} = s${k}`)}`
 
-const CHECK = 'if (!isText(bytes, view, text, p)) break'
+/** Leaves the loop when the bytes between two places are not all ASCII. */
+const ascii = (from: string, to: string) => `w = 0
+          for (r = ${from}; r < (${to} - 7 | 0); r = r + 8 | 0) w |= view.getInt32(r, true) | view.getInt32(r + 4 | 0, true)
+          if ((${to} - r | 0) > 3) { w |= view.getInt32(r, true); r = r + 4 | 0 }
+          w |= view.getInt32(r, true) & (1 << (${to} - r << 3)) - 1
+          if ((w & 0x80808080) !== 0) break fields`
+
+const CHECK = `if (text !== p) {
+          ${ascii('text', 'p')}
+        }`
 
 /** One field, its tag being at p; goes on to the next one when that follows. */
 function field(slot: Slot, index: number, next: Slot | undefined, words: number): string {
   const word = `s${slot.index >> 5}`
   const bit = 1 << (slot.index & 31)
-  const then =
-    next === undefined
-      ? 'continue'
-      : `if (${isNotTag(next.tag)}) continue${isInText(slot) && !isInText(next) ? `\n        ${CHECK}` : ''}`
+  const text = isInText(slot)
+  const seen = `p = q
+          ${word} |= ${bit}${text ? '' : `\n          ${mark(words)}`}`
   return `
-      case ${index + 1}:
-        if ((${word} & ${bit}) !== 0) break fields
-        ${valueEnd(slot)}
-        if (q >= end) {
-          if (q > end) break fields
-          p = q; ${word} |= ${bit}${isInText(slot) ? '' : `; ${mark(words)}`}
-          break fields
-        }
-        p = q
-        ${word} |= ${bit}${isInText(slot) ? '' : `\n        ${mark(words)}`}
-        ${then}`
+        case ${index + 1}:
+          if ((${word} & ${bit}) !== 0) break fields
+          ${valueEnd(slot)}
+          if (q >= stop) {
+            if (q !== stop) break fields
+            ${seen}
+            ${text ? 'continue' : 'break fields'}
+          }
+          ${seen}
+          ${next === undefined ? 'continue' : `if (${isNotTag(next.tag)}) continue`}
+          ${next !== undefined && text && !isInText(next) ? CHECK : ''}`
 }
 
 const width = (tag: number) => (tag < 128 ? 1 : 2)
 
 function isNotTag(tag: number): string {
-  return tag < 128 ? `bytes[p] !== ${tag}` : `bytes[p] !== ${(tag & 127) | 128} || bytes[p + 1] !== ${tag >> 7}`
+  return tag < 128 ? `bytes[p] !== ${tag}` : `bytes[p] !== ${(tag & 127) | 128} || bytes[p + 1 | 0] !== ${tag >> 7}`
 }
 
 /** All its bytes are ASCII when it is in its commonest form. */
@@ -100,18 +116,22 @@ function valueEnd(slot: Slot): string {
   const at = width(slot.tag)
   switch (slot.verbatim) {
     case Op.DOUBLE:
-      return `q = p + ${at + 8}`
+      return `q = p + ${at + 8} | 0`
     case Op.FLOAT:
-      return `q = p + ${at + 4}`
+      return `q = p + ${at + 4} | 0`
     case Op.BOOL:
-      return `if (bytes[p + ${at}] > 1) break fields
-        q = p + ${at + 1}`
+      return `if (bytes[p + ${at} | 0] > 1) break fields
+          q = p + ${at + 1} | 0`
     case Op.STRING:
     case Op.BYTES: {
-      const check = slot.verbatim === Op.STRING && !isInText(slot)
-      return `w = bytes[p + ${at}]
-        q = p + ${at + 1} + w
-        if (w > 127${check ? ` || q > end || !isText(bytes, view, p + ${at + 1}, q)` : ''}) break fields`
+      const check =
+        slot.verbatim === Op.BYTES || isInText(slot)
+          ? ''
+          : `if (q > stop) break fields\n          ${ascii(`p + ${at + 1} | 0`, 'q')}`
+      return `w = bytes[p + ${at} | 0]
+          if (w > 127) break fields
+          q = p + w + ${at + 1} | 0
+          ${check}`
     }
     default:
       return varintEnd(at, slot.verbatim === Op.INT64 ? varintEnd(at + 4, 'break fields') : 'break fields')
@@ -120,10 +140,10 @@ function valueEnd(slot: Slot): string {
 
 /** Of up to four bytes. Any number of INT64 is right, and one of the others when it is below 2^28. */
 function varintEnd(at: number, longer: string): string {
-  return `w = view.getInt32(p + ${at}, true)
-        if ((w & 0x80) === 0) q = p + ${at + 1}
-        else if ((w & 0x8000) === 0) q = p + ${at + 2}
-        else if ((w & 0x800000) === 0) q = p + ${at + 3}
-        else if (w >= 0) q = p + ${at + 4}
-        else { ${longer} }`
+  return `w = view.getInt32(p + ${at} | 0, true)
+          if ((w & 0x80) === 0) q = p + ${at + 1} | 0
+          else if ((w & 0x8000) === 0) q = p + ${at + 2} | 0
+          else if ((w & 0x800000) === 0) q = p + ${at + 3} | 0
+          else if (w >= 0) q = p + ${at + 4} | 0
+          else { ${longer} }`
 }
