@@ -1,6 +1,6 @@
 import { messageOf, UserError } from '../../shared/errors.ts'
 import { Events } from '../../shared/framing/index.ts'
-import { type Compression, KafkaError } from '../../shared/kafka/index.ts'
+import { type Compression, KafkaError, type PartitionBatch } from '../../shared/kafka/index.ts'
 import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
 import { Batch, type LaneLimits } from './batch.ts'
 import { type HostLock, withoutPositions } from './lock.ts'
@@ -44,6 +44,18 @@ interface Filling {
   readonly decisions: Pending[]
   /** When its first event was read. */
   sinceMs: number
+  /** Until then its memory is on its way. */
+  sent: Promise<void>
+}
+
+/** What has been sent and not committed. */
+interface Open {
+  readonly sinceMs: number
+  readonly entries: Entry[]
+  readonly decisions: Pending[]
+  events: number
+  bytes: number
+  dead: number
 }
 
 interface Update {
@@ -60,13 +72,16 @@ const BACKOFF_MS_MAX = 10_000
 const RENEW_EVERY_MS = 24 * 3_600_000
 /** Topics that could not be used are asked for again. */
 const TOPICS_EVERY_MS = 30_000
+/** While there is more to read, a transaction goes on until it has this many bytes of sources, or is this old. */
+const TRANSACTION_BYTES_MAX = 32 * 1024 * 1024
+const TRANSACTION_MS_MAX = 250
 /** Room for a batch's header, and for records that are larger than the lane by their overhead. */
 const LANE_SPARE_BYTES = 64 * 1024
 const LANE_BYTES_MIN = 16 * 1024
 
 /**
- * Carries events into Kafka: a loop of transactions, each with records and the positions behind them. While one is in
- * flight the next is filled. After any error everything begins again with a new producer and with the positions that
+ * Carries events into Kafka: a loop of transactions, each with one or more batches and the positions behind them. While one
+ * batch is compressed and sent the next is filled. After any error everything begins again with a new producer and with the positions that
  * Kafka knows (docs/protocols/agent-positions.md).
  */
 export class Publisher {
@@ -78,6 +93,7 @@ export class Publisher {
   readonly #waker: Waker
   readonly #workspace: Workspace = { scratch: new Scratch(), events: new Events() }
   #fillings = [newFilling(), newFilling()]
+  #open: Open | undefined
   #limits: LaneLimits
   #session: Session | undefined
   #decisions: Pending[] = []
@@ -170,11 +186,12 @@ export class Publisher {
   async #end(): Promise<void> {
     const session = this.#session
     this.#session = undefined
-    for (const decision of [...this.#fillings.flatMap(({ decisions }) => decisions), ...this.#decisions])
-      decision.settle(false)
+    const noted = [...this.#fillings, ...(this.#open ? [this.#open] : [])].flatMap(({ decisions }) => decisions)
+    for (const decision of [...noted, ...this.#decisions]) decision.settle(false)
     this.#decisions = []
     this.#frozen.clear()
-    this.#fillings = this.#fillings.map(cleared)
+    this.#open = undefined
+    this.#fillings = [newFilling(), newFilling()] // a dying socket may still read from the memory of the old ones
     await session?.close()
   }
 
@@ -215,6 +232,7 @@ export class Publisher {
     try {
       while (!signal.aborted && !this.#topicsAreDue(inFlight)) {
         const filling = this.#fillings[0]!
+        await filling.sent
         await this.#lookWhenDue(filling)
         await this.#fill(filling)
         if (inFlight && !filling.batch.full) {
@@ -223,35 +241,21 @@ export class Publisher {
           continue
         }
         const waitMs = this.#waitBeforeSending(filling)
-        if (waitMs > 0) {
-          await this.#wait(filling, waitMs, signal)
-          continue
-        }
-        const sealed = await filling.batch.seal(this.#options.compression)
-        await inFlight
-        inFlight = this.#send(filling, sealed)
-        inFlight.catch(() => undefined) // it is awaited before the next one, or below
-        this.#fillings.reverse()
-        this.#fillings[0] = cleared(this.#fillings[0]!)
+        if (waitMs > 0) await this.#wait(filling, waitMs, signal)
+        else inFlight = this.#send(inFlight)
       }
       await inFlight
-      await this.#sendLast()
+      if (this.#open || !isEmpty(this.#fillings[0]!)) await this.#send() // what was begun before the signal is finished
     } finally {
-      await Promise.allSettled([inFlight])
+      await Promise.allSettled(this.#fillings.map(({ sent }) => sent))
     }
   }
 
   /** A topic that could not be used may be there by now: only a new session tells. */
   #topicsAreDue(inFlight: Promise<void> | undefined): boolean {
     if (this.#session!.topics.length === this.#options.topics.length) return false
-    return !inFlight && isEmpty(this.#fillings[0]!) && performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
-  }
-
-  /** What was begun before the signal is finished after it. */
-  async #sendLast(): Promise<void> {
-    const filling = this.#fillings[0]!
-    if (isEmpty(filling)) return
-    await this.#send(filling, await filling.batch.seal(this.#options.compression))
+    const isBusy = inFlight || this.#open || !isEmpty(this.#fillings[0]!)
+    return !isBusy && performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
   }
 
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
@@ -263,48 +267,73 @@ export class Publisher {
 
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
   #waitBeforeSending(filling: Filling): number {
+    if (filling.batch.full || this.#open) return 0
     if (isEmpty(filling)) return this.#renewIsDue() ? 0 : this.#options.pollMs
-    return filling.batch.full ? 0 : filling.sinceMs + this.#options.lingerMs - performance.now()
+    return filling.sinceMs + this.#options.lingerMs - performance.now()
   }
 
   #renewIsDue(): boolean {
     return Date.now() >= this.#renewAtMs
   }
 
-  async #send(filling: Filling, sealed: Awaited<ReturnType<Batch['seal']>>): Promise<void> {
+  /** Has the first filling compressed, and sent behind what is in flight; the other one can be filled when that was sent. */
+  #send(inFlight?: Promise<void>): Promise<void> {
+    const filling = this.#fillings[0]!
+    const entries = Array.from(filling.updates.values(), (update) => [update.place, this.#entryAfter(update)] as const)
+    const ready = Promise.all([filling.batch.seal(this.#options.compression), inFlight])
+    const isLast = !filling.batch.full
+    filling.sent = ready.then(([sealed]) => this.#transmit(filling, sealed, entries, isLast))
+    filling.sent.catch(() => undefined) // it is awaited before the next one, or at the end
+    this.#fillings.reverse()
+    return filling.sent
+  }
+
+  async #transmit(
+    filling: Filling,
+    sealed: readonly PartitionBatch[],
+    entries: readonly (readonly [Place, Entry])[],
+    isLast: boolean,
+  ): Promise<void> {
     const session = this.#session!
+    const { batch } = filling
+    const open = (this.#open ??= newOpen())
+    for (const [{ ledger }, entry] of entries) {
+      ledger.put(entry)
+      open.entries.push(entry)
+    }
+    for (const decision of filling.decisions) {
+      const entry = session.note(decision)
+      if (entry) open.entries.push(entry)
+    }
+    open.decisions.push(...filling.decisions)
+    open.events += batch.records
+    open.bytes += batch.bytes
+    open.dead += batch.dead
+    if (isLast || open.decisions.length > 0 || isLarge(open)) await this.#commit(session, open, sealed)
+    else await session.producer.send(sealed)
+    clear(filling)
+  }
+
+  async #commit(session: Session, open: Open, sealed: readonly PartitionBatch[]): Promise<void> {
     if (this.#renewIsDue()) {
       session.renew(session.topics)
       this.#renewAtMs = Date.now() + RENEW_EVERY_MS
     }
-    const entries = this.#record(filling)
-    for (const decision of filling.decisions) {
-      const entry = session.note(decision)
-      if (entry) entries.push(entry)
-    }
     await session.transact(sealed)
-    for (const entry of entries) this.#follower.acknowledge(entry)
-    if (entries.some(({ retired }) => retired)) this.#follower.keepEntries(session.entries)
-    for (const { source, settle } of filling.decisions) {
+    this.#open = undefined
+    for (const entry of open.entries) this.#follower.acknowledge(entry)
+    if (open.entries.some(({ retired }) => retired)) this.#follower.keepEntries(session.entries)
+    for (const { source, settle } of open.decisions) {
       const entry = this.#follower.entry(source)
       if (entry) this.#follower.moveTo(entry)
       this.#frozen.delete(source)
       settle(true)
     }
-    filling.decisions.length = 0
     this.counts.transactions++
-    this.counts.events += filling.batch.records
-    this.counts.bytes += filling.batch.bytes
-    this.counts.dead += filling.batch.dead
+    this.counts.events += open.events
+    this.counts.bytes += open.bytes
+    this.counts.dead += open.dead
     if (session.producer.worn) throw new KafkaError('expired', 'WORN', 'the producer has sent 2^30 records')
-  }
-
-  #record({ updates }: Filling): Entry[] {
-    return Array.from(updates.values(), (update) => {
-      const entry = this.#entryAfter(update)
-      update.place.ledger.put(entry)
-      return entry
-    })
   }
 
   #entryAfter({ followed: { source, file }, place, finished }: Update): Entry {
@@ -425,14 +454,21 @@ export class Publisher {
 }
 
 function newFilling(): Filling {
-  return { batch: new Batch(), updates: new Map(), decisions: [], sinceMs: 0 }
+  return { batch: new Batch(), updates: new Map(), decisions: [], sinceMs: 0, sent: Promise.resolve() }
 }
 
-function cleared(filling: Filling): Filling {
-  filling.batch.clear()
-  filling.updates.clear()
-  filling.decisions.length = 0
-  return filling
+function newOpen(): Open {
+  return { sinceMs: performance.now(), entries: [], decisions: [], events: 0, bytes: 0, dead: 0 }
+}
+
+function isLarge({ bytes, sinceMs }: Open): boolean {
+  return bytes >= TRANSACTION_BYTES_MAX || performance.now() - sinceMs >= TRANSACTION_MS_MAX
+}
+
+function clear({ batch, updates, decisions }: Filling): void {
+  batch.clear()
+  updates.clear()
+  decisions.length = 0
 }
 
 function isEmpty({ updates, decisions }: Filling): boolean {

@@ -25,7 +25,10 @@ export interface SessionOptions {
 
 /** What a session asks of Kafka. */
 export interface PositionsStore {
-  openProducer(transactionalId: string, timeoutMs: number): Promise<Pick<Producer, 'transact' | 'close' | 'worn'>>
+  openProducer(
+    transactionalId: string,
+    timeoutMs: number,
+  ): Promise<Pick<Producer, 'send' | 'transact' | 'close' | 'worn'>>
   partitionsOf(topic: string): Promise<readonly TopicPartition[]>
   readCommits(group: string, partitions: readonly TopicPartition[]): Promise<readonly Committed[]>
 }
@@ -59,7 +62,7 @@ export interface Place {
 
 /** One producer's life: it has fenced the former one, and read the positions after that. */
 export class Session {
-  readonly producer: Pick<Producer, 'transact' | 'close' | 'worn'>
+  readonly producer: Pick<Producer, 'send' | 'transact' | 'close' | 'worn'>
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
@@ -148,7 +151,7 @@ export class Session {
         }
       })
     }
-    if (batches.length > 0 || commits.length > 0) await this.producer.transact(batches, commits)
+    await this.producer.transact(batches, commits)
   }
 
   close(): Promise<void> {

@@ -6,7 +6,7 @@ import { createLog } from '../telemetry/index.ts'
 import { authentication } from './auth.ts'
 import type { Cluster } from './cluster.ts'
 import { ResponseReader } from './response-reader.ts'
-import { installSeams } from './seams.ts'
+import { installSeams, writeWithBody } from './seams.ts'
 
 /** The longest wait for a connection. */
 const CONNECT_TIMEOUT_MS = 5000
@@ -122,6 +122,7 @@ export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): So
     }
   }
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  writeWithBody(socket)
   let told = false
   socket.once('end', () => (told = true)).once('error', () => (told = true))
   socket.once('close', () => {

@@ -57,10 +57,10 @@ export function isEncoded(options: Readonly<Record<string, unknown>>): boolean {
   return topics[0]?.partitions[0]?.messages instanceof EncodedPartition
 }
 
-/** The body of a Produce request, versions 3 to 7, which have one form: in parts, so that it is copied once. */
+/** The body of a Produce request, versions 3 to 7, which have one form: in parts, so that records are never copied. */
 export class ProduceBody {
   readonly length: number
-  readonly #parts: readonly Buffer[]
+  readonly parts: readonly Buffer[]
 
   constructor(options: ProduceOptions) {
     const { transactionalId = null, acks, timeout, topicData } = options
@@ -72,13 +72,8 @@ export class ProduceBody {
         parts.push(batchHead(options, partition, firstSequence, messages.batch), messages.batch.body)
       }
     }
-    this.#parts = parts
+    this.parts = parts
     this.length = parts.reduce((sum, part) => sum + part.length, 0)
-  }
-
-  copyTo(target: Buffer, start: number): void {
-    let at = start
-    for (const part of this.#parts) at += part.copy(target, at)
   }
 }
 

@@ -57,6 +57,7 @@ export class Producer {
   readonly #wornAfterRecords: number
   readonly #sent = new Map<string, number>()
   #state: 'ready' | 'busy' | 'unusable' = 'ready'
+  #open: Open | undefined
   /**
    * True after 2^30 records in one partition: close the producer between two transactions and open a new one, before
    * the sequence numbers wrap in a way that the broker refuses.
@@ -70,27 +71,39 @@ export class Producer {
   }
 
   /**
-   * One transaction with these records and these positions: all of it, or none of it. One call at a time.
-   * ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same id, read
-   * the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
+   * These records and these positions, and what `send` has brought since the last call: all of it, or none of it. One call at
+   * a time. ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same
+   * id, read the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
    */
   async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
-    if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
-    this.#state = 'busy'
-    const begunAt = performance.now()
-    try {
-      const transaction = await this.#producer.transaction()
-      // Records before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not.
-      for (const round of rounds(batches)) await transaction.sendBatch({ topicMessages: round })
+    await this.#within(async ({ transaction, begunAt }) => {
+      await sendRecords(transaction, batches)
       await sendCommits(transaction, commits, begunAt + this.#timeoutMs - performance.now())
       await transaction.commit()
+    })
+    this.#open = undefined
+    this.#count(batches)
+  }
+
+  /** Records that the next `transact` commits: so a transaction may be larger than what is held in memory. Rejects as that does. */
+  async send(batches: readonly PartitionBatch[]): Promise<void> {
+    await this.#within(({ transaction }) => sendRecords(transaction, batches))
+    this.#count(batches)
+  }
+
+  async #within(work: (open: Open) => Promise<void>): Promise<void> {
+    if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
+    this.#state = 'busy'
+    const begunAt = this.#open?.begunAt ?? performance.now()
+    try {
+      this.#open ??= { begunAt, transaction: await this.#producer.transaction() }
+      await work(this.#open)
     } catch (error) {
       // kafkajs has rolled its sequence numbers back, the broker may have stored the batch: the next batch of the same
       // size would count as a repetition and be lost. So whatever the error was, this life is over.
       this.#state = 'unusable'
       throw explain(error, performance.now() - begunAt >= this.#timeoutMs)
     }
-    this.#count(batches)
     this.#state = 'ready'
   }
 
@@ -107,6 +120,16 @@ export class Producer {
       if (sent >= this.#wornAfterRecords) this.worn = true
     }
   }
+}
+
+interface Open {
+  readonly transaction: Transaction
+  readonly begunAt: number
+}
+
+/** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
+async function sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
+  for (const round of rounds(batches)) await transaction.sendBatch({ topicMessages: round })
 }
 
 /** A request takes one batch for each partition, and kafkajs each topic once: the rest goes into further requests, in order. */

@@ -54,9 +54,7 @@ function onTheWire(batch: SealedBatch, { baseOffset = 0, producerId = 7, transac
       { topic: 't', partitions: [{ partition: 0, firstSequence: 11, messages: new EncodedPartition(batch) }] },
     ],
   }
-  const body = new ProduceBody(options)
-  const request = Buffer.alloc(body.length)
-  body.copyTo(request, 0)
+  const request = Buffer.concat(new ProduceBody(options).parts)
   const stored = request.subarray(request.length - batch.bytes)
   stored.writeBigInt64BE(BigInt(baseOffset), 0) // not under the checksum
   return stored
