@@ -127,10 +127,11 @@ function isEmpty({ record }: Value): boolean {
 
 type Options = Readonly<Record<string, unknown>>
 
-/** The option message `(gen_bq_schema.NAME)`, in both ways of writing it. */
+/** The option message `(gen_bq_schema.NAME)`, in both ways of writing it; that of an extension is where it is declared. */
 function optionsOf(object: Field | Type, name: string): Options {
   const key = `(gen_bq_schema.${name})`
-  const parsed = (object.parsedOptions ?? []) as readonly Readonly<Record<string, unknown>>[]
+  const declared = (object instanceof protobuf.Field && object.declaringField) || object
+  const parsed = (declared.parsedOptions ?? []) as readonly Readonly<Record<string, unknown>>[]
   return Object.assign({}, ...parsed.map((option) => option[key] ?? {})) as Options
 }
 
@@ -166,7 +167,8 @@ function presenceOf(field: Field, kind: ProtoKind): ProtoSource['presence'] {
 function common(field: Field, options: Options, jsonNames: boolean) {
   const required = field.required || options['require'] === true
   const mode = field.repeated || field.map ? 'REPEATED' : required ? 'REQUIRED' : 'NULLABLE'
-  const name = textOf(options, 'name') ?? (jsonNames ? (field.jsonName ?? field.name) : field.name)
+  const own = field.declaringField ?? field
+  const name = textOf(options, 'name') ?? (jsonNames ? (own.jsonName ?? own.name) : own.name)
   return { name, mode, number: field.id, attributes: attributes(field, options) } as const
 }
 
@@ -198,7 +200,9 @@ function overrideOf(options: Options, kind: ProtoKind, place: string): Override 
   throw new UserError(`${place}: type_override ${name} is not possible for ${kind}`, fix)
 }
 
+/** An extension goes by its full name in brackets. */
 function jsonNamesOf(field: Field): string[] {
+  if (field.declaringField) return [`[${field.declaringField.fullName.slice(1)}]`]
   return [...new Set([field.jsonName ?? field.name, field.name])]
 }
 

@@ -1,6 +1,6 @@
 import type { TableField } from './bigquery.ts'
 import { type ColumnType, rowTypeOf } from './kinds.ts'
-import type { RecordField, RecordType } from './record.ts'
+import { checkRecord, type RecordField, type RecordType } from './record.ts'
 import { UserError } from '../errors.ts'
 
 const REST_NAMES: Readonly<Partial<Record<ColumnType, string>>> = {
@@ -36,7 +36,7 @@ const METADATA: readonly (readonly [name: string, type: ColumnType, description?
 
 /**
  * The record of a route's table: the event's columns, the metadata column, and `extra` when unknown fields are kept.
- * @throws UserError when the schema has a column of such a name already
+ * @throws UserError when the schema has a column of such a name already, or too many with them
  */
 export function withMetadata(record: RecordType, metadata: string, keep: boolean): RecordType {
   const added = [metadataField(metadata, freeNumber(record, 1))]
@@ -44,7 +44,9 @@ export function withMetadata(record: RecordType, metadata: string, keep: boolean
   const taken = new Set(record.fields.map((field) => field.name.toLowerCase()))
   for (const { name } of added) if (taken.has(name.toLowerCase())) throw nameTaken(record, name, name === metadata)
   if (keep && metadata.toLowerCase() === EXTRA) throw nameTaken(record, EXTRA, true)
-  return { ...record, fields: [...record.fields, ...added] }
+  const row = { ...record, fields: [...record.fields, ...added] }
+  checkRecord(row, `schema ${record.name} with the columns that Millrace adds`)
+  return row
 }
 
 function nameTaken(record: RecordType, name: string, isMetadata: boolean): UserError {

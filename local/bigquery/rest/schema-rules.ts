@@ -33,9 +33,10 @@ function checkLevel(value: unknown, scope: string, depth: number, budget: { left
 function checkField(raw: TableField, scope: string, depth: number, budget: { left: number }): TableField {
   const path = `${scope}${raw.name ?? ''}`
   if (budget.left-- <= 0) throw invalid(`Too many columns: a table has at most ${COLUMNS_MAX}.`)
-  if (depth > DEPTH_MAX) throw invalid(`Field ${path}: RECORD fields nest at most ${DEPTH_MAX} levels.`)
   checkName(raw.name, path)
   const type = checkType(raw, path)
+  if (type === 'RECORD' && depth > DEPTH_MAX)
+    throw invalid(`Field ${path}: RECORD fields nest at most ${DEPTH_MAX} levels.`)
   const field: TableField = { name: raw.name, type: restType(type) }
   if (raw.mode !== undefined && raw.mode !== null) field.mode = checkMode(raw.mode, path)
   if (type === 'RECORD') {
