@@ -14,7 +14,7 @@ const DOUBLE_GROWTH = 4
 /** Makes the PlainMembers of a plan and those within it, where code can be made. */
 export function compilePlainMembers(plan: Plan): void {
   const { present, nulls, progress, next } = plan
-  const given = { present, nulls, progress, next, POWERS }
+  const given = { plan, present, nulls, progress, next, POWERS }
   plan.plainMembers = compile<PlainMembers>(source(plan), given) ?? plan.plainMembers
   for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainMembers(slot.plan)
 }
@@ -27,12 +27,12 @@ const eachWord = ({ present }: Plan, text: (k: number) => string) => Array.from(
 function source(plan: Plan): string {
   const slots = plan.slots.filter((slot) => namesOf(slot).length > 0).slice(0, MEMBERS_MAX)
   const room = ROOM + DOUBLE_GROWTH * slots.filter((slot) => slot.op === Op.DOUBLE).length
-  return `function plainMembers(bytes, view, start, end, out) {
+  return `function plainMembers(bytes, view, start, end, out, fresh) {
   if (out.length + end - start + ${room} > out.bytes.length) out.reserve(end - start + ${room})
   const into = out.view, stop = end | 0
-  let p = start | 0, q = p, r = 0, o = out.length | 0, at = ${SEPARATOR}, i = progress[${AFTER}]
+  let p = start | 0, q = p, r = 0, o = out.length | 0, at = ${SEPARATOR}, i = fresh ? 0 : progress[${AFTER}]
   let w = bytes[p] | view.getInt8(p) | into.getInt8(o), m = 0, n = 0, c = 0, d = 0
-  ${eachWord(plan, (k) => `let n${k} = nulls[${k}], s${k} = present[${k}] | n${k}`)}
+  ${eachWord(plan, (k) => `let n${k} = fresh ? 0 : nulls[${k}], s${k} = fresh ? 0 : present[${k}] | n${k}`)}
   members: for (;;) {
     if (p >= stop) break
     if (i !== 0) {
@@ -48,7 +48,8 @@ function source(plan: Plan): string {
   }
   progress[${AFTER}] = i
   progress[${AT}] = at
-  ${eachWord(plan, (k) => `present[${k}] = s${k} & ~n${k}; nulls[${k}] = n${k}`)}
+  ${eachWord(plan, (k) => `s${k} &= ~n${k}; present[${k}] = s${k}; nulls[${k}] = n${k}`)}
+  plan.lacking = (${Array.from(plan.needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0
   out.length = o
   return at < 0 ? q : p
 }`

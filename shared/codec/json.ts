@@ -63,8 +63,8 @@ export class JsonWalker extends JsonValues implements Walker {
     const { progress, slots } = plan
     plan.open()
     let p = start
-    for (;;) {
-      p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out)
+    for (let fresh = true; ; fresh = false) {
+      p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out, fresh)
       if (progress[AT] === SEPARATOR) p = this.separator(plan, p, depth)
       if (p < 0) return p
       if (progress[AT] === CLOSED) break
@@ -74,7 +74,7 @@ export class JsonWalker extends JsonValues implements Walker {
       progress[AFTER] = slot.index + 1
       progress[AT] = SEPARATOR
     }
-    const missing = plan.close(this.out)
+    const missing = plan.lacking ? plan.close(this.out) : undefined
     return missing ? this.fail(MISSING, missing.name) : p
   }
 

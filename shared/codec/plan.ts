@@ -104,15 +104,24 @@ export class Slot {
  * Steps over the fields of a message that the row takes as they stand, from `start` on, as long as they have their
  * commonest form, and notes them in plan.present. Answers where it stopped: at the tag of another kind of field, or at
  * the end: then all of view[start, end) is copied. Looks up to READ_AHEAD bytes behind the end.
+ *
+ * @param fresh the message begins here: nothing of it is present yet
  */
-export type PlainFields = (bytes: Buffer, view: DataView, start: number, end: number, out: RowBuffer) => number
+export type PlainFields = (
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  end: number,
+  out: RowBuffer,
+  fresh: boolean,
+) => number
 
 /**
  * The same of JSON: reads members from behind a value (or the brace) on, and writes them. What it comes to is in
  * plan.progress[AT]: the index of a slot whose value is where it stopped; or SEPARATOR: it stopped behind a value; or
  * CLOSED: it stopped behind the closing brace.
  */
-export type PlainMembers = (bytes: Buffer, view: DataView, start: number, end: number, out: RowBuffer) => number
+export type PlainMembers = PlainFields
 
 /** Places in plan.progress: 1 + slot of the member before (0: none), and where the reading stopped. */
 export const AFTER = 0
@@ -132,8 +141,10 @@ export class Plan {
   /** Letters of names count in either case. */
   readonly foldsCase: boolean
   /** What the protobuf walker need not look at one by one; nothing, unless it is compiled. */
-  plainFields: PlainFields = (_bytes, _view, start) => start
-  plainMembers: PlainMembers = (_bytes, _view, start) => start
+  plainFields: PlainFields = (_bytes, _view, start, _end, _out, fresh) => this.nothing(start, fresh)
+  plainMembers: PlainMembers = this.plainFields
+  /** Set by these: a field is absent that says something then. */
+  lacking = true
   /** Numbers of fields without a column. */
   readonly ignored: ReadonlySet<number>
   private readonly slotsByNumber: ReadonlyMap<number, Slot>
@@ -141,7 +152,7 @@ export class Plan {
   /** By the number of a name; null: of a field without a column. */
   private readonly slotsByName: (Slot | null)[] = []
   /** Slots that say something when they are absent, as bits. */
-  private readonly needed: Int32Array
+  readonly needed: Int32Array
   private readonly maps: readonly Slot[]
   /** By oneof: a member is taken. */
   private readonly oneofs: Uint8Array
@@ -184,14 +195,24 @@ export class Plan {
     return this.slotsByNumber.get(number)
   }
 
-  /** The beginning of a message: it has nothing yet. */
+  /** The beginning of a message: what does not fit into bits. */
   open(): void {
-    const { present, nulls, oneofs, maps } = this
-    for (let i = 0; i < present.length; i++) present[i] = nulls[i] = 0
-    this.progress[AFTER] = 0
-    this.progress[AT] = SEPARATOR
+    const { oneofs, maps } = this
     for (let i = 0; i < oneofs.length; i++) oneofs[i] = 0
     for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
+  }
+
+  /** Nothing is present. */
+  clear(): void {
+    for (let i = 0; i < this.present.length; i++) this.present[i] = this.nulls[i] = 0
+    this.progress[AFTER] = 0
+    this.progress[AT] = SEPARATOR
+  }
+
+  private nothing(start: number, fresh: boolean): number {
+    if (fresh) this.clear()
+    this.lacking = true
+    return start
   }
 
   has(slot: Slot): boolean {
@@ -232,9 +253,8 @@ export class Plan {
       absent = this.absentOf(lacks.slice())
       this.absents[hash >>> 26] = absent
     }
-    const { standards } = absent
-    out.reserve(standards.byteLength)
-    out.copyWords(standards, 0, standards.byteLength)
+    out.reserve(absent.size)
+    out.copyWords(absent.standards, 0, absent.size)
     return absent.missing
   }
 
@@ -242,7 +262,7 @@ export class Plan {
     const absent = this.slots.filter(({ index }) => hasBit(lacks, index))
     const bytes = Buffer.concat(absent.map(({ standard }) => standard ?? NOTHING))
     const standards = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    return { lacks, standards, missing: absent.find(({ standard }) => standard === undefined) }
+    return { lacks, standards, size: bytes.length, missing: absent.find(({ standard }) => standard === undefined) }
   }
 }
 
@@ -252,6 +272,7 @@ const NOTHING = Buffer.alloc(0)
 interface Absent {
   readonly lacks: Int32Array
   readonly standards: DataView
+  readonly size: number
   readonly missing: Slot | undefined
 }
 
@@ -330,7 +351,7 @@ function standardOf(slot: Slot): Buffer | undefined {
   else if (op === Op.MESSAGE) {
     // A message without a required field has no empty form: as a map's value it is then missing.
     const inner = new RowBuffer(64)
-    plan.open()
+    plan.clear()
     if (plan.close(inner)) return undefined
     out.lengthAndCopy(inner.bytes, 0, inner.length)
   } else if (text !== undefined) out.lengthAndCopy(Buffer.from(text), 0, text.length)

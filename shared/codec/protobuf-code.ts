@@ -13,8 +13,8 @@ export function compilePlainFields(plan: Plan): void {
   // By tag: 1 + place in `slots`.
   const places = new Int16Array(slots.reduce((size, slot) => Math.max(size, slot.tag + 1), 256))
   slots.forEach((slot, index) => (places[slot.tag] = index + 1))
-  const given = { isUtf8, places, present: plan.present }
-  plan.plainFields = compile<PlainFields>(source(slots, plan.present.length), given) ?? plan.plainFields
+  const given = { isUtf8, places, plan, present: plan.present }
+  plan.plainFields = compile<PlainFields>(source(slots, plan.needed), given) ?? plan.plainFields
   for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainFields(slot.plan)
 }
 
@@ -29,11 +29,12 @@ const eachWord = (count: number, text: (k: number) => string) =>
 // `text`: where text begins that is not checked yet. Tags, lengths and truths between texts are ASCII, so that one look
 // does for all of them. When it finds something wrong, the fields since then are left to the general way. `| 0` and the
 // look before the loop save V8 checks in it, and so does that nothing is called in the inner one.
-function source(slots: readonly Slot[], words: number): string {
-  return `function plainFields(bytes, view, start, end, out) {
+function source(slots: readonly Slot[], needed: Int32Array): string {
+  const words = needed.length
+  return `function plainFields(bytes, view, start, end, out, fresh) {
   const stop = end | 0
   let p = start | 0, q = 0, r = 0, w = bytes[p] | view.getInt8(p), text = p
-  ${eachWord(words, (k) => `let s${k} = present[${k}], t${k} = s${k}`)}
+  ${eachWord(words, (k) => `let s${k} = fresh ? 0 : present[${k}], t${k} = s${k}`)}
   for (;;) {
     fields: for (;;) {
       ${CHECK}
@@ -50,6 +51,7 @@ function source(slots: readonly Slot[], words: number): string {
     text = p
   }
   ${eachWord(words, (k) => `present[${k}] = s${k}`)}
+  plan.lacking = (${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0
   if (p !== stop) return p
   const size = stop - start | 0
   let o = out.length | 0

@@ -58,12 +58,12 @@ export class ProtobufWalker extends ByteReader implements Walker {
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     plan.open()
-    let p = plan.plainFields(this.bytes, this.view, start, end, this.out)
+    let p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
     if (p !== end || group !== 0) {
       p = this.fields(plan, start, p, end, depth, group)
       if (p < 0) return p
     }
-    const missing = plan.close(this.out)
+    const missing = plan.lacking ? plan.close(this.out) : undefined
     return missing ? this.fail(MISSING, missing) : p
   }
 
@@ -94,7 +94,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
           (unknown ??= []).push(bytes.subarray(run, p))
       }
       run = p
-      p = plan.plainFields(bytes, this.view, p, end, this.out)
+      p = plan.plainFields(bytes, this.view, p, end, this.out, false)
     }
     this.keepUnknown(unknown)
     return group === 0 ? p : WIRE

@@ -18,7 +18,7 @@ export abstract class TextColumns implements Walker {
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
     this.path = ''
     if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
-    this.plan.open()
+    this.plan.clear()
     this.out = out
     const failed = this.line(input, start, end)
     if (failed < 0) return failed
