@@ -4,8 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../shared/config/index.ts'
 import { openBucket } from '../shared/chunks/index.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
+import { framingOf } from '../shared/framing/index.ts'
 import { createLog, type Log } from '../shared/telemetry/index.ts'
-import { type FollowedLog, Follower, LogPattern } from './follow/index.ts'
+import { type FollowedLog, Follower, LogPattern, RateLimit } from './follow/index.ts'
 import { HostLock, positionsStore, Publisher, Waker } from './publish/index.ts'
 import { measures, serveStatus } from './status.ts'
 import { Uploader } from './upload/index.ts'
@@ -117,11 +118,12 @@ async function together(
 }
 
 function followedLogs(config: Config): FollowedLog[] {
-  return config.agent.logs.map(({ path, route, complete }) => ({
+  return config.agent.logs.map(({ path, route, complete, rate_limit }) => ({
     pattern: new LogPattern(path),
     route,
-    framing: { kind: config.routes[route]!.framing, maxEventBytes: config.agent.max_event_bytes },
+    framing: framingOf(config.routes[route]!, config.agent.max_event_bytes),
     complete,
+    ...(rate_limit ? { rate: new RateLimit(rate_limit, config.agent.poll_interval, Date.now()) } : {}),
   }))
 }
 

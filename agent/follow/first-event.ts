@@ -12,7 +12,7 @@ export interface FirstEvent {
 
 /**
  * The beginning of a file's first event, at most NAMING_BYTES: what its source is named after, the same whenever it is
- * asked for. Undefined: there is none yet. `final`: nothing follows, an unterminated one counts. Throws UserError for
+ * asked for; of an event of several lines, its first one. Undefined: there is none yet. `final`: nothing follows, an unterminated one counts. Throws UserError for
  * UTF-16, and whatever a broken compressed file throws.
  */
 export async function firstEvent(
@@ -21,7 +21,7 @@ export async function firstEvent(
   final: boolean,
   scratch: Scratch,
 ): Promise<FirstEvent | undefined> {
-  const cutter = createCutter({ ...framing, maxEventBytes: Number.MAX_SAFE_INTEGER }, 0)
+  const cutter = createCutter({ kind: framing.kind, maxEventBytes: Number.MAX_SAFE_INTEGER }, 0)
   const events = new Events(1)
   const whole = framing.maxEventBytes + OVERHEAD_BYTES
   let head: Buffer | undefined

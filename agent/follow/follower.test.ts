@@ -1,33 +1,48 @@
 import assert from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
-import { mkdtempSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  utimesSync,
+  mkdtempSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { Events } from '../../shared/framing/index.ts'
-import { Follower } from './follower.ts'
+import { Events, type FramingOptions } from '../../shared/framing/index.ts'
+import { Follower, type FollowerOptions } from './follower.ts'
 import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
 
 /** A follower of some logs in a folder of its own; each log is a route. */
 function follow(t: TestContext, ...logs: string[]) {
+  return followFramed(t, { kind: 'lines', maxEventBytes: 1000 }, ...logs)
+}
+
+function followFramed(t: TestContext, framing: FramingOptions, ...logs: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-follower-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const reports: string[] = []
-  const follower = new Follower({
+  const options: FollowerOptions = {
     agent: 'a',
     logs: logs.map((path) => ({
       pattern: new LogPattern(join(folder, path)),
       route: path,
-      framing: { kind: 'lines' as const, maxEventBytes: 1000 },
+      framing,
       complete: false,
     })),
     finishAfterMs: 0,
     report: (message) => reports.push(message),
-  })
+  }
+  const follower = new Follower(options)
   t.after(() => follower.close())
   follower.adopt([], true)
-  return { folder, follower, reports }
+  return { folder, follower, reports, options }
 }
 
 /** Reads everything that is there, oldest first, and takes it for published. */
@@ -141,4 +156,28 @@ void test('a header of its own that a finished, forgotten file was all of is an 
   writeFileSync(join(folder, 'app.log'), 'header\none\n')
   await follower.look()
   assert.deepEqual(await readAll(follower), ['header', 'one'])
+})
+
+void test('the last event of several lines is given out when its file pauses; a restart goes on behind it', async (t) => {
+  const framing = { kind: 'lines', start: '^[A-Z]', pauseMs: 60_000, maxEventBytes: 1000 } as const
+  const { folder, follower } = followFramed(t, framing, 'app.log')
+  const path = join(folder, 'app.log')
+  const longAgo = new Date(Date.now() - 3_600_000)
+  writeFileSync(path, 'A\n at 1\nB\n at 2\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['A\n at 1'], 'B may be continued')
+  utimesSync(path, longAgo, longAgo)
+  const entries = [...follower.entries]
+  const resumed = followFramed(t, framing, 'none')
+  const later = new Follower({
+    ...resumed.options,
+    logs: [{ ...resumed.options.logs[0]!, route: 'app.log', pattern: new LogPattern(path) }],
+  })
+  t.after(() => later.close())
+  later.adopt(entries, true)
+  await later.look()
+  assert.deepEqual(await readAll(later), ['B\n at 2'])
+  appendFileSync(path, ' at 3\nC\n')
+  await later.look()
+  assert.deepEqual(await readAll(later), [' at 3'], 'it came too late: an event of its own')
 })

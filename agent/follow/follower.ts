@@ -5,6 +5,7 @@ import { firstEvent } from './first-event.ts'
 import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
 import { isCopyOf, keyOf, LogFile } from './log-file.ts'
 import { compareAge } from './names.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { type PlainReader, Scratch } from './reader.ts'
 import { type Claim, type Known, recognise, type Unclaimed } from './recognise.ts'
 import type { LogPattern, Seen } from './scan.ts'
@@ -17,6 +18,8 @@ export interface FollowedLog {
   readonly framing: FramingOptions
   /** The newest file will not grow for ever: it is finished like the others. */
   readonly complete: boolean
+  /** Absent: as fast as Kafka takes it. */
+  readonly rate?: RateLimit
 }
 
 export interface FollowerOptions {

@@ -87,6 +87,11 @@ export class LogFile {
     return openReader(this.descriptor(), this.encoding)
   }
 
+  /** Now, not as a look has found it; in stored bytes. */
+  get size(): number {
+    return fstatSync(this.descriptor()).size
+  }
+
   /** The stored bytes `[from, to)`, or fewer at the end. */
   bytes(from: number, to: number): Buffer {
     const bytes = Buffer.alloc(to - from)
@@ -121,7 +126,7 @@ export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
  * the copy's is asked for first, because the original only grows, or ends its likeness at once.
  */
 export function isCopyOf(copy: LogFile, original: LogFile): boolean {
-  const { size } = fstatSync(copy.descriptor())
+  const { size } = copy
   if (size === 0 || copy.seen.birthMs < original.seen.birthMs) return false
   const ranges = [
     [0, Math.min(size, HEAD_BYTES)],

@@ -8,8 +8,8 @@ import type { PlainReader, Scratch } from './reader.ts'
 export type Reading =
   /** Events, in the reused columns and memory of the consumer. */
   | { readonly kind: 'piece'; readonly bytes: Buffer; readonly from: number; readonly events: Events }
-  /** No complete event for now. `atEnd`: the end of the file was seen. */
-  | { readonly kind: 'drained'; readonly atEnd: boolean }
+  /** No complete event for now. `atEnd`: the end of the file was seen. `waits`: lines that may still be continued. */
+  | { readonly kind: 'drained'; readonly atEnd: boolean; readonly waits: boolean }
   /** The file does not hold this source any more: it was truncated or replaced. */
   | { readonly kind: 'lost' }
 
@@ -66,7 +66,7 @@ export class Source {
   }
 
   /**
-   * Reads the next events before `limit` (a position; Infinity: up to the end of the file), about `room` bytes.
+   * Reads the next events before `limit` (a position; Infinity: up to the end of the file), about `room` bytes, or one event.
    * `final`: what is at the end now is the end.
    */
   async read(workspace: Workspace, limit: number, room: number, final: boolean): Promise<Reading> {
@@ -76,19 +76,30 @@ export class Source {
       const next = this.#cutter.next
       const from = Math.max(0, next - TAIL_BYTES)
       const to = Math.min(limit, next + want)
-      if (to <= next) return { kind: 'drained', atEnd: false }
+      if (to <= next) return { kind: 'drained', atEnd: false, waits: false }
       const bytes = await this.#open().read(from, to, workspace.scratch)
       const end = from + bytes.length
       if (!this.#isExpected(bytes, from)) return { kind: 'lost' }
       const atEnd = limit === Infinity && end < to
       events.clear()
-      const used = this.#cutter.cut(bytes, next - from, bytes.length, final && atEnd, events)
+      const paused = (end < to || to === limit) && this.#isPaused(end)
+      const used = this.#cutter.cut(bytes, next - from, bytes.length, final && atEnd, events, paused)
+      if (events.count > 1 && want > room) this.#cutter = this.#only(events)
       this.#expected = crcBefore(bytes, from, this.#cutter.next)
       this.#keepHead(bytes, from)
       if (events.count > 0) return { kind: 'piece', bytes, from, events }
-      if (end < to || to === limit) return { kind: 'drained', atEnd }
-      if (used === 0) want = Math.max(want, this.framing.maxEventBytes + OVERHEAD_BYTES)
+      if (end < to || to === limit) {
+        const waits = this.framing.pauseMs !== undefined && bytes.includes('\n', this.#cutter.next - from)
+        return { kind: 'drained', atEnd, waits }
+      }
+      if (used === 0) want = Math.max(want, Math.min(want * 8, this.framing.maxEventBytes + OVERHEAD_BYTES))
     }
+  }
+
+  /** The first event needs more than there is room for: it is given out alone, and cutting goes on behind it. */
+  #only(events: Events): Cutter {
+    events.count = 1
+    return createCutter(this.framing, events.position[0]! + events.size[0]!)
   }
 
   /** Takes the first `count` events of a piece; the others will be read again. */
@@ -130,6 +141,14 @@ export class Source {
       this.#readerKey = key
     }
     return this.#reader!
+  }
+
+  /** The file ends here, and has not grown for so long that its last lines are no longer expected to be continued. */
+  #isPaused(end: number): boolean {
+    const { file } = this
+    const { pauseMs = Infinity } = this.framing
+    if (!file || Date.now() - file.changedAtMs < pauseMs) return false
+    return file.encoding !== 'plain' || file.size <= end
   }
 
   /** Do the bytes before the place, or at the head, still read as they did? */

@@ -388,7 +388,7 @@ export class Publisher {
 
   /** Reads one source; false: those after it must wait, because it has more. */
   async #drain(filling: Filling, followed: Followed, limit: number): Promise<boolean> {
-    const { source, file } = followed
+    const { source, file, log } = followed
     if (this.#frozen.has(source.id) || source.file !== file) return false
     const place = this.#placeOf(followed)
     if (!place || this.#options.leaves(followed)) return true
@@ -397,7 +397,9 @@ export class Publisher {
     const lane = filling.batch.lane(place.topic, place.partition, this.#limits)
     for (;;) {
       if (!lane || lane.full) return false
-      const reading = await this.#read(followed, final ? Infinity : limit, lane.room, final)
+      const room = Math.min(lane.room, log.rate?.room(Date.now()) ?? Infinity)
+      if (room === 0) return false
+      const reading = await this.#read(followed, final ? Infinity : limit, room, final)
       if (reading.kind === 'lost') {
         this.#follower.lose(followed)
         this.#lookedAtMs = 0
@@ -408,10 +410,12 @@ export class Publisher {
         if (source.finished && place.ledger.get(source.id)?.size !== source.progress.position) {
           filling.updates.set(source.id, { followed, place, finished: true })
         }
-        return true
+        return file.newest || !reading.waits
       }
       const taken = lane.append(source.id, reading, filling.batch.keys, Date.now())
+      const before = source.progress.position
       source.accept(reading, taken)
+      log.rate?.take(source.progress.position - before)
       if (taken > 0) filling.updates.set(source.id, { followed, place, finished: false })
     }
   }
@@ -422,7 +426,7 @@ export class Publisher {
       return await source.read(this.#workspace, limit, room, final)
     } catch (error) {
       this.#options.report(source.id, `${file.seen.path} cannot be read on behind ${source.next}: ${messageOf(error)}`)
-      return { kind: 'drained', atEnd: false } as const
+      return { kind: 'drained', atEnd: false, waits: false } as const
     }
   }
 

@@ -1,7 +1,7 @@
 import type { ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
-import { DEAD_REASONS, type EventBatch, type Events } from '../../shared/framing/index.ts'
+import { DEAD_REASONS, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
 import { type FinalizedStream, PendingStream } from './pending-stream.ts'
@@ -34,7 +34,9 @@ export async function writeRows(
 ): Promise<Written> {
   const writer = new ChunkWriter(environment, plan, object)
   try {
-    const framing = { kind: plan.route.framing, maxEventBytes: environment.config.agent.max_event_bytes }
+    const { max_event_bytes } = environment.config.agent
+    const named = plan.chunk && framingNamed(plan.chunk.framing, max_event_bytes)
+    const framing = named ?? framingOf(plan.route, max_event_bytes)
     const ranges = plan.ranges === 'undecided' ? [] : plan.ranges
     const batches = readEvents(environment.bucket.read(object), plan.start, ranges, framing)
     for (;;) {

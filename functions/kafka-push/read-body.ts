@@ -1,7 +1,7 @@
 import { type Origin, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import type { Reason } from '../../shared/dead-letters/index.ts'
-import { createCutter, DEAD_REASONS, Events } from '../../shared/framing/index.ts'
+import { createCutter, DEAD_REASONS, Events, framingOf } from '../../shared/framing/index.ts'
 import { AgentKey } from '../kafka-worker/agent-key.ts'
 import { Refusal } from './refusal.ts'
 import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
@@ -110,7 +110,7 @@ function parse(body: Buffer, [from, to]: Span): unknown {
 
 /** Lines, or messages with their lengths: as the route's files have them. @throws UserError for text in UTF-16 */
 function framed(body: Buffer, route: Route): PushedEvent[] {
-  const cutter = createCutter({ kind: route.framing, maxEventBytes: ROW_BYTES_MAX }, 0)
+  const cutter = createCutter(framingOf(route, ROW_BYTES_MAX), 0)
   const [events, found] = [new Events(), [] as PushedEvent[]]
   let used = 0
   do {

@@ -15,7 +15,7 @@ import {
 import { join, resolve } from 'node:path'
 import { type Config, type Route, tableId } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
-import { createCutter, cutEvents, isDamage } from '../../shared/framing/index.ts'
+import { createCutter, cutEvents, framingOf, isDamage } from '../../shared/framing/index.ts'
 import type { Feed } from './feed.ts'
 
 /** A log of the user's own, fed instead of the sample's. It is complete. */
@@ -108,7 +108,7 @@ export function countOwnLog(folder: string, config: Config, ownLog: OwnLog, sign
 }
 
 function cutterOf(route: Route, config: Config) {
-  return createCutter({ kind: route.framing, maxEventBytes: config.agent.max_event_bytes }, 0)
+  return createCutter(framingOf(route, config.agent.max_event_bytes), 0)
 }
 
 const fileOf = (folder: string) => join(folder, 'own-logs.json')

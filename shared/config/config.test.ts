@@ -103,6 +103,27 @@ void suite('configuration', () => {
     assert.deepEqual(missingKeys(fileSchema, [raw], ''), [])
   })
 
+  void test('several lines: a pattern or a preset, which must be able to match', () => {
+    const withRoute = (more: string) => MINIMAL.replace('table: visits', `table: visits, ${more}`)
+    const fails = (more: string, expected: RegExp) => {
+      assert.notEqual(withRoute(more), MINIMAL)
+      assert.throws(() => parseConfig(withRoute(more), '/etc/c.yaml', {}), expected)
+    }
+    fails("multiline: { start: '(' }", /multiline\.start .*: expected a regular expression/)
+    fails('multiline: { timeout: 1s }', /multiline: give either preset or start/)
+    fails('multiline: { preset: cobol }', /multiline\.preset/)
+    fails('framing: delimited, multiline: { preset: go }', /multiline: means nothing for length-delimited/)
+    const config = parseConfig(withRoute('multiline: { preset: go }'), '/etc/c.yaml', {})
+    assert.deepEqual(config.routes['visits']?.multiline, { preset: 'go', timeout: 1000 })
+  })
+
+  void test('a limit of a log is a size, and not so small that nothing moves', () => {
+    const config = (limit: string) =>
+      parseConfig(MINIMAL.replace('route: visits }', `route: visits, rate_limit: ${limit} }`), '/c.yaml', {})
+    assert.equal(config('2MiB').agent.logs[0]?.rate_limit, 2 * 1024 * 1024)
+    assert.throws(() => config('1B'), /rate_limit .*: expected at least 1KiB/)
+  })
+
   void test('the lock file lies where systemd says that state belongs', () => {
     const lockOf = (more: string, environment: Record<string, string>) =>
       parseConfig(MINIMAL + more, '/etc/c.yaml', environment).agent.lock_file

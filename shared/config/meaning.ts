@@ -31,6 +31,8 @@ function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt
   }
   if (route.format === 'json' && !route.schema)
     report('schema', 'format json needs a schema', 'add schema: FILE.proto#Message or FILE.json')
+  if (route.multiline && (route.framing ?? (route.format === 'protobuf' ? 'delimited' : 'lines')) !== 'lines')
+    report('multiline', 'means nothing for length-delimited messages', 'remove it')
   if (route.format === 'text' && (route.preset === undefined) === (route.pattern === undefined)) {
     report('preset', 'format text needs a preset or a pattern', 'give one of the two')
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MULTILINE_PRESETS } from '../framing/index.ts'
 import { duration, size } from './units.ts'
 
 /** BigQuery allows 1,024 letters, digits and underscores in a dataset's name, and more in a table's; this is what every tool accepts. */
@@ -7,8 +8,19 @@ const TABLE = /^(?:(?:[a-z][a-z0-9.:-]{4,60}\.)?[A-Za-z0-9_]{1,1024}\.)?[A-Za-z0
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const NAME = /^[a-z][a-z0-9-]{0,40}$/
 const ROUTE = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
+const PRESETS = Object.keys(MULTILINE_PRESETS) as [keyof typeof MULTILINE_PRESETS]
+/** It travels in the metadata of chunks. */
+const START_CHARACTERS_MAX = 1000
 /** BigQuery's limit of clustering columns. */
 const CLUSTER_COLUMNS_MAX = 4
+
+function isExpression(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp
+  } catch {
+    return false
+  }
+}
 
 const matching = (form: RegExp, expected: string) => z.string().regex(form, { error: `expected ${expected}` })
 
@@ -74,9 +86,28 @@ const partition = z.strictObject({
 const conversion = z.strictObject({
   type: z.enum(['string', 'int', 'float', 'timestamp', 'bool']).default('string'),
   format: z.string().optional().describe('strftime form of a timestamp, such as %d/%b/%Y:%H:%M:%S %z'),
-  zone: z.string().optional().describe('zone of timestamps that name none, such as +01:00 or Europe/Berlin; default UTC'),
+  zone: z
+    .string()
+    .optional()
+    .describe('zone of timestamps that name none, such as +01:00 or Europe/Berlin; default UTC'),
   null_marker: z.string().optional().describe('the text that stands for NULL, such as -'),
 })
+
+const multiline = z
+  .strictObject({
+    preset: z.enum(PRESETS).optional().describe('the stack traces of a language'),
+    start: z
+      .string()
+      .min(1)
+      .max(START_CHARACTERS_MAX)
+      .refine(isExpression, { error: 'expected a regular expression' })
+      .optional()
+      .describe('regular expression; a line that does not match it continues the event before'),
+    timeout: duration()
+      .prefault('1s')
+      .describe('the last event of a file is taken for whole when the file has not grown for this long'),
+  })
+  .refine((how) => (how.preset === undefined) !== (how.start === undefined), { error: 'give either preset or start' })
 
 const route = z.strictObject({
   topic: matching(TOPIC, 'a topic name of letters, digits, dot, dash and underscore').optional(),
@@ -88,6 +119,7 @@ const route = z.strictObject({
     .describe('FILE.proto#package.Message, or FILE.json as bq show --schema prints it'),
   format: z.enum(['json', 'protobuf', 'text', 'raw']).default('json'),
   framing: z.enum(['lines', 'delimited']).optional().describe('default: delimited for protobuf, else lines'),
+  multiline: multiline.optional().describe('an event may have several lines'),
   envelope: z
     .enum(['none', 'confluent'])
     .default('none')
@@ -123,7 +155,13 @@ const log = z.strictObject({
     .boolean()
     .default(false)
     .describe('the newest file will not grow for ever: finish it too, after finish_after'),
+  rate_limit: size()
+    .refine((bytes) => bytes >= RATE_BYTES_MIN, { error: 'expected at least 1KiB' })
+    .optional()
+    .describe('bytes a second that are published, at most; what is beyond waits in the file'),
 })
+
+const RATE_BYTES_MIN = 1024
 
 const agent = z.strictObject({
   id: matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore')

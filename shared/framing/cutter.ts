@@ -4,6 +4,10 @@ import { type Events } from './events.ts'
 export interface FramingOptions {
   /** `lines`: ended by LF or CRLF. `delimited`: each led by its length as a varint (protobuf's writeDelimitedTo). */
   readonly kind: 'lines' | 'delimited'
+  /** Of `lines`: a regular expression; a line that does not match it continues the event before. */
+  readonly start?: string
+  /** With `start`: how long a file that does not grow is waited for until its last event is taken for whole. */
+  readonly pauseMs?: number
   /** A longer value is a dead event: its bytes are counted and passed, never kept. */
   readonly maxEventBytes: number
 }
@@ -21,14 +25,17 @@ export interface Cutter {
   readonly next: number
   /**
    * Adds to `into` the events that are complete in `buffer[start, end)`, as many as it has room for, and returns how
-   * many bytes it consumed. `final`: nothing follows, so an unterminated last line is an event. A buffer that holds
+   * many bytes it consumed. `final`: nothing follows, so an unterminated last line is an event. `pause`: nothing follows
+   * for now, so the whole lines that are there are no longer waited for to be continued. A buffer that holds
    * `maxEventBytes + OVERHEAD_BYTES` always makes progress. Throws UserError for text in UTF-16.
    */
-  cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number
+  cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events, pause?: boolean): number
 }
 
-/** What a buffer may hold besides a value before something is decided: CR and LF, a BOM, a length, or almost a hole. */
-export const OVERHEAD_BYTES = 512
+/** So much of what follows an event of several lines tells whether it ends there, in bytes: blank ones, and of a line. */
+export const PROBE_BYTES = 1024
+/** What a buffer may hold besides a value before something is decided: CR and LF, a BOM, a length, almost a hole, a probe. */
+export const OVERHEAD_BYTES = 2 * PROBE_BYTES + 16
 
 /** The part that all cutters share: positions, and to whom the bytes belong that are no event. */
 export abstract class ExtentCutter implements Cutter {
@@ -48,17 +55,24 @@ export abstract class ExtentCutter implements Cutter {
     this.next = position
   }
 
-  cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number {
+  cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events, pause = false): number {
     this.#before = into.count
     this.#shift = this.next - start
     const view = end === buffer.length ? buffer : buffer.subarray(0, end)
-    const at = this.scan(view, start, end, final, into)
+    const at = this.scan(view, start, end, final, into, pause)
     this.next = at + this.#shift
     return at - start
   }
 
   /** Cuts what it can, and returns the index of the first byte that it did not consume. */
-  protected abstract scan(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number
+  protected abstract scan(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    final: boolean,
+    into: Events,
+    pause: boolean,
+  ): number
 
   protected positionOf(index: number): number {
     return index + this.#shift

@@ -4,8 +4,8 @@ import { TOO_LONG, type Events } from './events.ts'
 
 const NUL = 0
 const TAB = 9
-const LF = 10
-const CR = 13
+export const LF = 10
+export const CR = 13
 const SPACE = 32
 
 /** Lines ended by LF or CRLF. Blank are: lines of nothing but spaces, NULs at the head of a line, a UTF-8 BOM. */
@@ -59,7 +59,7 @@ export class LineCutter extends ExtentCutter {
 }
 
 /** The index behind a UTF-8 byte order mark at the head of a source; -1: too early to tell. */
-function afterByteOrderMark(buffer: Buffer, start: number, end: number, final: boolean): number {
+export function afterByteOrderMark(buffer: Buffer, start: number, end: number, final: boolean): number {
   const length = end - start
   if (isUtf16(buffer, start, length)) {
     throw new UserError(
@@ -83,7 +83,7 @@ function isUtf16(buffer: Buffer, start: number, length: number): boolean {
   return (a !== 0 && b === 0 && c !== 0 && d === 0) || (a === 0 && b !== 0 && c === 0 && d !== 0)
 }
 
-function isBlank(buffer: Buffer, start: number, end: number): boolean {
+export function isBlank(buffer: Buffer, start: number, end: number): boolean {
   for (let i = start; i < end; i++) {
     const byte = buffer[i]!
     if (byte !== SPACE && byte !== TAB && byte !== CR && byte !== NUL) return false

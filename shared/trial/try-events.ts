@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { openCodec, type Origin, type Rejection, RowBuffer } from '../codec/index.ts'
 import type { Route } from '../config/index.ts'
 import { messageOf, UserError } from '../errors.ts'
-import { createCutter, cutEvents, DEAD_REASONS, type EventBatch, isDamage } from '../framing/index.ts'
+import { createCutter, cutEvents, DEAD_REASONS, type EventBatch, framingOf, isDamage } from '../framing/index.ts'
 import { createRowReader } from './row-reader.ts'
 
 /** What became of one event, in the form of `millrace query`. */
@@ -23,7 +23,7 @@ export async function* tryEvents(
   { source, maxEventBytes }: { source: string; maxEventBytes: number },
 ): AsyncGenerator<Outcome> {
   const trial = new Trial(route, source)
-  const cutter = createCutter({ kind: route.framing, maxEventBytes }, 0)
+  const cutter = createCutter(framingOf(route, maxEventBytes), 0)
   try {
     for await (const batch of cutEvents(stored, cutter))
       for (let index = 0; index < batch.events.count; index++) yield trial.outcome(batch, index)

@@ -1,0 +1,34 @@
+import type { FramingOptions } from './cutter.ts'
+import { MULTILINE_PRESETS } from './multiline-presets.ts'
+
+/** The part of a route that says how its bytes become events. */
+export interface FramedRoute {
+  readonly framing: 'lines' | 'delimited'
+  readonly multiline?:
+    | {
+        readonly preset?: keyof typeof MULTILINE_PRESETS | undefined
+        readonly start?: string | undefined
+        readonly timeout: number
+      }
+    | undefined
+}
+
+export function framingOf({ framing, multiline }: FramedRoute, maxEventBytes: number): FramingOptions {
+  if (!multiline) return { kind: framing, maxEventBytes }
+  const start = multiline.preset ? MULTILINE_PRESETS[multiline.preset] : (multiline.start ?? '')
+  return { kind: framing, start, pauseMs: multiline.timeout, maxEventBytes }
+}
+
+const MULTILINE = 'multiline '
+
+/** What a chunk's metadata say of its framing: with it, a chunk is cut as the agent did, whatever the route says by now. */
+export function framingName({ kind, start }: FramingOptions): string {
+  return start === undefined ? kind : MULTILINE + start
+}
+
+/** Undefined: it is none that this release knows. */
+export function framingNamed(name: string, maxEventBytes: number): FramingOptions | undefined {
+  if (name === 'lines' || name === 'delimited') return { kind: name, maxEventBytes }
+  if (!name.startsWith(MULTILINE)) return undefined
+  return { kind: 'lines', start: name.slice(MULTILINE.length), maxEventBytes }
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { parse, stringify } from 'yaml'
+import { type AgentBench, agentBench } from '../support/agent.ts'
+import { consumeTopic } from '../support/consume.ts'
+import { eventually } from '../support/eventually.ts'
+import { compareLines, lineNumbers, LogWriter } from '../support/log-writer.ts'
+
+async function values({ client, topic }: AgentBench): Promise<(string | null)[]> {
+  return (await consumeTopic(client, topic)).map(({ value }) => value)
+}
+
+function atLeast(bench: AgentBench, count: number): Promise<(string | null)[]> {
+  const found = async () => {
+    const all = await values(bench)
+    return all.length >= count && all
+  }
+  return eventually(found, { timeoutMs: 30_000, what: `${count} events published` })
+}
+
+void test('a record of several lines is one event, also the last of a file that grows no more; killed between, it stays one', async (t) => {
+  const bench = await agentBench(t, {
+    paths: ['app.log'],
+    route: { multiline: { preset: 'java', timeout: '400ms' } },
+  })
+  const path = join(bench.folder, 'app.log')
+  const trace = 'ERROR pay\njava.lang.IllegalStateException: no session\n\tat shop.Cart.pay(Cart.java:42)'
+  writeFileSync(path, `INFO start\n${trace}\n`)
+  const agent = bench.start()
+  assert.deepEqual(await atLeast(bench, 2), ['INFO start', trace])
+  appendFileSync(path, `${trace} 2\n`)
+  await agent.kill()
+  bench.start()
+  assert.deepEqual((await atLeast(bench, 3)).slice(2), [`${trace} 2`])
+})
+
+void test('a log with a limit is published no faster; others go on, and nothing is missing', async (t) => {
+  const bench = await agentBench(t, { paths: ['slow.log', 'fast.log'], agent: { poll_interval: '100ms' } })
+  const config = parse(readFileSync(bench.config, 'utf8')) as { agent: { logs: { rate_limit?: string }[] } }
+  config.agent.logs[0]!.rate_limit = '64KiB'
+  writeFileSync(bench.config, stringify(config))
+  const slow = new LogWriter(join(bench.folder, 'slow.log'))
+  slow.write(2000, 128) // 250 KiB: a burst of 64 KiB, one piece more than allowed, and then one second for each 64 KiB
+  writeFileSync(join(bench.folder, 'fast.log'), 'fast\n'.repeat(5000))
+  const begun = performance.now()
+  bench.start()
+  const isFast = (value: string | null) => value === 'fast'
+  const early = await atLeast(bench, 5000)
+  assert.ok(early.filter((value) => !isFast(value)).length < slow.count, 'the limit of one log holds no other back')
+  const all = await atLeast(bench, 5000 + slow.count)
+  assert.ok(performance.now() - begun > 2000)
+  const numbers = lineNumbers(all.filter((value) => !isFast(value)))
+  assert.deepEqual(compareLines(numbers, slow.count), { missing: 0, doubled: 0, backward: 0, total: slow.count })
+})
