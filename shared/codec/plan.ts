@@ -177,6 +177,7 @@ export class Plan {
     this.names = new ByteKeys(this.foldsCase)
     for (const slot of this.slots) for (const name of slot.proto?.jsonNames ?? [slot.name]) this.name(name, slot)
     for (const field of record.ignored) for (const name of field.jsonNames) this.name(name, null)
+    this.isStateful = this.slots.some((slot) => slot.map || slot.oneof >= 0)
     this.oneofs = new Uint8Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
   }
 
@@ -194,6 +195,9 @@ export class Plan {
   slotOf(number: number): Slot | undefined {
     return this.slotsByNumber.get(number)
   }
+
+  /** There is something to open. */
+  readonly isStateful: boolean
 
   /** The beginning of a message: what does not fit into bits. */
   open(): void {
@@ -299,6 +303,8 @@ const SAME_AS: Readonly<Record<string, keyof typeof Op>> = {
   sint64: 'INT64',
   sfixed64: 'INT64',
   fixed64: 'UINT64',
+  // A message whose column is JSON.
+  json: 'STRUCT',
 }
 
 const COLUMNS: Readonly<Partial<Record<ColumnType, number>>> = {
@@ -335,7 +341,6 @@ const STANDARDS: Readonly<Record<number, string>> = {
   [Op.DURATION]: '0-0 0 0:0:0',
   [Op.TIMEOFDAY]: '00:00:00',
   [Op.STRUCT]: '{}',
-  [Op.JSON]: '{}',
   [Op.LIST]: '[]',
   [Op.VALUE]: 'null',
 }
