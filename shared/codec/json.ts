@@ -44,7 +44,7 @@ export class JsonWalker extends JsonValues implements Walker {
     const first = this.look(input, start, end)
     this.end = first + end - start
     this.out = out
-    this.path = ''
+    if (this.path !== '') this.path = ''
     this.prefix = ''
     const { bytes } = this
     const bom = end - start >= 3 && bytes[first] === 0xef && bytes[first + 1] === 0xbb && bytes[first + 2] === 0xbf
@@ -61,7 +61,7 @@ export class JsonWalker extends JsonValues implements Walker {
   private object(plan: Plan, start: number, depth: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     const { progress, slots } = plan
-    plan.open()
+    if (plan.isStateful) plan.open()
     let p = start
     for (let fresh = true; ; fresh = false) {
       p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out, fresh)

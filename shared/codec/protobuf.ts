@@ -48,7 +48,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
   }
 
   private begin(input: Buffer, start: number, end: number): number {
-    this.path = ''
+    if (this.path !== '') this.path = ''
     if (this.above.length > 0) this.above.length = 0
     const p = this.look(input, start, end)
     return this.message(this.plan, p, p + end - start, 1, 0)
@@ -57,17 +57,20 @@ export class ProtobufWalker extends ByteReader implements Walker {
   /** The fields of one message. Answers the position behind it (behind the end tag of a group), or a reason. */
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
-    plan.open()
-    let p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
-    if (p !== end || group !== 0) {
-      p = this.fields(plan, start, p, end, depth, group)
-      if (p < 0) return p
-    }
+    if (plan.isStateful) plan.open()
+    const p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
+    if (p === end && !plan.lacking && group === 0) return p
+    return this.rest(plan, start, p, end, depth, group)
+  }
+
+  /** The same when not all is plain; bytes[start, at) are. */
+  private rest(plan: Plan, start: number, at: number, end: number, depth: number, group: number): number {
+    const p = at !== end || group !== 0 ? this.fields(plan, start, at, end, depth, group) : at
+    if (p < 0) return p
     const missing = plan.lacking ? plan.close(this.out) : undefined
     return missing ? this.fail(MISSING, missing) : p
   }
 
-  /** The same when not all fields are plain; bytes[start, at) are. */
   private fields(plan: Plan, start: number, at: number, end: number, depth: number, group: number): number {
     const { bytes } = this
     let unknown: Buffer[] | undefined

@@ -17,7 +17,7 @@ export class UnknownFields {
   }
 
   clear(): void {
-    this.json.clear()
+    if (this.json.length > 0) this.json.clear()
   }
 
   /** Adds a member: key[start, end) as it stands in JSON, below `prefix`; value[from, to) is JSON, too. */
