@@ -18,6 +18,9 @@ const REPLACED: Readonly<Record<string, string>> = {
   './connect.ts': 'cli/connect-edge.ts',
 }
 
+/** Packages put this beside the bundle. */
+const BESIDE = ['node_modules/@node-rs/crc32/index.js']
+
 /** CommonJS inside a module: kafkajs and others ask for `require` and their folder. */
 const COMMON_JS = `import { createRequire as millraceRequire } from 'node:module'
 import { dirname as millraceDirname } from 'node:path'
@@ -65,7 +68,7 @@ export async function bundleAgent({ outDir, version = manifest.version }: Bundle
   const bytes = metafile.outputs[relative(ROOT, file)]?.bytes ?? Number.NaN
   if (!(bytes < BUNDLE_BYTES_MAX)) throw new Error(`${file} has ${bytes} bytes, more than ${BUNDLE_BYTES_MAX}`)
   const notices = join(outDir, 'THIRD_PARTY.txt')
-  writeFileSync(notices, thirdPartyNotices(ROOT, Object.keys(metafile.inputs)))
+  writeFileSync(notices, thirdPartyNotices(ROOT, [...Object.keys(metafile.inputs), ...BESIDE]))
   return { file, bytes, notices, version }
 }
 
