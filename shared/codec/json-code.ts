@@ -231,6 +231,6 @@ function double(slotTag: number): string {
               if (c >>> 0 < 10 || c === -2 || (c | 32) === 53) break odd
             } else if (${isOther('m')}) break odd
             ${tag(slotTag)}
-            into.setFloat64(o, m === p ? d : -d, true)
+            into.setFloat64(o, d * (m === p ? 1 : -1), true)
             o = o + 8 | 0`
 }
