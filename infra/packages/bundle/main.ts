@@ -3,6 +3,7 @@ import { type Commands, runCommand } from '../../../cli/run-command.ts'
 /** The bundle's entry: the command `millrace` with what is of use on the host whose logs are read. */
 const COMMANDS: Commands = {
   agent: () => import('../../../cli/agent.ts'),
+  adopt: () => import('../../../cli/adopt.ts'),
   check: () => import('../../../cli/check.ts'),
   init: () => import('../../../cli/init.ts'),
   try: () => import('../../../cli/try.ts'),
