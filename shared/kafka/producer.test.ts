@@ -193,6 +193,20 @@ test('an unknown topic is named, for records and for offsets', async (t) => {
   )
 })
 
+test('records of a partition that is not known are refused with their positions, not left out', async (t) => {
+  const w = await world(t)
+  const producer = await w.open()
+  const position = { group: w.group, topic: w.topic, partition: 0, offset: 9, metadata: '' }
+  const batches = [
+    { topic: w.topic, partition: 0, batch: await batchOf(['known']) },
+    { topic: w.topic, partition: 5, batch: await batchOf(['unknown']) },
+  ]
+  await assert.rejects(producer.transact(batches, [position]), isKind('unknown-topic'))
+  await w.open()
+  assert.equal(await positionOf(w), -1)
+  assert.deepEqual(await consumeTopic(w.direct, w.topic), [])
+})
+
 test('no broker: unreachable', async () => {
   const client = connectKafka({ brokers: ['127.0.0.1:1'], auth: 'none', tls: false }, 'test')
   await assert.rejects(openProducer(client, { transactionalId: 'x', timeoutMs: TIMEOUT_MS }), isKind('unreachable'))

@@ -1,4 +1,4 @@
-import type { Producer as KafkajsProducer, Message, Transaction } from 'kafkajs'
+import type { Producer as KafkajsProducer, Message, RecordMetadata, Transaction } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
 import { byTopic } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
@@ -129,26 +129,33 @@ interface Open {
 
 /** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
 async function sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
-  for (const round of rounds(batches)) await transaction.sendBatch({ topicMessages: round })
+  for (const round of rounds(batches)) {
+    refuseUnsent(round, await transaction.sendBatch({ topicMessages: topicMessages(round) }))
+  }
 }
 
 /** A request takes one batch for each partition, and kafkajs each topic once: the rest goes into further requests, in order. */
-function rounds(batches: readonly PartitionBatch[]): { topic: string; messages: Message[] }[][] {
+function rounds(batches: readonly PartitionBatch[]): PartitionBatch[][] {
   const earlier = new Map<string, number>()
   const byRound = Map.groupBy(batches, ({ topic, partition }) => {
     const round = earlier.get(`${topic}/${partition}`) ?? 0
     earlier.set(`${topic}/${partition}`, round + 1)
     return round
   })
-  return Array.from(byRound.values(), (round) =>
-    Array.from(
-      Map.groupBy(round, ({ topic }) => topic),
-      ([topic, group]) => ({
-        topic,
-        messages: new EncodedTopic(group) as unknown as Message[],
-      }),
-    ),
-  )
+  return [...byRound.values()]
+}
+
+function topicMessages(round: readonly PartitionBatch[]): { topic: string; messages: Message[] }[] {
+  const topics = Map.groupBy(round, ({ topic }) => topic)
+  return Array.from(topics, ([topic, group]) => ({ topic, messages: new EncodedTopic(group) as unknown as Message[] }))
+}
+
+/** kafkajs leaves out, without a word, what belongs to a partition that its metadata do not have: the topic may have been made again. */
+function refuseUnsent(round: readonly PartitionBatch[], stored: readonly RecordMetadata[]): void {
+  for (const { topic, partition } of round) {
+    if (stored.some((answer) => answer.topicName === topic && answer.partition === partition)) continue
+    throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no partition ${topic}/${partition} is known`)
+  }
 }
 
 /** One TxnOffsetCommit for each group. Asking again is safe: the same offsets in the same transaction. */
