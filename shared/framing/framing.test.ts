@@ -109,6 +109,22 @@ void test('a too long line is a dead extent, wherever it was cut', () => {
   )
 })
 
+void test('a line of nothing but blanks is no event however long it is, and too long with anything behind them', () => {
+  for (const [text, expected] of [
+    [`one\n${' '.repeat(60)}\ntwo\n`, ['one', 'two']],
+    [`one\n${' '.repeat(60)}x\ntwo\n`, ['one', 'too_long', 'two']],
+    [`one\n \r${'\0'.repeat(60)}x`, ['one', 'too_long']],
+    [`one\n${' '.repeat(60)}`, ['one']],
+  ] as const) {
+    for (const pieceBytes of [1, 7, 25, 30, 100]) {
+      const pieces_ = Array.from({ length: Math.ceil(text.length / pieceBytes) }, (_, n) =>
+        Buffer.from(text.slice(n * pieceBytes, (n + 1) * pieceBytes)),
+      )
+      assert.deepEqual(values(cutAll(LINES, pieces_).cuts), expected, `${text.length} in ${pieceBytes}`)
+    }
+  }
+})
+
 void test('UTF-16 is refused with advice', () => {
   for (const bytes of ['\xff\xfea\0', '\xfe\xff\0a', '{\0"\0', '\0{\0"']) {
     assert.throws(() => whole(LINES, bytes), { name: 'UserError', message: /UTF-16/ })

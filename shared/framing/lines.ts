@@ -12,6 +12,8 @@ const SPACE = 32
 export class LineCutter extends ExtentCutter {
   /** Inside a line that is already too long: its bytes are passed until it ends. */
   #passing = false
+  /** All that was passed of it is blank: it may still be a blank line, however long. */
+  #blank = true
 
   protected scan(buffer: Buffer, start: number, end: number, final: boolean, into: Events): number {
     let at = start
@@ -37,7 +39,8 @@ export class LineCutter extends ExtentCutter {
   #line(buffer: Buffer, start: number, end: number, next: number, into: Events): void {
     if (this.#passing) {
       this.#passing = false
-      this.emit(0, 0, next, TOO_LONG, into)
+      if (this.#blank && isBlank(buffer, start, end)) this.absorb(next, into)
+      else this.emit(0, 0, next, TOO_LONG, into)
       return
     }
     if (isBlank(buffer, start, end)) return this.absorb(next, into)
@@ -52,7 +55,7 @@ export class LineCutter extends ExtentCutter {
     }
     // One byte more than the limit may still be the CR of a line that fits.
     if (!this.#passing && end - start <= this.maxEventBytes + 1) return start
-    if (!this.#passing && isBlank(buffer, start, end)) return end
+    this.#blank = (this.#blank || !this.#passing) && isBlank(buffer, start, end)
     this.#passing = true
     return end
   }
