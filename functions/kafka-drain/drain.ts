@@ -12,8 +12,9 @@ import {
 import type { Log } from '../../shared/telemetry/index.ts'
 import { decodeLog } from '../../shared/warehouse/protocol/log.ts'
 import type { Assignment } from '../kafka-worker/assignment.ts'
-import { groupOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
-import type { Totals } from '../kafka-worker/metrics.ts'
+import { gaugesOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
+import { Metrics } from '../kafka-worker/metrics.ts'
+import { groupOf } from '../kafka-worker/prepare-commits.ts'
 
 /** Of the budget, at most this much is for the hand-over at its end. */
 const LEAVE_WITHIN_MS = 5000
@@ -31,40 +32,59 @@ export interface DrainAnswer {
  * Takes every partition to the end that its topic has now, or as far as `consumer.budget` allows, and leaves a clean log
  * behind. Several at once share the partitions. When there is nothing to do it joins no group and writes nothing.
  */
-export async function drain(config: Config, log: Log): Promise<DrainAnswer> {
+export async function drain(
+  config: Config,
+  log: Log,
+  acceptLoss: ReadonlyMap<string, number> = new Map(),
+): Promise<DrainAnswer> {
   const deadline = Date.now() + config.consumer.budget
   const { kafka: kafkaConfig } = config
   if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
   const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
   try {
     const ends = (await Promise.all(topicsOf(config).map((topic) => endsOf(kafka, topic, log)))).flat()
-    if (await isIdle(kafka, config, ends)) {
-      return { partitions: ends.length, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
-    }
-    const { events, rows, deadLetters } = await consume(config, log, ends, deadline - LEAVE_WITHIN_MS)
-    const remaining = await countRemaining(kafka, config, ends)
+    const idle = await isIdle(kafka, config, ends)
+    const { metrics, gauges } = idle
+      ? { metrics: new Metrics(), gauges: gaugesOf([]) }
+      : await consume(config, log, ends, deadline - LEAVE_WITHIN_MS, acceptLoss)
+    const remaining = idle ? 0 : await countRemaining(kafka, config, ends)
+    const standing = { ...gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
+    log.info({ metrics: metrics.snapshot(standing) }, 'millrace.metrics')
+    const { events, rows, deadLetters } = metrics.totals
     return { partitions: ends.length, events, rows, dead_letters: deadLetters, remaining }
   } finally {
     await kafka.close()
   }
 }
 
-async function consume(config: Config, log: Log, ends: readonly PartitionOffsets[], deadline: number): Promise<Totals> {
+async function consume(
+  config: Config,
+  log: Log,
+  ends: readonly PartitionOffsets[],
+  deadline: number,
+  acceptLoss: ReadonlyMap<string, number>,
+): Promise<{ metrics: Metrics; gauges: Record<string, number> }> {
   const done = Promise.withResolvers<void>()
   const targets = new Map(ends.map((range) => [keyOf(range), range.end]))
   const look = (assignment: Assignment) => {
     if (assignment.tasks.every((task) => task.reached(targets.get(keyOf(task.at)) ?? 0))) done.resolve()
   }
-  const consumer = await openConsumer(config, { mode: 'drain', log, leaveWithinMs: LEAVE_WITHIN_MS, onProgress: look })
+  const consumer = await openConsumer(config, {
+    mode: 'drain',
+    log,
+    acceptLoss,
+    leaveWithinMs: LEAVE_WITHIN_MS,
+    onProgress: look,
+  })
   const stop = new AbortController()
   try {
     const budget = delay(Math.max(0, deadline - Date.now()), undefined, { signal: stop.signal }).catch(() => undefined)
     await Promise.race([done.promise, consumer.done, budget])
+    return { metrics: consumer.metrics, gauges: consumer.gauges() }
   } finally {
     stop.abort()
     await consumer.close()
   }
-  return consumer.metrics.totals
 }
 
 /** A topic that is not there yet holds nothing. */

@@ -3,6 +3,7 @@ import { loadConfig } from '../../shared/config/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { drain } from './drain.ts'
 
+export { parseAcceptLoss } from '../kafka-worker/accept-loss.ts'
 export { drain, type DrainAnswer } from './drain.ts'
 
 /**
@@ -11,7 +12,5 @@ export { drain, type DrainAnswer } from './drain.ts'
  */
 export async function kafkaDrain(_request: Request, response: Response): Promise<void> {
   const log = createLog('kafka-drain')
-  const answer = await drain(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), log)
-  log.info({ metrics: answer }, 'millrace.metrics')
-  response.status(200).json(answer)
+  response.status(200).json(await drain(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), log))
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLog } from '../../shared/telemetry/index.ts'
+import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline } from '../../test/support/pipeline.ts'
 import { drain } from './index.ts'
 
@@ -49,4 +50,27 @@ void test('two drains at once take every event once', async (t) => {
   await Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)])
   await drain(pipeline.config, log)
   assert.equal(await rowsOf(pipeline), 8000)
+})
+
+void test('the mode may change there and back: each goes on where the other ended, and not while it runs', async (t) => {
+  const pipeline = await openPipeline(t, { routes: route })
+  const numbers = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => Buffer.from(JSON.stringify({ number: from + index })))
+  const seen = async (expected: string) => {
+    const [row] = await pipeline.query('SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers FROM logs.visits')
+    return assert.equal(`${row?.['n']} ${row?.['numbers']}`, expected) ?? true
+  }
+  let total = 0
+  for (let round = 0; round < 2; round++) {
+    for (const partition of [0, 1]) await pipeline.publish('visits', numbers(total + partition * 50, 50), { partition })
+    total += 100
+    const worker = pipeline.worker()
+    await eventually(() => seen(`${total} ${total}`), { timeoutMs: 20_000, what: 'the worker has carried them' })
+    await assert.rejects(drain(pipeline.config, log), /a worker of .* is running/)
+    assert.equal(await worker.kill('SIGTERM'), 0)
+    await pipeline.publish('visits', numbers(total, 100))
+    total += 100
+    assert.equal((await drain(pipeline.config, log)).rows, 100)
+    await seen(`${total} ${total}`)
+  }
 })

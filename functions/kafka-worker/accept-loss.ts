@@ -4,7 +4,8 @@ import { UserError } from '../../shared/errors.ts'
  * Reads `TOPIC/PARTITION@OFFSET`, several separated by commas: the offsets at which partitions go on that were stopped because
  * records are gone. By `topic/partition`. @throws UserError
  */
-export function parseAcceptLoss(text: string): Map<string, number> {
+export function parseAcceptLoss(text: string | undefined): Map<string, number> {
+  if (text === undefined) return new Map()
   const entries = text.split(',').map((part) => {
     const found = /^([A-Za-z0-9._-]+\/\d+)@(\d{1,15})$/.exec(part.trim())
     if (!found) {

@@ -44,17 +44,19 @@ export class Assignment {
   }
 
   /**
-   * Reads the commits of this generation and takes over.
-   * @param offsets what the topics hold
-   * @param formerly the commits of the group that the installation had before its mode was changed
+   * Takes over: `commits` as read in this generation, `offsets` as the topics are now. A partition that this process carried before
+   * and that has no commit any more belongs to another topic of the same name: Kafka forgets commits with their topic.
    */
-  async begin(offsets: readonly PartitionOffsets[], formerly: readonly Committed[]): Promise<void> {
+  begin(commits: readonly Committed[], offsets: readonly PartitionOffsets[], before?: Assignment): void {
+    const earlier = before ? before.#byKey : new Map<string, PartitionTask>()
     const topics = new Map(offsets.map((range) => [keyOf(range), range]))
-    const former = new Map(formerly.map((commit) => [keyOf(commit), commit]))
-    for (const own of await this.#membership.readCommits()) {
-      const { offset, metadata } = own.offset < 0 ? (former.get(keyOf(own)) ?? own) : own
-      const { start = 0, end = 0 } = topics.get(keyOf(own)) ?? {}
-      this.#byKey.get(keyOf(own))?.begin({ offset, metadata }, { start, end })
+    for (const { offset, metadata, ...at } of commits) {
+      const { start = 0, end = 0 } = topics.get(keyOf(at)) ?? {}
+      const carried = earlier.get(keyOf(at))?.durable ?? 0
+      const task = this.#byKey.get(keyOf(at))
+      if (offset >= 0 || carried <= 0) task?.begin({ offset, metadata }, { start, end })
+      else
+        task?.refuse(`the topic was made again: the group was at ${carried}, and now it holds ${start} to ${end - 1}`)
     }
   }
 

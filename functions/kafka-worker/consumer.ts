@@ -7,7 +7,6 @@ import {
   joinGroup,
   type KafkaClient,
   type Membership,
-  readCommits,
   type TopicPartition,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
@@ -15,12 +14,14 @@ import type { Log } from '../../shared/telemetry/index.ts'
 import { openWarehouse } from '../../shared/warehouse/index.ts'
 import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
+import type { PartitionTask } from './partition-task.ts'
+import { groupOf, type Mode, prepareCommits, refuseBothModes } from './prepare-commits.ts'
 import { openSinks } from './route-sinks.ts'
 import { createRowPool } from './row-pool.ts'
 
 export interface ConsumerOptions {
   /** `worker` or `drain`: part of the group's name and of the user agent. */
-  readonly mode: 'worker' | 'drain'
+  readonly mode: Mode
   readonly log: Log
   /** Partitions at which the operator goes on although records were lost. */
   readonly acceptLoss?: ReadonlyMap<string, number>
@@ -38,14 +39,13 @@ export interface Consumer {
   readonly topics: readonly string[]
   /** The partitions of the present membership; undefined: none. */
   readonly assignment: Assignment | undefined
+  /** How it stands now, in the words of the `millrace.metrics` line. */
+  gauges(): Record<string, number>
   /** Rejects when it cannot go on. */
   readonly done: Promise<void>
   /** Finishes, commits `clean`, leaves. */
   close(): Promise<void>
 }
-
-/** The consumer group of an installation and mode; the first start in a new mode goes on from the other's commits. */
-export const groupOf = (config: Config, mode: 'worker' | 'drain'): string => `millrace.${config.name}.${mode}`
 
 /** Without those that kafka-push carries: one carrier for every event. */
 const routesOf = (config: Config): Route[] =>
@@ -83,19 +83,28 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(`${at.topic}/${at.partition}`),
       rejoin: () => membership.lose(),
     }
+    const before = assignment
     const begun = new Assignment(shared, sinks, () => options.onProgress?.(begun))
     assignment = begun
     options.log.info({ generation: membership.generation, partitions: begun.tasks.length }, 'assigned')
-    const formerly = readCommits(kafka, groupOf(config, OTHER_MODE[options.mode]), membership.partitions)
-    const offsets = topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
-    await begun.begin(await offsets, await formerly)
+    const offsets = await topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
+    begun.begin(await prepareCommits(kafka, config, options.mode, membership, offsets, options.log), offsets, before)
   }
 
-  const group = await join(config, options, kafka, {
+  const disconnect = async (): Promise<void> => {
+    for (const { letters } of sinks.values()) letters.close()
+    await kafka.close()
+    warehouse.close()
+  }
+  const handlers: GroupHandlers = {
     assigned,
     batch: (_membership, batch) => assignment?.batch(batch),
     stopped: (_membership, stop) => assignment?.stopped(stop),
     revoking: async () => assignment?.leave(),
+  }
+  const group = await join(config, options, kafka, handlers).catch(async (error: unknown) => {
+    await disconnect()
+    throw error
   })
 
   return {
@@ -106,18 +115,27 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
     get assignment() {
       return assignment?.over ? undefined : assignment
     },
+    gauges: () => gaugesOf(assignment?.over ? [] : (assignment?.tasks ?? [])),
     done: group.done,
     async close() {
       await group.close()
       assignment?.dispose()
-      for (const { letters } of sinks.values()) letters.close()
-      await kafka.close()
-      warehouse.close()
+      await disconnect()
     },
   }
 }
 
-const OTHER_MODE = { worker: 'drain', drain: 'worker' } as const
+/** How partitions stand now, in the words of the `millrace.metrics` line. */
+export function gaugesOf(tasks: readonly PartitionTask[]): Record<string, number> {
+  const sum = (value: (task: PartitionTask) => number) => tasks.reduce((total, task) => total + value(task), 0)
+  return {
+    partitions: tasks.length,
+    partitions_stopped: sum((task) => (task.stopped ? 1 : 0)),
+    lag_events: sum((task) => task.lagEvents),
+    lag_seconds: Math.max(0, ...tasks.map((task) => task.lagMs)) / 1000,
+    in_flight_bytes: sum((task) => task.heldBytes),
+  }
+}
 
 async function join(
   config: Config,
@@ -129,12 +147,14 @@ async function join(
   const topics = routesOf(config).map(({ topic = '', from }) => ({ topic, from }))
   const groupId = groupOf(config, mode)
   try {
+    await refuseBothModes(kafka, config, mode)
     return await joinGroup(
       kafka,
       { groupId, topics, sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs },
       handlers,
     )
   } catch (error) {
+    if (error instanceof UserError) throw error
     const brokers = config.kafka?.brokers.join(', ')
     throw new UserError(
       `cannot reach Kafka at ${brokers}: ${messageOf(error)}`,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../../shared/config/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
-import { type Consumer, openConsumer } from './consumer.ts'
+import { openConsumer } from './consumer.ts'
 import { serveHealth } from './health.ts'
 
 export { parseAcceptLoss } from './accept-loss.ts'
@@ -29,7 +29,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
     leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
     ...(acceptLoss ? { acceptLoss } : {}),
   })
-  const snapshot = () => consumer.metrics.snapshot(gauges(consumer))
+  const snapshot = () => consumer.metrics.snapshot(consumer.gauges())
   const port = config.consumer.port ?? (process.env['PORT'] ? Number(process.env['PORT']) : undefined)
   const health =
     port === undefined
@@ -47,18 +47,5 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
     await Promise.race([consumer.close(), delay(config.consumer.stop_within, undefined, { ref: false })])
     health?.close()
     log.info({ metrics: snapshot() }, 'stopped')
-  }
-}
-
-/** How the consumer stands now. */
-export function gauges({ assignment }: Consumer): Record<string, number> {
-  const tasks = assignment?.tasks ?? []
-  const sum = (value: (task: (typeof tasks)[number]) => number) => tasks.reduce((total, task) => total + value(task), 0)
-  return {
-    partitions: tasks.length,
-    partitions_stopped: sum((task) => (task.stopped ? 1 : 0)),
-    lag_events: sum((task) => task.lagEvents),
-    lag_seconds: Math.max(0, ...tasks.map((task) => task.lagMs)) / 1000,
-    held_bytes: sum((task) => task.heldBytes),
   }
 }

@@ -40,6 +40,8 @@ export interface TaskContext {
 const RETRY_MS_MAX = 30_000
 /** A "not now" of the service: once a second, as new columns spread. */
 const WAIT_MS = 1000
+/** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */
+const TELL_EVERY_MS = 60_000
 /** Rules that are worth a line: what operators will ask about. The others are in the metrics. */
 const RULES_TO_LOG: ReadonlySet<Rule> = new Set([
   'first-start',
@@ -49,7 +51,6 @@ const RULES_TO_LOG: ReadonlySet<Rule> = new Set([
   'expired-asked',
   'moved-on',
   'surprise',
-  'waited',
 ])
 
 /** The I/O around one partition's owner: does what the protocol's core says, and tells it what came of it. */
@@ -75,9 +76,10 @@ export class PartitionTask {
   #flushTimer: NodeJS.Timeout | undefined
   #lettersInARow = 0
   #over = false
-  /** The end of the partition as last heard, and the time of the last record built. */
+  /** The end of the partition as last heard. */
   #endOffset = 0
-  #lastRecordMs = 0
+  /** When each kind of trouble was last told. */
+  readonly #told = new Map<string, number>()
   stopped: string | undefined
 
   constructor(context: TaskContext, sink: RouteSink, at: TopicPartition) {
@@ -117,8 +119,11 @@ export class PartitionTask {
     return this.#next === undefined ? 0 : Math.max(0, this.#endOffset - this.#owner.durable)
   }
 
+  /** Age of the oldest record that is built and not durable, by its own timestamp. */
   get lagMs(): number {
-    return this.lagEvents > 0 && this.#lastRecordMs > 0 ? Date.now() - this.#lastRecordMs : 0
+    const [oldest] = this.#pieces.values()
+    const timestampMs = oldest?.oldestMs ?? this.#builder.oldestMs
+    return timestampMs > 0 ? Math.max(0, Date.now() - timestampMs) : 0
   }
 
   get heldBytes(): number {
@@ -130,6 +135,11 @@ export class PartitionTask {
   begin(commit: { offset: number; metadata: string }, topic: { start: number; end: number }): void {
     this.#endOffset = topic.end
     this.#handle({ kind: 'read', ...commit, ...topic, now: Date.now() })
+  }
+
+  /** Instead of `begin`: nothing is done until the operator starts it again. */
+  refuse(message: string): void {
+    this.#apply({ kind: 'stop', reason: 'topic-replaced', message })
   }
 
   /** What this partition adds to the next commit of its membership. */
@@ -262,13 +272,14 @@ export class PartitionTask {
   #seal(): void {
     const piece = this.#builder.seal()
     this.#pieces.set(piece.id, piece)
-    this.#lastRecordMs = piece.encodedAtMs
     this.#lettersInARow = piece.rows.rows > 0 ? piece.letters.length : this.#lettersInARow + piece.letters.length
     const { stop_after: limit } = this.#sink.route
     if (piece.rows.rows === 0 && this.#lettersInARow >= limit) {
       this.halt('dead-letters', `${this.#lettersInARow} events in a row had no row: ${piece.reasons.at(-1)}`)
     }
     const { id, end, rows, letters } = piece
+    if (letters.length > 0)
+      this.#tell('dead-letters', `${letters.length} events become dead letters: ${piece.reasons[0]}`)
     this.#handle({ kind: 'piece', id, end, rows: rows.rows, letters: letters.length > 0 })
   }
 
@@ -409,7 +420,8 @@ export class PartitionTask {
     this.#context.metrics.append(performance.now() - sentAt)
     if (answer.kind === 'refused') {
       for (const { index, message } of answer.rows) this.#refused.set(piece?.offsets[index] ?? -1, message)
-    }
+      this.#tell('refused', `BigQuery refuses ${answer.rows.length} rows: ${answer.rows[0]?.message}`)
+    } else if (answer.kind === 'later') this.#tell(answer.reason, `appends wait: ${answer.message}`)
     return { kind: 'answer', id, attempt, answer: answer.kind }
   }
 
@@ -428,6 +440,13 @@ export class PartitionTask {
 
   #note(rule: Rule, message: string): void {
     this.#context.metrics.rule(rule)
-    this.#log[RULES_TO_LOG.has(rule) ? 'warn' : 'debug']({ rule }, message)
+    if (RULES_TO_LOG.has(rule)) this.#tell(rule, message)
+  }
+
+  #tell(rule: string, message: string): void {
+    const now = performance.now()
+    if (now - (this.#told.get(rule) ?? -TELL_EVERY_MS) < TELL_EVERY_MS) return
+    this.#told.set(rule, now)
+    this.#log.warn({ rule }, message)
   }
 }

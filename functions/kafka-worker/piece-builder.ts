@@ -21,7 +21,8 @@ export interface BuiltPiece {
   readonly reasons: readonly string[]
   /** Records without a row and without a letter: tombstones. */
   readonly passed: number
-  readonly encodedAtMs: number
+  /** The timestamp of its first record; 0: it has none. */
+  readonly oldestMs: number
 }
 
 /** Why BigQuery refused a row that the codec had made, by Kafka offset. */
@@ -44,6 +45,7 @@ export class PieceBuilder {
   #passed = 0
   #end = -1
   #startedAtMs = 0
+  #oldestMs = 0
   #ids = 0
   readonly #visitor = (record: RecordView): boolean => this.#take(record)
 
@@ -70,6 +72,11 @@ export class PieceBuilder {
       kafkaOffset: 0,
       ingestedAtMicros: 0,
     }
+  }
+
+  /** The timestamp of the first record that waits; 0: none does. */
+  get oldestMs(): number {
+    return this.#oldestMs
   }
 
   /** Something waits to be sealed. */
@@ -111,7 +118,7 @@ export class PieceBuilder {
       letters: this.#letters,
       reasons: this.#reasons,
       passed: this.#passed,
-      encodedAtMs: this.#startedAtMs,
+      oldestMs: this.#oldestMs,
     }
     this.#reset()
     return piece
@@ -130,6 +137,7 @@ export class PieceBuilder {
     this.#reasons = []
     this.#letterBytes = 0
     this.#passed = 0
+    this.#oldestMs = 0
   }
 
   #take(record: RecordView): boolean {
@@ -138,6 +146,7 @@ export class PieceBuilder {
     const { buffer, offset, valueStart, valueEnd } = record
     const origin = this.#origin
     origin.kafkaOffset = offset
+    if (this.#oldestMs === 0) this.#oldestMs = record.timestampMs
     if (this.#key.read(buffer, record.keyStart, record.keyEnd)) {
       origin.source = this.#key.source
       origin.position = this.#key.position

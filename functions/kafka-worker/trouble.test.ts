@@ -3,10 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
-import { createTopics } from '../../shared/kafka/index.ts'
+import { commitFor, createTopics, readCommits } from '../../shared/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline, VISIT_PROTO } from '../../test/support/pipeline.ts'
-import { runWorker } from './index.ts'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { drain } from '../kafka-drain/index.ts'
+import { parseAcceptLoss, runWorker } from './index.ts'
 
 const ROUTE = { visits: 'schema: visit.proto#shop.Visit' }
 const visits = (from: number, count: number, page = '/p') =>
@@ -113,6 +115,73 @@ void test('a table that is deleted meanwhile is made again, and takes what follo
   await rest(pipeline, 'DELETE', '/logs/tables/visits')
   await pipeline.publish('visits', visits(50, 30))
   await eventually(async () => (await counts(pipeline)) === '30 rows, 30 numbers, 0 letters', { timeoutMs: 20_000 })
+})
+
+void test('a table that is deleted and made again under load: what follows is there once, without a gap', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, consumer: 'flush_bytes: 8KiB', routes: ROUTE })
+  start(t, pipeline)
+  const { bigQuery } = pipeline
+  const tables = `${bigQuery.rest}/bigquery/v2/projects/millrace-test/datasets/logs/tables`
+  let published = 0
+  const publishMore = async (rounds: number) => {
+    for (let round = 0; round < rounds; round++, published += 100)
+      await pipeline.publish('visits', visits(published, 100))
+  }
+  await publishMore(20)
+  await expectCounts(pipeline, '2000 rows, 2000 numbers, 0 letters')
+  const { schema, tableReference } = (await (await fetch(`${tables}/visits`)).json()) as Record<string, unknown>
+  await Promise.all([
+    publishMore(40),
+    rest(pipeline, 'DELETE', '/logs/tables/visits').then(() =>
+      // The worker may be quicker.
+      rest(pipeline, 'POST', '/logs/tables', { schema, tableReference }).catch((error: unknown) =>
+        assert.match(String(error), /409/),
+      ),
+    ),
+  ])
+  const held = async () => {
+    const [row] = await pipeline.query(
+      'SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers, MIN(number) AS first, MAX(number) AS last FROM logs.visits',
+    )
+    const { n, numbers, first, last } = Object.fromEntries(Object.entries(row ?? {}).map(([k, v]) => [k, Number(v)]))
+    assert.deepEqual({ n, last }, { n: numbers, last: published - 1 })
+    assert.equal(n, published - Number(first), 'no gap')
+    return true
+  }
+  await eventually(held, { timeoutMs: 20_000, what: 'everything from some event on' })
+})
+
+void test('a topic that is made again under a worker, and is longer than before, stops with an alarm', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const topic = pipeline.topics['visits'] ?? ''
+  const worker = pipeline.worker()
+  await pipeline.publish('visits', visits(0, 20))
+  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  const admin = await pipeline.kafka.admin()
+  await admin.deleteTopics({ topics: [topic] })
+  const again = () => createTopics(pipeline.kafka, [{ topic, partitions: 1 }]).then(() => true)
+  await eventually(again, { what: 'the topic' })
+  await pipeline.publish('visits', visits(20, 50))
+  const alarm = () => /the topic was made again: the group was at 2[01]/.test(worker.log.join(''))
+  await eventually(alarm, { timeoutMs: 50_000, what: 'an alarm' }).catch(() => assert.fail(worker.log.join('')))
+  assert.equal(await worker.kill('SIGTERM'), 0)
+  assert.equal(await counts(pipeline), '20 rows, 20 numbers, 0 letters')
+  start(t, pipeline)
+  await expectCounts(pipeline, '70 rows, 70 numbers, 0 letters')
+})
+
+void test('a commit beyond the end stops the partition with an alarm; --accept-loss goes on, in a drain too', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const at = { topic: pipeline.topics['visits'] ?? '', partition: 0 }
+  const group = `millrace.${pipeline.config.name}.drain`
+  await pipeline.publish('visits', visits(0, 20))
+  assert.equal((await drain(pipeline.config, createLog('test'))).rows, 20)
+  const [commit] = await readCommits(pipeline.kafka, group, [at])
+  await commitFor(pipeline.kafka, group, [{ ...at, offset: 1000, metadata: commit?.metadata ?? '' }])
+  await pipeline.publish('visits', visits(20, 5))
+  assert.equal((await drain(pipeline.config, createLog('test'))).rows, 0)
+  const going = await drain(pipeline.config, createLog('test'), parseAcceptLoss(`${at.topic}/0@21`))
+  assert.deepEqual([going.rows, await counts(pipeline)], [5, '25 rows, 25 numbers, 0 letters'])
 })
 
 void test('a quota that is used up for a while only delays', async (t) => {

@@ -3,7 +3,7 @@ import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/in
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
-import { bothEnds } from './topics.ts'
+import { bothEnds, unknownTopic } from './topics.ts'
 import type { FetchedBatch, GroupOptions, PartitionStop, StopReason, TopicPartition } from './types.ts'
 
 const FETCH_KEY = 1
@@ -17,8 +17,10 @@ const PAUSED_WAIT_MS_MAX = 50
 const CORRUPT_TRIES_MAX = 3
 
 const OFFSET_OUT_OF_RANGE = 1
-/** The leader has moved or is moving: UNKNOWN_TOPIC_OR_PARTITION, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. */
-const LEADER_MOVED = new Set([3, 5, 6, 9, 13, 56, 74, 75, 78, 100])
+/** The topic is not there, or not there any more: it may come again as another one, under the same name. */
+const UNKNOWN_TOPIC = 3
+/** The leader has moved or is moving: LEADER_NOT_AVAILABLE, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. */
+const LEADER_MOVED = new Set([5, 6, 9, 13, 56, 74, 75, 78, 100])
 
 /** Fetched from one broker at once, in bytes. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024
@@ -139,6 +141,10 @@ export class Fetcher {
       for (const answer of answers) {
         const ask = asked.find(({ place }) => place.topic === answer.topic && place.partition === answer.partition)
         if (!ask || ask.place.epoch !== ask.epoch || this.#stopped) continue
+        if (answer.errorCode === UNKNOWN_TOPIC) {
+          this.#sink.failed(unknownTopic([answer.topic]))
+          return later
+        }
         if (LEADER_MOVED.has(answer.errorCode)) later.push(ask.place)
         else await this.#take(ask.place, answer)
       }

@@ -1,7 +1,7 @@
-import { type Broker, byTopic, type Cluster } from './cluster.ts'
+import type { Broker, Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { Fetcher, type FetchOptions, type FetchSink } from './fetcher.ts'
-import { fetchCommits } from './topics.ts'
+import { commitRequest, fetchCommits } from './topics.ts'
 import type { Committed, Membership, PartitionCommit, TopicPartition } from './types.ts'
 import { withTimeout } from './waiting.ts'
 
@@ -62,10 +62,9 @@ export class GroupMembership implements Membership {
   /** kafkajs's broker sends a request once: the retries of commits that it is known for are in its consumer. */
   #sendCommit(entries: readonly PartitionCommit[]): Promise<unknown> {
     return this.coordinator.offsetCommit({
-      groupId: this.group,
+      ...commitRequest(this.group, entries),
       groupGenerationId: this.generation,
       memberId: this.memberId,
-      topics: byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata })),
     })
   }
 

@@ -1,7 +1,7 @@
 import type { KafkaClient } from './client.ts'
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
 import { KafkaError, kafkaError, safeInteger } from './errors.ts'
-import type { Committed, PartitionOffsets, TopicPartition } from './types.ts'
+import type { Committed, PartitionCommit, PartitionOffsets, TopicPartition } from './types.ts'
 import { askAgain } from './waiting.ts'
 
 const READ_AGAIN_WITHIN_MS = 3000
@@ -76,7 +76,7 @@ function partitionsOf(cluster: Cluster, topic: string): TopicPartition[] {
     .sort((a, b) => a.partition - b.partition)
 }
 
-function unknownTopic(missing: readonly string[]): KafkaError {
+export function unknownTopic(missing: readonly string[]): KafkaError {
   return new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
 }
 
@@ -140,6 +140,40 @@ export async function fetchCommits(
     const commit = found.get(`${topic}/${partition}`)
     return { topic, partition, offset: safeInteger(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
   })
+}
+
+/** How many members a group has now. Rejects with KafkaError. */
+export async function countMembers(client: KafkaClient, group: string): Promise<number> {
+  try {
+    const admin = await client.admin()
+    const { groups } = await admin.describeGroups([group])
+    return groups.reduce((sum, { members }) => sum + members.length, 0)
+  } catch (error) {
+    throw kafkaError(error)
+  }
+}
+
+/**
+ * Commits for a group that nobody belongs to, once. Rejects with KafkaError `refused`, and nothing was done, when it has members:
+ * Kafka takes commits of others then no more.
+ */
+export async function commitFor(
+  client: KafkaClient,
+  group: string,
+  entries: readonly PartitionCommit[],
+): Promise<void> {
+  try {
+    const coordinator = await (await client.cluster()).findGroupCoordinator({ groupId: group })
+    await coordinator.offsetCommit({ ...commitRequest(group, entries), groupGenerationId: -1, memberId: '' })
+  } catch (error) {
+    throw kafkaError(error)
+  }
+}
+
+/** What an OffsetCommit says, beside who sends it. */
+export function commitRequest(groupId: string, entries: readonly PartitionCommit[]) {
+  const topics = byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata }))
+  return { groupId, topics }
 }
 
 /** Reading changes nothing, so it is tried again, while a broker or a coordinator moves. */

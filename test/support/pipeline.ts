@@ -164,7 +164,13 @@ function publisher(
         if (!builder.append(key, value, 0, value.length, Date.now(), headers?.(index))) break
         position += value.length + 1
       }
-      await (await producer).transact([{ topic, partition, batch: await builder.seal(compression) }], [])
+      try {
+        await (await producer).transact([{ topic, partition, batch: await builder.seal(compression) }], [])
+      } catch (error) {
+        producers.delete(topic) // its life is over
+        await (await producer).close()
+        throw error
+      }
     }
     positions.set(source, position)
   }

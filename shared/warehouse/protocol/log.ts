@@ -15,8 +15,8 @@ export interface Log {
 /** An append takes the partition to Kafka offset `end` with `rows` rows more. */
 export type Intent = readonly [end: number, rows: number]
 
-/** Kafka's default `offset.metadata.max.bytes`. */
-export const LOG_BYTES_MAX = 4096
+/** Kafka's default `offset.metadata.max.bytes` is 4,096; `moved` needs room too. */
+export const LOG_BYTES_MAX = 4096 - 24
 const VERSION = 1
 
 export const EMPTY_LOG: Log = { stream: null, created: 0, offset: 0, intents: [], clean: true }

@@ -1,0 +1,126 @@
+import type { Config } from '../../shared/config/index.ts'
+import { UserError } from '../../shared/errors.ts'
+import {
+  type Committed,
+  commitFor,
+  countMembers,
+  type KafkaClient,
+  type Membership,
+  type PartitionCommit,
+  type PartitionOffsets,
+  readCommits,
+  type TopicPartition,
+} from '../../shared/kafka/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import { EMPTY_LOG, encodeLog } from '../../shared/warehouse/protocol/log.ts'
+
+export type Mode = 'worker' | 'drain'
+
+/** The consumer group of an installation and mode. */
+export const groupOf = (config: Config, mode: Mode): string => `millrace.${config.name}.${mode}`
+
+const OTHER = { worker: 'drain', drain: 'worker' } as const
+type Content = Pick<PartitionCommit, 'offset' | 'metadata'>
+
+/** @throws UserError when the other mode's consumer runs: both would write the same events */
+export async function refuseBothModes(kafka: KafkaClient, config: Config, mode: Mode): Promise<void> {
+  const other = groupOf(config, OTHER[mode])
+  if ((await countMembers(kafka, other)) === 0) return
+  throw new UserError(
+    `a ${OTHER[mode]} of ${config.name} is running (members of the group ${other}), so no ${mode} may`,
+    `end it first, or wait until it has ended; consumer.mode says which of the two is meant`,
+  )
+}
+
+/**
+ * The commits that a new generation goes on from, of its partitions: takes over what the other mode's group has left, and gives partitions that were
+ * added to a topic which the group reads already a commit at their start, whatever the route's `from`.
+ * docs/protocols/kafka-to-bigquery.md, "Another mode".
+ */
+export async function prepareCommits(
+  kafka: KafkaClient,
+  config: Config,
+  mode: Mode,
+  membership: Membership,
+  offsets: readonly PartitionOffsets[],
+  log: Log,
+): Promise<Committed[]> {
+  const other = groupOf(config, OTHER[mode])
+  const [own, others] = await Promise.all([membership.readCommits(), readCommits(kafka, other, membership.partitions)])
+  const choices = own.map((commit, index) => ({ ...commit, ...chooseCommit(commit, others[index] ?? NONE) }))
+  const marks = choices.flatMap(({ topic, partition, mark }) => (mark ? [{ topic, partition, ...mark }] : []))
+  if (marks.length > 0) await commitFor(kafka, other, marks)
+  const inherited = choices.flatMap(({ topic, partition, copy }) => (copy ? [{ topic, partition, ...copy }] : []))
+  if (inherited.length > 0)
+    log.warn({ group: other, partitions: inherited.length }, 'goes on where the other mode ended')
+  const added = await findAdded(
+    kafka,
+    config,
+    mode,
+    choices.filter(({ offset, copy }) => offset < 0 && !copy),
+    offsets,
+  )
+  for (const { topic, partition, offset } of added) log.warn({ topic, partition, offset }, 'a partition was added')
+  const prepared = new Map([...inherited, ...added].map((commit) => [keyOf(commit), commit]))
+  if (prepared.size > 0) await membership.commit([...prepared.values()])
+  return own.map((commit) => prepared.get(keyOf(commit)) ?? commit)
+}
+
+/** Partitions without a commit, of topics that have some: they hold nothing that `from: end` was meant to leave out. */
+async function findAdded(
+  kafka: KafkaClient,
+  config: Config,
+  mode: Mode,
+  without: readonly PartitionCommit[],
+  offsets: readonly PartitionOffsets[],
+): Promise<PartitionCommit[]> {
+  if (without.length === 0) return []
+  const all = await readCommits(kafka, groupOf(config, mode), offsets)
+  const read = new Set(all.flatMap(({ topic, offset }) => (offset < 0 ? [] : topic)))
+  return without.flatMap(({ topic, partition }) => {
+    const found = offsets.find((range) => range.topic === topic && range.partition === partition)
+    return found && read.has(topic) ? [{ topic, partition, offset: found.start, metadata: encodeLog(EMPTY_LOG) }] : []
+  })
+}
+
+const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
+const NONE: Content = { offset: -1, metadata: '' }
+
+/**
+ * Which of the two groups' commits a partition goes on from. A commit that the other mode has taken over says `moved`, with a number that
+ * grows: so at most one of the two is the present one, also when a process died between the steps.
+ * @returns `mark`: first, into the other group; `copy`: then, into the own one
+ */
+export function chooseCommit(own: Content, other: Content): { mark?: Content; copy?: Content } {
+  const [ownMoves, otherMoves] = [movesOf(own), movesOf(other)]
+  const isOwn = own.offset >= 0 && (ownMoves === 0 || other.offset < 0 || (otherMoves > 0 && ownMoves > otherMoves))
+  const mark =
+    other.offset >= 0 && otherMoves === 0
+      ? { offset: other.offset, metadata: withMoves(other, ownMoves + 1) }
+      : undefined
+  const from = isOwn ? own : other
+  const copy =
+    from.offset >= 0 && (!isOwn || ownMoves > 0) ? { offset: from.offset, metadata: withMoves(from, 0) } : undefined
+  return { ...(mark && { mark }), ...(copy && { copy }) }
+}
+
+function parse({ metadata }: Content): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(metadata)
+    return value !== null && typeof value === 'object' ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function movesOf(content: Content): number {
+  const moved = parse(content)?.['moved']
+  return typeof moved === 'number' ? moved : 0
+}
+
+/** The metadata with that number of moves; 0: without, as its owner wrote it. */
+function withMoves(content: Content, moves: number): string {
+  const { moved: _, wiped, ...log } = parse(content) ?? { wiped: content.metadata }
+  if (moves > 0) return JSON.stringify({ ...log, ...(wiped === undefined ? {} : { wiped }), moved: moves })
+  return typeof wiped === 'string' ? wiped : JSON.stringify(log)
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createTopics } from '../shared/kafka/index.ts'
+import { eventually } from './support/eventually.ts'
+import { openPipeline, type Pipeline } from './support/pipeline.ts'
+
+const SCHEMA = 'schema: visit.proto#shop.Visit'
+const MINUTE_MS = 60_000
+const visits = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => Buffer.from(JSON.stringify({ number: from + index, page: '/p' })))
+
+async function expectRows(pipeline: Pipeline, rows: number, timeoutMs: number): Promise<void> {
+  const look = async () => {
+    const [row] = await pipeline.query('SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers FROM logs.visits')
+    return assert.deepEqual(row, { n: `${rows}`, numbers: `${rows}` }) ?? true
+  }
+  await eventually(look, { timeoutMs, what: `${rows} rows, each once` })
+}
+
+void test('quota errors for a minute: nothing is lost, the lag goes, and the log says it in one line a partition', async (t) => {
+  const pipeline = await openPipeline(t, { routes: { visits: SCHEMA } })
+  const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
+  const worker = pipeline.worker()
+  let published = 0
+  const publish = async () => {
+    for (const partition of [0, 1])
+      await pipeline.publish('visits', visits(published + partition * 50, 50), { partition })
+    published += 100
+  }
+  await publish()
+  await expectRows(pipeline, published, 20_000)
+  pipeline.faults.add({ method: 'AppendRows', times: 100_000, fault: quota })
+  for (const until = Date.now() + MINUTE_MS; Date.now() < until; await delay(100)) await publish()
+  pipeline.faults.clear()
+  await expectRows(pipeline, published, 30_000)
+  const lines = worker.log.join('').split('\n')
+  assert.equal(lines.filter((line) => line.includes('appends wait')).length, 2, 'one line for each partition')
+  assert.ok(
+    lines.some((line) => line.includes('"millrace.metrics"')),
+    'a line of metrics each minute',
+  )
+  assert.equal(await worker.kill('SIGTERM'), 0)
+})
+
+void test('a topic that comes later, and partitions that are added, are found within half a minute, from their start', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: { visits: `${SCHEMA}, from: end`, late: SCHEMA } })
+  const topic = pipeline.topics['visits'] ?? ''
+  const late = `${pipeline.topics['late']}-missing`
+  pipeline.retarget('late', late)
+  const worker = pipeline.worker()
+  await eventually(() => worker.log.join('').includes('the topic does not exist'), { timeoutMs: 20_000 })
+  await eventually(() => worker.log.join('').includes('"first-start"'), { timeoutMs: 20_000 })
+  await pipeline.publish('visits', visits(0, 10))
+  await expectRows(pipeline, 10, 20_000)
+  const admin = await pipeline.kafka.admin()
+  await admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] })
+  await createTopics(pipeline.kafka, [{ topic: late, partitions: 1 }])
+  await eventually(() => pipeline.publish('visits', visits(10, 10), { partition: 1 }).then(() => true), {
+    what: 'a leader',
+  })
+  await pipeline.publish('late', visits(0, 5))
+  await expectRows(pipeline, 20, 60_000).catch((error: unknown) =>
+    assert.fail(`${String(error)}\n${worker.log.join('')}`),
+  )
+  assert.equal((await pipeline.query('SELECT number FROM logs.late')).length, 5)
+  assert.match(worker.log.join(''), /a partition was added/)
+})
