@@ -78,7 +78,7 @@ test('the DaemonSet: its configuration is valid, its mounts are there, its lock 
   assert.equal(agent.lock_file, join(state, 'millrace-node-1.lock'))
   assert.deepEqual(
     env.map(({ name }) => name),
-    ['MILLRACE_AGENT_ID', (kafka?.sasl?.password as { env: string }).env],
+    ['MILLRACE_AGENT_ID', kafka?.sasl?.password && 'env' in kafka.sasl.password && kafka.sasl.password.env],
   )
   const mountOf = (file: string) => volumeMounts.find(({ mountPath }) => file.startsWith(`${mountPath}/`))?.name
   const onHost = (file: string) => volumes.find(({ name }) => name === mountOf(file))?.hostPath?.path

@@ -65,6 +65,7 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
     const pid = await property(host, 'MainPID')
     assert.equal((await host.run('ps', '-o', 'user=,group=', '-p', pid)).trim().replace(/ +/, ' '), 'millrace millrace')
     assert.equal((await host.run('readlink', `/proc/${pid}/exe`)).trim(), '/usr/lib/millrace/node')
+    assert.match(await host.run('cat', `/proc/${pid}/cmdline`), /\0--from\0start\0$/)
     const status = await host.run('cat', `/proc/${pid}/status`)
     for (const line of [/^CapEff:\t0+$/m, /^CapBnd:\t0+$/m, /^NoNewPrivs:\t1$/m, /^Seccomp:\t2$/m])
       assert.match(status, line)
@@ -165,7 +166,7 @@ async function allPublished({ client, name }: Topic, writer: LogWriter): Promise
   assert.deepEqual(compareLines(numbers, writer.count), { missing: 0, doubled: 0, backward: 0, total: writer.count })
 }
 
-/** The brokers come by the environment's file: what is in the configuration leads nowhere. */
+/** Brokers and options come by the environment's file: what is in the configuration leads nowhere. */
 async function configure(host: BootedHost, logs: string, topic: Topic): Promise<void> {
   const configuration = {
     project: 'test-project',
@@ -177,7 +178,7 @@ async function configure(host: BootedHost, logs: string, topic: Topic): Promise<
   const staged = join(logs, '.staged')
   writeFileSync(staged, stringify(configuration))
   await host.run('cp', '--no-preserve=mode', '/var/log/app/.staged', '/etc/millrace/millrace.yaml')
-  writeFileSync(staged, `MILLRACE_KAFKA_BROKERS=${topic.brokers}\n`)
+  writeFileSync(staged, `MILLRACE_KAFKA_BROKERS=${topic.brokers}\nMILLRACE_OPTIONS=--from start\n`)
   await host.run('cp', '--no-preserve=mode', '/var/log/app/.staged', '/etc/millrace/millrace.env')
   rmSync(staged)
 }
