@@ -45,6 +45,7 @@ test('the licences of what is bundled lie beside it', () => {
   assert.doesNotMatch(text, /^(snappy|lz4-napi|@google-cloud\/bigquery) /m, 'not in it')
 })
 
-// All that is said of publishing, once more for the bundle: it starts what this variable names.
+// All that is said of publishing and uploading, once more for the bundle: they start what this variable names.
 process.env[BUNDLE] = file
 await import('../agent/publish.test.ts')
+await import('../agent/upload.test.ts')
