@@ -123,7 +123,14 @@ function md5(file: string): string {
 
 function pack(tree: string, file: string, compression: 'xz' | 'none'): void {
   const args = ['--root-owner-group', `-Z${compression}`, '--build', tree, file]
-  const { error, status, stderr } = spawnSync('dpkg-deb', args, { encoding: 'utf8' })
+  const env = { ...process.env, SOURCE_DATE_EPOCH: process.env['SOURCE_DATE_EPOCH'] ?? commitSeconds() }
+  const { error, status, stderr } = spawnSync('dpkg-deb', args, { env, encoding: 'utf8' })
   if (error) throw new Error('dpkg-deb cannot be started: install the package dpkg', { cause: error })
   if (status !== 0) throw new Error(`dpkg-deb: ${stderr}`)
+}
+
+/** Seconds of the commit: the date of all files in the package, so that who builds it again gets the same bytes. */
+function commitSeconds(): string {
+  const { status, stdout } = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : '0'
 }
