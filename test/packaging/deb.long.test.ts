@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { buildDeb } from '../../infra/packages/deb.ts'
+import { startStorage } from '../../local/storage/index.ts'
 import { connectKafka, createTopics } from '../../shared/kafka/index.ts'
 import { type BootedHost, bootHost } from '../support/booted-host.ts'
 import { sharedBroker } from '../support/broker.ts'
@@ -17,6 +18,7 @@ import { compareLines, lineNumbers, LogWriter } from '../support/log-writer.ts'
 // lines are written, removed, purged. A real broker reads along: every line exactly once, in order.
 
 const UNIT = 'millrace-agent.service'
+const BUCKET = 'deb-chunks'
 /** Debian's group for logs, and the rights that logs have there. */
 const ADM = 4
 const LOG_MODE = 0o640
@@ -25,7 +27,11 @@ const EXPOSURE_MAX = 20
 
 test('the package is installed, runs as its unit says, is upgraded amid writing, and goes', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-deb-test-'))
-  t.after(() => rmSync(folder, { recursive: true }))
+  const storage = await startStorage({ dataDir: join(folder, 'storage'), buckets: [BUCKET] })
+  t.after(async () => {
+    await storage.stop()
+    rmSync(folder, { recursive: true })
+  })
   const logs = join(folder, 'logs')
   const packages = join(folder, 'packages')
   for (const path of [logs, packages]) mkdirSync(path)
@@ -57,7 +63,9 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
   })
 
   await t.test('configured it runs as its user, hardened, and publishes what the group adm may read', async () => {
-    await configure(host, logs, topic)
+    await configure(host, logs, topic, storage.endpoint)
+    const check = 'set -a; . /etc/millrace/millrace.env; millrace check --config /etc/millrace/millrace.yaml --connect'
+    assert.match(await host.run('sh', '-ec', check), /: 1 routes, 1 logs, all well\n$/)
     writer.write(100)
     await host.run('systemctl', 'reset-failed', UNIT)
     await host.run('systemctl', 'enable', '--quiet', '--now', UNIT)
@@ -116,6 +124,21 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
     },
   )
 
+  await t.test('what was rotated is in the bucket, file by file', async () => {
+    writer.write(1) // an empty file makes no chunk
+    rotate(writer)
+    const files = readdirSync(logs).filter((name) => name !== 'app.log').length
+    const listing = `${storage.endpoint}/storage/v1/b/${BUCKET}/o`
+    await eventually(
+      async () => {
+        const { items = [] } = (await (await fetch(listing)).json()) as { items?: { name: string }[] }
+        assert.equal(items.length, files, items.map(({ name }) => name).join(' '))
+        return true
+      },
+      { timeoutMs: 20_000, what: 'a chunk for each rotated file' },
+    )
+  })
+
   await t.test('stopped it ends by itself, well', async () => {
     await host.run('systemctl', 'stop', UNIT)
     assert.equal(await property(host, 'Result'), 'success')
@@ -167,10 +190,11 @@ async function allPublished({ client, name }: Topic, writer: LogWriter): Promise
 }
 
 /** Brokers and options come by the environment's file: what is in the configuration leads nowhere. */
-async function configure(host: BootedHost, logs: string, topic: Topic): Promise<void> {
+async function configure(host: BootedHost, logs: string, topic: Topic, storage: string): Promise<void> {
   const configuration = {
     project: 'test-project',
     dataset: 'logs',
+    bucket: BUCKET,
     kafka: { brokers: ['127.0.0.1:1'] },
     routes: { lines: { topic: topic.name, format: 'raw', table: 'lines' } },
     agent: { id: topic.name, logs: [{ path: '/var/log/app/app.log', route: 'lines' }], finish_after: '2s' },
@@ -178,7 +202,10 @@ async function configure(host: BootedHost, logs: string, topic: Topic): Promise<
   const staged = join(logs, '.staged')
   writeFileSync(staged, stringify(configuration))
   await host.run('cp', '--no-preserve=mode', '/var/log/app/.staged', '/etc/millrace/millrace.yaml')
-  writeFileSync(staged, `MILLRACE_KAFKA_BROKERS=${topic.brokers}\nMILLRACE_OPTIONS=--from start\n`)
+  writeFileSync(
+    staged,
+    `MILLRACE_KAFKA_BROKERS=${topic.brokers}\nMILLRACE_ENDPOINTS_STORAGE=${storage}\nMILLRACE_OPTIONS="--from start"\n`,
+  )
   await host.run('cp', '--no-preserve=mode', '/var/log/app/.staged', '/etc/millrace/millrace.env')
   rmSync(staged)
 }
