@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { UserError } from '../shared/errors.ts'
 import type { Followed, Follower } from './follow/index.ts'
 import type { Publisher } from './publish/index.ts'
@@ -80,6 +80,7 @@ function statusOf(
 
 /** Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken. */
 export async function serveStatus(port: number, parts: Parts): Promise<Server> {
+  const { createServer } = await import('node:http') // megabytes, for who wants them
   const server = createServer((request, response) => {
     const page = PAGES[request.url ?? '']
     if (request.method !== 'GET' || !page)

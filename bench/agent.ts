@@ -3,6 +3,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { bundleAgent, ROOT } from '../infra/packages/bundle.ts'
 import { startKafka } from '../local/kafka/index.ts'
 import { connectKafka, createTopics, joinGroup, topicOffsets } from '../shared/kafka/index.ts'
 import { CONTESTANTS, type Contestant, type Task } from './peers/contestants.ts'
@@ -10,8 +11,9 @@ import { checkLines, line, LINE_BYTES, type Checked } from './peers/lines.ts'
 import type { Measured } from './peers/processes.ts'
 
 /**
- * `npm run bench -- agent [--size 500M] [--backlog 2G] [--only TEXT] [--parts drain,paced,idle,latency,backlog] [--check]`:
- * the agent beside the agents that people use: the same file, the same real broker, one after the other in one run.
+ * `npm run bench -- agent [--size 500M] [--backlog 2G] [--only TEXT] [--parts drain,paced,idle,latency,backlog] [--sources]
+ * [--check]`: the agent, as it is packaged, beside those that people use: the same file, the same real broker, one after the
+ * other in one run.
  * A contestant runs and waits before its file comes, so start-up counts for nobody; the time ends with the last line
  * readable in the topic, the CPU is that of the contestant's process. `--check`: exit 1 when a bar of issue 7 is missed.
  */
@@ -34,6 +36,7 @@ const { values: options } = parseArgs({
     backlog: { type: 'string', default: '2G' },
     only: { type: 'string', default: '' },
     parts: { type: 'string', default: 'drain,paced,idle,latency,backlog' },
+    sources: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
 })
@@ -41,6 +44,7 @@ const BYTES = bytesOf(options.size)
 const missed: string[] = []
 const root = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 const kafka = await startKafka({ dataDir: root, javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] })
+const millrace = options.sources ? join(ROOT, 'cli/main.ts') : (await bundleAgent({ outDir: root })).file
 const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'bench')
 try {
   say(`${kafka.name}, Node ${process.version}, lines of ${LINE_BYTES} bytes, ${PARTITIONS} partitions`)
@@ -281,7 +285,7 @@ async function newTask({ name }: Contestant): Promise<Task> {
   const folder = join(root, topic)
   mkdirSync(join(folder, 'logs'), { recursive: true })
   await createTopics(client, [{ topic, partitions: PARTITIONS }])
-  return { folder, brokers: kafka.brokers, topic }
+  return { folder, brokers: kafka.brokers, topic, millrace }
 }
 
 function writeLines(file: string, bytes: number): number {

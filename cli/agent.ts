@@ -1,3 +1,4 @@
+import '../agent/small-heap.ts'
 import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import type { Command } from './command.ts'

@@ -1,7 +1,5 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { Measured } from './processes.ts'
 
@@ -10,6 +8,8 @@ export interface Task {
   readonly folder: string
   readonly brokers: string
   readonly topic: string
+  /** The program `millrace`: the bundle that is packaged, or the sources. */
+  readonly millrace: string
 }
 
 export interface Contestant {
@@ -23,7 +23,6 @@ export interface Contestant {
   start(task: Task): Measured
 }
 
-const COMMAND = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 /** Debian's packages rsyslog and syslog-ng exclude each other: so they may also lie unpacked below this folder. */
 const UNPACKED = process.env['MILLRACE_PEERS'] ?? '/opt/millrace-peers'
 const HOW_TO_GET = 'see bench/peers/README.md'
@@ -136,7 +135,7 @@ function millrace(compression: 'none' | 'zstd'): Contestant {
     follows: true,
     exactlyOnce: true,
     missing: () => undefined,
-    start: ({ folder, brokers, topic }) => {
+    start: ({ folder, brokers, topic, millrace }) => {
       const config = {
         project: 'bench',
         dataset: 'bench',
@@ -151,7 +150,7 @@ function millrace(compression: 'none' | 'zstd'): Contestant {
       }
       const flags = process.env['AGENT_FLAGS']?.split(' ').filter(Boolean) ?? []
       const file = write(folder, 'millrace.yaml', stringify(config))
-      return new Measured([process.execPath, ...flags, COMMAND, 'agent', '--config', file])
+      return new Measured([process.execPath, ...flags, millrace, 'agent', '--config', file])
     },
   }
 }
@@ -202,9 +201,4 @@ function libraries(): NodeJS.ProcessEnv {
 export function kcat(args: readonly string[]): string[] | undefined {
   const path = program('bin/kcat')
   return path ? [path, ...args] : undefined
-}
-
-/** The release of a contestant, for the record. */
-export function versionOf(path: string, flag: string): string {
-  return execFileSync(path, [flag], { encoding: 'utf8' }).split('\n')[0] ?? ''
 }

@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type File, type FileMetadata, Storage, type StorageOptions } from '@google-cloud/storage'
+import type { Bucket as Client, File, FileMetadata, Storage, StorageOptions } from '@google-cloud/storage'
 import type { Config } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { userAgent } from '../telemetry/index.ts'
@@ -47,15 +47,19 @@ const LIST_PAGE_OBJECTS = 1000
 /** @throws UserError when the configuration names no bucket */
 export function openBucket(config: Config, entry: string): Bucket {
   if (!config.bucket) throw new UserError(`${config.file}: bucket is missing`, 'name the bucket that holds the chunks')
-  const storage = new Storage(storageOptions(config, entry))
-  storage.interceptors.push(namesCaller(entry))
-  const bucket = storage.bucket(config.bucket)
+  const bucketName = config.bucket
+  let opened: Promise<Client> | undefined
+  const client = () => (opened ??= openClient(config, bucketName, entry))
+  const file = async (name: string, options = {}) => (await client()).file(name, options)
+  async function* bytesOf({ name, generation }: ObjectView): AsyncGenerator<Buffer> {
+    yield* (await file(name, { generation })).createReadStream({ decompress: false })
+  }
   return {
-    name: config.bucket,
-    stat: (name, generation) => stat(bucket.file(name, generation === undefined ? {} : { generation })),
-    upload: (name, content, metadata) => upload(bucket.file(name), content, metadata),
-    patch: (object, metadata) => patch(bucket.file(object.name), object, metadata),
-    read: ({ name, generation }) => bucket.file(name, { generation }).createReadStream({ decompress: false }),
+    name: bucketName,
+    stat: async (name, generation) => stat(await file(name, generation === undefined ? {} : { generation })),
+    upload: async (name, content, metadata) => upload(await file(name), content, metadata),
+    patch: async (object, metadata) => patch(await file(object.name), object, metadata),
+    read: (object) => Readable.from(bytesOf(object), { objectMode: false }),
     async *list(prefix, { from, to } = {}) {
       const query = {
         prefix,
@@ -63,9 +67,17 @@ export function openBucket(config: Config, entry: string): Bucket {
         ...(from ? { startOffset: from } : {}),
         ...(to ? { endOffset: to } : {}),
       }
-      for await (const file of bucket.getFilesStream(query)) yield viewOf((file as File).metadata)
+      for await (const found of (await client()).getFilesStream(query)) yield viewOf((found as File).metadata)
     },
   }
+}
+
+/** Loaded with the first question: an agent without a bucket does without these megabytes. */
+async function openClient(config: Config, bucket: string, entry: string): Promise<Client> {
+  const { Storage } = await import('@google-cloud/storage')
+  const storage = new Storage(storageOptions(config, entry))
+  storage.interceptors.push(namesCaller(entry))
+  return storage.bucket(bucket)
 }
 
 function storageOptions({ project, endpoints }: Config, entry: string): StorageOptions {

@@ -1,5 +1,5 @@
 import { parse } from 'yaml'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { shapeOf, unwrap } from './problems.ts'
 

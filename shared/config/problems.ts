@@ -1,5 +1,5 @@
 import { isMap, isNode, type LineCounter, type Document } from 'yaml'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { UserError } from '../errors.ts'
 
 /** One thing that is wrong with a configuration. */

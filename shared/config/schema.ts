@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { MULTILINE_PRESETS } from '../framing/index.ts'
 import { duration, size } from './units.ts'
 

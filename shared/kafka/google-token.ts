@@ -1,5 +1,3 @@
-import { GoogleAuth } from 'google-auth-library'
-
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 /** Google's access tokens live an hour, those of a metadata server at least five minutes more when it hands them out. */
 const LIFETIME_SECONDS = 3600
@@ -17,14 +15,22 @@ export interface Credentials {
  * https://cloud.google.com/managed-service-for-apache-kafka/docs/authentication-kafka
  */
 export function googleToken(
-  credentials: Credentials = new GoogleAuth({ scopes: SCOPE }),
+  credentials?: Credentials,
   nowMs: () => number = Date.now,
 ): () => Promise<{ value: string }> {
+  let known = credentials
   return async () => {
-    const [token, { client_email }] = await Promise.all([credentials.getAccessToken(), credentials.getCredentials()])
+    known ??= await googleCredentials()
+    const [token, { client_email }] = await Promise.all([known.getAccessToken(), known.getCredentials()])
     if (!token || !client_email) throw new Error('Google gave no access token for a service account')
     return { value: assemble(token, client_email, Math.floor(nowMs() / 1000)) }
   }
+}
+
+/** The library is loaded by who uses it: it is megabytes, and most clusters have other ways. */
+async function googleCredentials(): Promise<Credentials> {
+  const { GoogleAuth } = await import('google-auth-library')
+  return new GoogleAuth({ scopes: SCOPE })
 }
 
 function assemble(token: string, subject: string, issuedAt: number): string {

@@ -1,4 +1,4 @@
-import { compress } from './compression.ts'
+import { createPacker } from './compression.ts'
 import type { Compression, RecordHeader, SealedBatch } from './types.ts'
 
 /** Below this many bytes a loop is faster than the call of a native copy. */
@@ -14,6 +14,8 @@ export class BatchBuilder {
   #records = 0
   #baseTimestampMs = 0
   #maxTimestampMs = 0
+  #codec: Compression = 'none'
+  #pack = createPacker('none')
 
   /** `capacityBytes`: the most that the records of one batch may take before compression. */
   constructor(capacityBytes: number) {
@@ -77,7 +79,8 @@ export class BatchBuilder {
       baseTimestampMs: this.#baseTimestampMs,
       maxTimestampMs: this.#maxTimestampMs,
     }
-    const body = await compress(compression, raw)
+    if (this.#codec !== compression) this.#pack = createPacker((this.#codec = compression))
+    const body = await this.#pack(raw)
     return { ...sealed, bytes: BATCH_HEADER_BYTES + body.length, body }
   }
 
