@@ -124,6 +124,26 @@ test('a transaction carries batches of several partitions and positions of sever
   ) // a commit marker each
 })
 
+test('what is sent in pieces is read when it is committed, and never when the life ends before that', async (t) => {
+  const w = await world(t)
+  const one = async (value: string, compression: Compression = 'none') => [
+    { topic: w.topic, partition: 0, batch: await batchOf([value, value], compression) },
+  ]
+  const at = (offset: number) => [{ group: w.group, topic: w.topic, partition: 0, offset, metadata: '' }]
+  const first = await w.open()
+  for (const value of ['a', 'b', 'c']) await first.send(await one(value, 'zstd'))
+  await first.transact(await one('d'), at(8))
+  await first.send(await one('lost'))
+  const second = await w.open()
+  assert.equal(await positionOf(w), 8)
+  await assert.rejects(first.send(await one('late')), isKind('fenced'))
+  await second.send(await one('e'))
+  await second.transact([], at(10))
+  const records = await consumeTopic(w.direct, w.topic)
+  assert.equal(records.map(({ value }) => value).join(''), 'aabbccddee')
+  assert.equal(await positionOf(w), 10)
+})
+
 test('a transaction of positions alone, and one of nothing', async (t) => {
   const w = await world(t)
   const producer = await w.open()
