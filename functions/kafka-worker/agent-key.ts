@@ -1,11 +1,12 @@
 /** An agent's source: 26 lower-case base32 characters, and `~n` when several files share it. */
-const SOURCE_BYTES = 26
+const SOURCE = /^[a-z2-7]{26}(?:~[1-9][0-9]*)?$/
 const AT = 0x40
 const PLUS = 0x2b
-const TILDE = 0x7e
 const ZERO = 0x30
 /** A safe integer has at most 16 digits; 15 always fit. */
 const DIGITS_MAX = 15
+/** Compared at once. */
+const WORD = 4
 
 /**
  * Reads keys of the form `<source>@<position>+<size>` without making a string for each: keys that follow each other mostly have the
@@ -15,51 +16,64 @@ export class AgentKey {
   source = ''
   position = 0
   size = 0
-  #sourceBytes = Buffer.alloc(0)
+  #known = viewOf(Buffer.alloc(0))
+  #buffer: Buffer = Buffer.alloc(0)
+  #view = viewOf(this.#buffer)
 
   /** False: not an agent's key; the fields mean nothing then. */
   read(buffer: Buffer, start: number, end: number): boolean {
-    let at = start + SOURCE_BYTES
-    if (start < 0 || at >= end) return false
-    if (buffer[at] === TILDE) {
-      at++
-      while (at < end && isDigit(buffer[at])) at++
-    }
-    if (buffer[at] !== AT) return false
-    const plus = this.#digits(buffer, at + 1, end)
+    if (start < 0) return false
+    const at = this.#isKnown(buffer, start, end) ? start + this.#known.byteLength : this.#learn(buffer, start, end)
+    if (at < 0) return false
+    const plus = readDigits(buffer, at + 1, end)
     if (plus < 0 || buffer[plus] !== PLUS) return false
-    this.position = this.#number
-    if (this.#digits(buffer, plus + 1, end) !== end) return false
-    this.size = this.#number
-    return this.#readSource(buffer, start, at)
-  }
-
-  #number = 0
-
-  /** The offset behind one or more digits, or -1. */
-  #digits(buffer: Buffer, start: number, end: number): number {
-    let value = 0
-    let at = start
-    for (; at < end && isDigit(buffer[at]); at++) value = value * 10 + (buffer[at] as number) - ZERO
-    this.#number = value
-    return at === start || at - start > DIGITS_MAX ? -1 : at
-  }
-
-  #readSource(buffer: Buffer, start: number, end: number): boolean {
-    const known = this.#sourceBytes
-    let same = known.length === end - start
-    for (let at = 0; same && at < known.length; at++) same = known[at] === buffer[start + at]
-    if (same) return true
-    const source = buffer.toString('latin1', start, end)
-    if (!SOURCE.test(source)) return false
-    this.#sourceBytes = Buffer.from(source, 'latin1')
-    this.source = source
+    this.position = digits
+    if (readDigits(buffer, plus + 1, end) !== end) return false
+    this.size = digits
     return true
+  }
+
+  /** Whether the source of the last key stands there again. */
+  #isKnown(buffer: Buffer, start: number, end: number): boolean {
+    const known = this.#known
+    const last = known.byteLength - WORD
+    if (last < 0 || start + known.byteLength >= end || buffer[start + known.byteLength] !== AT) return false
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer
+      this.#view = viewOf(buffer)
+    }
+    const view = this.#view
+    for (let i = 0; i < last; i += WORD) if (view.getInt32(start + i) !== known.getInt32(i)) return false
+    return view.getInt32(start + last) === known.getInt32(last)
+  }
+
+  /** Where the source of this key ends, or -1. */
+  #learn(buffer: Buffer, start: number, end: number): number {
+    const at = buffer.subarray(start, end).indexOf(AT)
+    const source = buffer.toString('latin1', start, start + Math.max(at, 0))
+    if (!SOURCE.test(source)) return -1
+    this.#known = viewOf(Buffer.from(source, 'latin1'))
+    this.source = source
+    return start + at
   }
 }
 
-const SOURCE = /^[a-z2-7]{26}(?:~[1-9][0-9]*)?$/
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
+}
 
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= ZERO && byte <= ZERO + 9
+/** What readDigits read. */
+let digits = 0
+
+/** The offset behind one or more digits, or -1. */
+function readDigits(buffer: Buffer, start: number, end: number): number {
+  let value = 0
+  let at = start
+  for (; at < end; at++) {
+    const digit = (buffer[at] as number) - ZERO
+    if (digit < 0 || digit > 9) break
+    value = value * 10 + digit
+  }
+  digits = value
+  return at === start || at - start > DIGITS_MAX ? -1 : at
 }

@@ -72,15 +72,12 @@ function walk(
   { index: first, at: start }: Stop,
   visitor: RecordVisitor,
 ): Stop {
-  const { records, baseOffset, baseTimestampMs, appendTimestampMs } = head
-  const view = new View(body)
+  const { records } = head
+  const view = new View(body, head)
   let at = start
   for (let index = first; index < records; index++) {
-    const end = view.read(at, baseOffset, baseTimestampMs)
-    if (view.offset >= from) {
-      if (appendTimestampMs !== undefined) view.timestampMs = appendTimestampMs
-      if (visitor(view) === false) return { offset: view.offset, index, at }
-    }
+    const end = view.read(at)
+    if (view.offset >= from && visitor(view) === false) return { offset: view.offset, index, at }
     at = end
   }
   if (records > 0 && at !== body.length) throw corrupt(`${body.length - at} bytes behind the last record`)
@@ -94,28 +91,34 @@ const RECORD_BYTES_MIN = 6
 class View implements RecordView {
   readonly buffer: Buffer
   offset = 0
-  timestampMs = 0
   keyStart = -1
   keyEnd = -1
   valueStart = -1
   valueEnd = -1
   headers = 0
   #headersAt = 0
+  #timestampDelta = 0
+  readonly #head: RangeHead
 
-  constructor(buffer: Buffer) {
+  constructor(buffer: Buffer, head: RangeHead) {
     this.buffer = buffer
+    this.#head = head
+  }
+
+  get timestampMs(): number {
+    return this.#head.appendTimestampMs ?? this.#head.baseTimestampMs + this.#timestampDelta
   }
 
   /** Reads the record at `start`, returns where the next one begins. */
-  read(start: number, baseOffset: number, baseTimestampMs: number): number {
+  read(start: number): number {
     const { buffer } = this
     cursor = start
     const length = readVarint(buffer)
     const end = cursor + length
     if (length < RECORD_BYTES_MIN || end > buffer.length) throw corrupt(`a record of ${length} bytes at ${start}`)
     cursor++ // attributes
-    this.timestampMs = baseTimestampMs + readVarint(buffer)
-    this.offset = baseOffset + readVarint(buffer)
+    this.#timestampDelta = readVarint(buffer)
+    this.offset = this.#head.baseOffset + readVarint(buffer)
     const keyBytes = readVarint(buffer)
     this.keyStart = keyBytes < 0 ? -1 : cursor
     if (keyBytes > 0) cursor += keyBytes
