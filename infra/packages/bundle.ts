@@ -65,13 +65,22 @@ export async function bundleAgent({ outDir, version = manifest.version }: Bundle
     logLevel: 'warning',
     logOverride: { 'require-resolve-not-external': 'silent' },
   })
-  // Only comments hold others; one character beyond Latin-1 makes V8 keep two bytes for each, 4 MB more.
-  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/\P{ASCII}/gu, '?'))
+  writeFileSync(file, asciiOnly(readFileSync(file, 'utf8')))
   const bytes = metafile.outputs[relative(ROOT, file)]?.bytes ?? Number.NaN
   if (!(bytes < BUNDLE_BYTES_MAX)) throw new Error(`${file} has ${bytes} bytes, more than ${BUNDLE_BYTES_MAX}`)
   const notices = join(outDir, 'THIRD_PARTY.txt')
   writeFileSync(notices, thirdPartyNotices(ROOT, [...Object.keys(metafile.inputs), ...BESIDE]))
   return { file, bytes, notices, version }
+}
+
+/**
+ * One character beyond Latin-1 makes V8 keep two bytes for each, 4 MB more. The bundler writes those of strings as escapes, but leaves
+ * comments and regular expressions as they are: in a comment they may go, elsewhere they must not.
+ */
+function asciiOnly(text: string): string {
+  const code = text.split('\n').find((line) => /\P{ASCII}/u.test(line) && !/^\s*(\*|\/\*|\/\/)/.test(line))
+  if (code !== undefined) throw new Error(`not ASCII, and not a comment, so it would be damaged: ${code}`)
+  return text.replaceAll(/\P{ASCII}/gu, '?')
 }
 
 /** Built-in modules that take megabytes: in one file all imports come first, so these are asked for by who runs. */
