@@ -115,6 +115,7 @@ async function consume(client: KafkaClient, topic: string, records: number): Pro
           bytes += record.valueEnd - record.valueStart
           seen++
         })
+        batch.release()
         membership.resume([batch])
         if (seen >= records) done.resolve()
       })
