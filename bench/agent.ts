@@ -1,9 +1,20 @@
-import { appendFileSync, closeSync, linkSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { bundleAgent, ROOT } from '../infra/packages/bundle.ts'
+import { nativeCrc32 } from '../infra/packages/deb.ts'
 import { startKafka } from '../local/kafka/index.ts'
 import { connectKafka, createTopics, joinGroup, topicOffsets } from '../shared/kafka/index.ts'
 import { CONTESTANTS, type Contestant, type Task } from './peers/contestants.ts'
@@ -45,6 +56,7 @@ const missed: string[] = []
 const root = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 const kafka = await startKafka({ dataDir: root, javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] })
 const millrace = options.sources ? join(ROOT, 'cli/main.ts') : (await bundleAgent({ outDir: root })).file
+if (!options.sources) copyFileSync(nativeCrc32(), join(root, 'crc32.node')) // as the package does
 const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'bench')
 try {
   say(`${kafka.name}, Node ${process.version}, lines of ${LINE_BYTES} bytes, ${PARTITIONS} partitions`)
@@ -139,7 +151,7 @@ async function untilCarried(topic: string, lines: number, agent: Measured) {
     else if (now - endedAt > STALLED_MS) throw new Error(`${end} of ${lines} lines have come, and no more are coming`)
     // A process that has done its work may end: the last look counts.
     if (agent.running && (end < lines || end !== before))
-      [cpuSeconds, megabytes] = [agent.cpuSeconds(), agent.peakMegabytes()]
+      [cpuSeconds, megabytes] = [agent.cpuSeconds(), agent.peakMegabytes() || megabytes]
     before = end
     await delay(POLL_MS)
   }

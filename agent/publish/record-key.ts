@@ -29,12 +29,22 @@ export class KeyWriter {
   }
 }
 
+/** Whole numbers below this are divided as integers, which is several times as fast. */
+const INTEGER_BELOW = 1e9
+const INTEGER_DIGITS = 9
+
 function writeDigits(memory: Buffer, start: number, value: number): number {
-  let digits = 1
-  for (let limit = 10; value >= limit && digits < NUMBER_DIGITS_MAX; limit *= 10) digits++
-  let rest = value
+  if (value < INTEGER_BELOW) return writeInteger(memory, start, value, 1)
+  const high = Math.floor(value / INTEGER_BELOW)
+  return writeInteger(memory, writeDigits(memory, start, high), value - high * INTEGER_BELOW, INTEGER_DIGITS)
+}
+
+function writeInteger(memory: Buffer, start: number, value: number, digitsMin: number): number {
+  let digits = digitsMin
+  for (let limit = 10 ** digits; value >= limit && digits < INTEGER_DIGITS; limit *= 10) digits++
+  let rest = value | 0
   for (let at = start + digits - 1; at >= start; at--) {
-    const tenth = Math.floor(rest / 10)
+    const tenth = (rest / 10) | 0
     memory[at] = ZERO + (rest - tenth * 10)
     rest = tenth
   }

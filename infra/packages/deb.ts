@@ -80,7 +80,7 @@ function layOut(tree: string, bundle: Bundle): void {
 }
 
 /** The native CRC of this system; the bundle does without it where it is missing. */
-function nativeCrc32(): string {
+export function nativeCrc32(): string {
   const [found] = globSync(`node_modules/@node-rs/crc32-linux-${process.arch}-gnu/*.node`, { cwd: ROOT })
   if (!found) throw new Error(`@node-rs/crc32-linux-${process.arch}-gnu is not installed: run npm ci`)
   return join(ROOT, found)

@@ -20,11 +20,11 @@ const CHUNK_BYTES_MIN = 64 * 1024
 const CHUNK_BYTES_MAX = 64 * 1024 * 1024
 const CHUNK_BYTES_UNKNOWN = 1024 * 1024
 const PACKED_CHUNK_BYTES = 256 * 1024
-
-type Pack = (raw: Buffer) => Buffer | Promise<Buffer>
+/** Each has its window and tables, about a megabyte; as many batches are compressed side by side. */
+const ZSTD_CONTEXTS = 2
 
 interface Codec {
-  packer(): Pack
+  pack(raw: Buffer): Buffer | Promise<Buffer>
   unpack(body: Buffer): Buffer | Promise<Buffer>
   unpackSync(body: Buffer): Buffer
 }
@@ -36,32 +36,43 @@ const uncompressSync = (block: Buffer) => snappy.uncompressSync(block) as Buffer
 const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)
 
 const CODEC: Readonly<Record<Compression, Codec>> = {
-  none: { packer: () => (raw) => raw, unpack: (body) => body, unpackSync: (body) => body },
+  none: { pack: (raw) => raw, unpack: (body) => body, unpackSync: (body) => body },
   gzip: {
-    packer: () => (raw) => gzip(raw, { level: LEVEL, ...pieces(raw.length >>> 2) }),
+    pack: (raw) => gzip(raw, { level: LEVEL, ...pieces(raw.length >>> 2) }),
     unpack: (body) => gunzip(body, pieces(gzipSize(body))),
     unpackSync: (body) => zlib.gunzipSync(body, pieces(gzipSize(body))),
   },
   snappy: {
-    packer: () => async (raw) => frameXerial(await snappy.compress(raw)),
+    pack: async (raw) => frameXerial(await snappy.compress(raw)),
     unpack: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
     unpackSync: (body) => Buffer.concat(xerialBlocks(body).map(uncompressSync)),
   },
-  lz4: { packer: () => (raw) => compressFrame(raw), unpack: decompressFrame, unpackSync: decompressFrameSync },
+  lz4: { pack: (raw) => compressFrame(raw), unpack: decompressFrame, unpackSync: decompressFrameSync },
   zstd: {
-    packer: zstdPacker,
+    pack: packZstd,
     unpack: (body) => zstdDecompress(body, pieces(zstdSize(body))),
     unpackSync: (body) => zlib.zstdDecompressSync(body, pieces(zstdSize(body))),
   },
 }
 
-/** What compresses one batch after another in the thread pool, one call at a time; with `none` it gives back the same memory. */
-export function createPacker(codec: Compression): Pack {
-  return CODEC[codec].packer()
+/** Compresses in the thread pool; with `none` gives back the same memory. */
+export async function compress(codec: Compression, raw: Buffer): Promise<Buffer> {
+  return CODEC[codec].pack(raw)
 }
 
-/** A frame for each call, all in one context: to make one for each costs a fifth more, and leaves garbage of megabytes. */
-function zstdPacker(): Pack {
+type Pack = (raw: Buffer) => Promise<Buffer>
+
+const zstdContexts: Pack[] = []
+let zstdTurn = 0
+
+/** In a few contexts, in turn: to make one for each batch costs a fifth more, and leaves garbage of megabytes. */
+function packZstd(raw: Buffer): Promise<Buffer> {
+  const turn = zstdTurn++ % ZSTD_CONTEXTS
+  return (zstdContexts[turn] ??= zstdContext())(raw)
+}
+
+/** A frame for each call, one call after the other. */
+function zstdContext(): Pack {
   const parts: Buffer[] = []
   const stream = zlib.createZstdCompress({
     params: { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL },
@@ -69,7 +80,7 @@ function zstdPacker(): Pack {
     chunkSize: PACKED_CHUNK_BYTES,
   })
   stream.on('data', (part: Buffer) => parts.push(part))
-  return (raw) => {
+  const pack: Pack = (raw) => {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     stream.write(raw, (error) => {
       const frame = parts.splice(0)
@@ -77,6 +88,12 @@ function zstdPacker(): Pack {
       else resolve(frame.length === 1 ? frame[0]! : Buffer.concat(frame))
     })
     return promise
+  }
+  let before: Promise<unknown> = Promise.resolve()
+  return (raw) => {
+    const packed = before.then(() => pack(raw))
+    before = packed.catch(() => undefined)
+    return packed
   }
 }
 

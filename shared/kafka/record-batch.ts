@@ -1,8 +1,8 @@
-import { createPacker } from './compression.ts'
+import { compress } from './compression.ts'
 import type { Compression, RecordHeader, SealedBatch } from './types.ts'
 
 /** Below this many bytes a loop is faster than the call of a native copy. */
-const SMALL_COPY_BYTES = 40
+const SMALL_COPY_BYTES = 16
 
 /**
  * Encodes records (the inside of a RecordBatch v2) straight from buffers into one arena of its own.
@@ -14,8 +14,6 @@ export class BatchBuilder {
   #records = 0
   #baseTimestampMs = 0
   #maxTimestampMs = 0
-  #codec: Compression = 'none'
-  #pack = createPacker('none')
 
   /** `capacityBytes`: the most that the records of one batch may take before compression. */
   constructor(capacityBytes: number) {
@@ -79,8 +77,7 @@ export class BatchBuilder {
       baseTimestampMs: this.#baseTimestampMs,
       maxTimestampMs: this.#maxTimestampMs,
     }
-    if (this.#codec !== compression) this.#pack = createPacker((this.#codec = compression))
-    const body = await this.#pack(raw)
+    const body = await compress(compression, raw)
     return { ...sealed, bytes: BATCH_HEADER_BYTES + body.length, body }
   }
 
