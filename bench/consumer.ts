@@ -301,9 +301,14 @@ routes:
   visits: { topic: ${topic}, schema: visit.proto#Visit, format: ${format}, table: ${name.replaceAll('-', '_')} }
 `,
   )
+  const built = join(folder, 'built')
+  const { scripts } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { scripts: { worker: string } }
+  const [, ...command] = scripts.worker.split(' ') // without `node`
   const flags = process.env['WORKER_ARGS']?.split(' ') ?? []
-  const command = [...flags, join(folder, 'built', 'cli', 'main.js'), 'worker', '--config', file]
-  const worker = spawn(process.execPath, command, { stdio: ['ignore', 'inherit', 'pipe'] })
+  const worker = spawn(process.execPath, [...flags, ...command, '--config', file], {
+    cwd: built,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
   try {
     await saidAssigned(worker)
     return await work({ process: worker, rows: () => rowsOf(worker, port) })

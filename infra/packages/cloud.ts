@@ -15,11 +15,13 @@ interface Lock {
 
 /** Cloud Run's runtime for Node. */
 const NODE = '24'
+/** The young generation grows to 32 MB by itself, which the worker has no use for: docs/operations/worker-resources.md. */
+const WORKER = 'node --max-semi-space-size=4 cli/main.js worker'
 
 /**
  * Makes the folder that is deployed to the cloud: everything that ships as plain JavaScript, and a package.json and a
  * package-lock.json for it without what only development needs. `main` registers all functions; which of them an instance is,
- * FUNCTION_TARGET says. The worker is `node cli/main.js worker`. There is no build script in it, so that no builder runs one.
+ * FUNCTION_TARGET says. The worker is the command of the script `worker`, best started without npm, which passes signals on late. There is no build script in it, so that no builder runs one.
  * @throws when the sources do not compile
  */
 export function stageCloud(outDir: string): void {
@@ -28,7 +30,16 @@ export function stageCloud(outDir: string): void {
   // Imported when `millrace local` is called, which is never; and the command's way to Node 24, which is there.
   for (const unused of ['local', 'cli/millrace.js']) rmSync(join(outDir, unused), { recursive: true })
   const { name, version, license, type, dependencies } = manifest
-  const own = { name, version, private: true, license, type, engines: { node: NODE }, dependencies }
+  const own = {
+    name,
+    version,
+    private: true,
+    license,
+    type,
+    engines: { node: NODE },
+    scripts: { worker: WORKER },
+    dependencies,
+  }
   writeJson(join(outDir, 'package.json'), { ...own, main: 'functions/index.js' })
   writeJson(join(outDir, 'package-lock.json'), productionLock(own))
 }

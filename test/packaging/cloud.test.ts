@@ -31,6 +31,7 @@ test('the command runs, and every function can be served by its name', async (t)
   symlinkSync(join(ROOT, 'node_modules'), join(outDir, 'node_modules')) // in the place of npm ci
   assert.deepEqual(readdirSync(outDir).includes('local'), false)
   assert.match((await run(process.execPath, ['cli/main.js', '--help'], { cwd: outDir })).stdout, /^ {2}worker /m)
+  assert.match((await run('npm', ['run', 'worker', '--', '--help'], { cwd: outDir })).stdout, /millrace worker/)
 
   const framework = join('node_modules', '@google-cloud', 'functions-framework', 'build', 'src', 'main.js')
   const names = readdirSync(join(outDir, 'functions'), { withFileTypes: true }).flatMap((entry) =>
