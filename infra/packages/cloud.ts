@@ -21,7 +21,8 @@ const WORKER = 'node --max-semi-space-size=4 cli/main.js worker'
 /**
  * Makes the folder that is deployed to the cloud: everything that ships as plain JavaScript, and a package.json and a
  * package-lock.json for it without what only development needs. `main` registers all functions; which of them an instance is,
- * FUNCTION_TARGET says. The worker is the command of the script `worker`, best started without npm, which passes signals on late. There is no build script in it, so that no builder runs one.
+ * FUNCTION_TARGET says. The worker is the command of the script `worker`: start that itself, since npm keeps signals to itself.
+ * There is no build script in it, so that no builder runs one.
  * @throws when the sources do not compile
  */
 export function stageCloud(outDir: string): void {
