@@ -6,7 +6,9 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
@@ -22,8 +24,8 @@ import { checkLines, line, LINE_BYTES, type Checked } from './peers/lines.ts'
 import type { Measured } from './peers/processes.ts'
 
 /**
- * `npm run bench -- agent [--size 500M] [--backlog 2G] [--only TEXT] [--parts drain,paced,idle,latency,backlog] [--sources]
- * [--check]`: the agent, as it is packaged, beside those that people use: the same file, the same real broker, one after the
+ * `npm run bench -- agent [--size 500M] [--backlog 2G] [--only TEXT] [--parts drain,paced,idle,latency,backlog,many]
+ * [--sources] [--check]`: the agent, as it is packaged, beside those that people use: the same file, the same real broker, one after the
  * other in one run.
  * A contestant runs and waits before its file comes, so start-up counts for nobody; the time ends with the last line
  * readable in the topic, the CPU is that of the contestant's process. `--check`: exit 1 when a bar of issue 7 is missed.
@@ -40,13 +42,18 @@ const PACED_SECONDS = 10
 const IDLE_FILES = 100
 const IDLE_SECONDS = 10
 const LATENCY_LINES = 100
+const MANY_FILES = 1000
+const MANY_ROTATIONS_A_SECOND = 50
+const MANY_SECONDS = 30
+/** Rotated files are deleted when so many newer ones are there. */
+const MANY_KEPT = 250
 
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: '500M' },
     backlog: { type: 'string', default: '2G' },
     only: { type: 'string', default: '' },
-    parts: { type: 'string', default: 'drain,paced,idle,latency,backlog' },
+    parts: { type: 'string', default: 'drain,paced,idle,latency,backlog,many' },
     sources: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
@@ -70,6 +77,7 @@ try {
   if (parts.includes('idle')) await idleAll(followers)
   if (parts.includes('latency')) await latencyAll(followers)
   if (parts.includes('backlog')) await backlog(present)
+  if (parts.includes('many')) await many(present)
 } finally {
   await client.close()
   await kafka.stop()
@@ -259,6 +267,37 @@ async function backlog(contestants: readonly Contestant[]): Promise<void> {
   const { rate, megabytes } = await drain(contestant, file, lines)
   say(`\nbacklog of ${options.backlog}: ${Math.round(rate / 1000)} k lines/s, peak ${megabytes.toFixed(0)} MB`)
   bar('MB at most while draining a backlog', megabytes, 'below', 128)
+}
+
+/** Many sources, some of them rotated each second by rename and create: memory does not grow, no line is lost. */
+async function many(contestants: readonly Contestant[]): Promise<void> {
+  const contestant = contestants.find(({ name }) => name === 'millrace, zstd')
+  if (!contestant) return
+  const { lines, checked, early, late, share } = await running(contestant, MANY_FILES, rotateMany)
+  say(
+    `\n${MANY_FILES} open sources, ${MANY_ROTATIONS_A_SECOND} rotations a second for ${MANY_SECONDS} s, ${lines} lines:`,
+  )
+  say(`${early.toFixed(0)} MB at the third, ${late.toFixed(0)} MB at the end, ${(share * 100).toFixed(0)} % of a core`)
+  if (checked) say(`lost ${checked.lost}, doubled ${checked.doubled}`)
+  bar('lost and doubled, many sources', (checked?.lost ?? 0) + (checked?.doubled ?? 0), 'at most', 0)
+  bar('growth of memory, many sources', late / early, 'at most', 1.15)
+}
+
+async function rotateMany(agent: Measured, task: Task) {
+  const path = (file: number) => join(task.folder, 'logs', `${file % MANY_FILES}.log`)
+  const [cpu, begun] = [agent.cpuSeconds(), performance.now()]
+  let [lines, early] = [MANY_FILES, 0]
+  for (let turn = 0; turn < MANY_SECONDS * MANY_ROTATIONS_A_SECOND; turn++) {
+    appendFileSync(path(turn), line(lines++))
+    rmSync(`${path(turn + MANY_FILES - MANY_KEPT)}.1`, { force: true })
+    renameSync(path(turn), `${path(turn)}.1`)
+    writeFileSync(path(turn), line(lines++))
+    if (turn === (MANY_SECONDS * MANY_ROTATIONS_A_SECOND) / 3) early = agent.residentMegabytes()
+    await delay(Math.max(0, begun + (turn * 1000) / MANY_ROTATIONS_A_SECOND - performance.now()))
+  }
+  const share = ((agent.cpuSeconds() - cpu) / (performance.now() - begun)) * 1000
+  await untilCarried(task.topic, lines, agent)
+  return { lines, checked: await checkLines(task, lines), early, late: agent.residentMegabytes(), share }
 }
 
 /** Runs a contestant with this many files of one line each, and waits until it has nothing to do. */

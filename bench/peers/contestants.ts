@@ -146,6 +146,7 @@ function millrace(compression: 'none' | 'zstd'): Contestant {
           logs: [{ path: join(folder, 'logs', '*.log'), route: 'lines' }],
           compression,
           lock_file: join(folder, 'lock'),
+          finish_after: '5s',
         },
       }
       const flags = process.env['AGENT_FLAGS']?.split(' ').filter(Boolean) ?? []
