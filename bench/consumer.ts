@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -81,13 +81,8 @@ if (options.sink) await sink()
 else if (options.kafkajs) await eachBatchOfKafkajs(JSON.parse(options.kafkajs) as { brokers: string; topic: string })
 else process.exitCode = await main()
 
-/** Where a worker finds the stand-in. */
-interface Endpoints {
-  readonly rest: string
-  readonly grpc: string
-  /** The same, with answers that arrive later. */
-  readonly late: string
-}
+/** Where a worker finds a stand-in, by how late it answers. */
+type Endpoints = Readonly<Record<number, { rest: string; grpc: string }>>
 
 interface Surroundings {
   readonly folder: string
@@ -95,26 +90,15 @@ interface Surroundings {
   readonly endpoints: Endpoints
 }
 
-/** The stand-in in a process of its own, so that its work is not counted as the worker's. */
+/** The stand-ins in a process of their own, so that their work is not counted as the worker's. */
 async function sink(): Promise<void> {
-  const { rest, grpc } = await startBigQuery({ dataDir: '', store: 'count' })
-  const late = await delayAnswers(grpc, Math.max(...CASES.map(({ answerMs = 0 }) => answerMs)))
-  process.stdout.write(`${JSON.stringify({ rest, grpc, late })}\n`)
+  const endpoints: Record<number, { rest: string; grpc: string }> = {}
+  for (const answerAfterMs of new Set(CASES.map(({ answerMs = 0 }) => answerMs))) {
+    const { rest, grpc } = await startBigQuery({ dataDir: '', store: 'count', answerAfterMs })
+    endpoints[answerAfterMs] = { rest, grpc }
+  }
+  process.stdout.write(`${JSON.stringify(endpoints)}\n`)
   process.stdin.on('end', () => process.exit()).resume()
-}
-
-/** Another way to a server: what it sends arrives so much later, in order, however much is under way. */
-async function delayAnswers(address: string, ms: number): Promise<string> {
-  const [host, port] = address.split(':')
-  const server = createServer((near) => {
-    const far = connect(Number(port), host)
-    near.pipe(far).on('data', (bytes: Buffer) => setTimeout(() => near.write(bytes), ms))
-    for (const [one, other] of [[near, far] as const, [far, near] as const]) {
-      one.on('error', () => undefined).on('close', () => other.destroy())
-    }
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 async function main(): Promise<number> {
@@ -284,11 +268,12 @@ interface Worker {
 async function withWorker<T>(
   { folder, brokers, endpoints }: Surroundings,
   topic: string,
-  { name, format, answerMs }: Pick<Case, 'name' | 'format' | 'answerMs'>,
+  { name, format, answerMs = 0 }: Pick<Case, 'name' | 'format' | 'answerMs'>,
   work: (worker: Worker) => Promise<T>,
 ): Promise<T> {
   const file = join(folder, `${name}.yaml`)
   const port = await freePort()
+  const { rest, grpc } = endpoints[answerMs] ?? { rest: '', grpc: '' }
   writeFileSync(
     file,
     `name: bench-${name}
@@ -296,7 +281,7 @@ project: millrace-bench
 dataset: bench
 kafka: { brokers: ["${brokers}"] }
 consumer: { port: ${port} }
-endpoints: { bigquery: "${endpoints.rest}", bigquery_storage: "${answerMs ? endpoints.late : endpoints.grpc}" }
+endpoints: { bigquery: "${rest}", bigquery_storage: "${grpc}" }
 routes:
   visits: { topic: ${topic}, schema: visit.proto#Visit, format: ${format}, table: ${name.replaceAll('-', '_')} }
 `,

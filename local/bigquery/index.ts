@@ -18,6 +18,8 @@ export interface BigQueryOptions {
   ports?: { rest?: number; grpc?: number }
   /** `disk` (default) keeps rows; `count` keeps nothing, enforces offsets, and answers no query. */
   store?: 'disk' | 'count'
+  /** Answers of AppendRows come so much later, as from far away; their order and effects are the same. */
+  answerAfterMs?: number
   clock?: Clock
   faults?: Faults
   recorder?: Recorder
@@ -68,6 +70,7 @@ export async function startBigQuery(options: BigQueryOptions): Promise<RunningBi
       appends,
       surroundings: surroundings('bigquery-write'),
       port: options.ports?.grpc ?? 0,
+      answerAfterMs: options.answerAfterMs ?? 0,
     }
     const grpc = await startWriteServer(write)
     stops.push(grpc.stop)

@@ -72,16 +72,33 @@ export interface WriteServerOptions {
   surroundings: Surroundings
   /** 0: any free port. */
   port: number
+  /** AppendRows' answers come so much later, however many are under way. */
+  answerAfterMs?: number
 }
 
 /** BigQueryWrite on 127.0.0.1, without encryption. Throws a UserError when the port is taken. */
-export function startWriteServer({ streams, appends, surroundings, port }: WriteServerOptions): Promise<GrpcServer> {
+export function startWriteServer(options: WriteServerOptions): Promise<GrpcServer> {
+  const { streams, appends, surroundings, port, answerAfterMs = 0 } = options
   const unary = Object.entries(invocations(streams)).map(
     ([name, decode]) => [pathOf(name), (call: GrpcCall) => new UnaryCall(name, call, decode, surroundings)] as const,
   )
-  const append = (call: GrpcCall) => new AppendCall(appends, call, surroundings, callerOf(call))
+  const append = (call: GrpcCall) =>
+    new AppendCall(appends, answerAfterMs > 0 ? late(call, answerAfterMs) : call, surroundings, callerOf(call))
   const methods: Methods = new Map<string, (call: GrpcCall) => CallHandler>([...unary, [pathOf('AppendRows'), append]])
   return startGrpcServer(methods, port)
+}
+
+/** The same call with its answers delayed, in their order. */
+function late(call: GrpcCall, ms: number): GrpcCall {
+  return {
+    headers: call.headers,
+    write: (message) => void setTimeout(() => call.write(message), ms),
+    end: () => void setTimeout(() => call.end(), ms),
+    fail: (error) => void setTimeout(() => call.fail(error), ms),
+    drop: () => call.drop(),
+    pause: () => call.pause(),
+    resume: () => call.resume(),
+  }
 }
 
 function pathOf(method: string): string {
