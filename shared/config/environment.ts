@@ -1,7 +1,7 @@
 import { parse } from 'yaml'
-import type * as z from 'zod'
 import { UserError } from '../errors.ts'
-import { shapeOf, unwrap } from './problems.ts'
+import type { Form } from './json-schema.ts'
+import { shapeOf } from './problems.ts'
 
 const PREFIX = 'MILLRACE_'
 
@@ -19,7 +19,7 @@ export interface Override {
  * scalars (comma separated). Routes and logs have names of the user's own and are not among them. A variable that
  * begins like a section (`MILLRACE_KAFKA_`) but names nothing in it is a typing error.
  */
-export function overridesOf(form: z.ZodType, environment: Environment): Override[] {
+export function overridesOf(form: Form, environment: Environment): Override[] {
   const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
   const sections = Object.keys(shapeOf(form)).map((key) => `${variableOf([key])}_`)
   return Object.entries(environment).flatMap(([variable, text]) => {
@@ -37,22 +37,18 @@ function variableOf(path: readonly string[]): string {
 
 interface Leaf {
   readonly path: readonly string[]
-  readonly form: z.ZodType
+  readonly form: Form
 }
 
-function leavesOf(form: z.ZodType, path: readonly string[]): Leaf[] {
+function leavesOf(form: Form, path: readonly string[]): Leaf[] {
   const shape = Object.entries(shapeOf(form))
   if (shape.length > 0) return shape.flatMap(([key, child]) => leavesOf(child, [...path, key]))
-  const { def } = unwrap(form)
-  const composite =
-    def.type === 'record' || (def.type === 'array' && def.element && unwrap(def.element).def.type === 'object')
-  return composite ? [] : [{ path, form }]
+  return form.type === 'object' || form.items?.type === 'object' ? [] : [{ path, form }]
 }
 
-function valueOf(form: z.ZodType, text: string): unknown {
-  const { def } = unwrap(form)
-  if (def.type === 'array') return text.split(',').map((part) => part.trim())
-  return def.type === 'number' || def.type === 'boolean' ? (parse(text) as unknown) : text
+function valueOf({ type = '' }: Form, text: string): unknown {
+  if (type === 'array') return text.split(',').map((part) => part.trim())
+  return ['integer', 'number', 'boolean'].includes(type) ? (parse(text) as unknown) : text
 }
 
 function unknownVariable(variable: string, known: readonly string[]): UserError {

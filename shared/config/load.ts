@@ -6,6 +6,7 @@ import { messageOf, UserError } from '../errors.ts'
 import type { AgentConfig, Config, Route, TableName } from './config.ts'
 import { checkMeaning } from './meaning.ts'
 import { overridesOf } from './environment.ts'
+import { jsonSchema } from './json-schema.ts'
 import { configError, type Origin, problemsOf } from './problems.ts'
 import { type FileConfig, fileSchema } from './schema.ts'
 
@@ -29,7 +30,7 @@ export function parseConfig(text: string, file: string, environment: Environment
     const line = broken.linePos?.[0].line ?? 1
     throw new UserError(`${file}:${line}: ${broken.message.split('\n')[0]}`, 'correct the YAML')
   }
-  const overrides = overridesOf(fileSchema, environment)
+  const overrides = overridesOf(jsonSchema(), environment)
   const values = objectOf(document.toJS())
   for (const { path, value } of overrides) put(values, path, value)
   const overridden = new Map(overrides.map(({ path, variable }) => [path.join('.'), variable]))
@@ -60,7 +61,7 @@ function put(values: Values, [key = '', ...rest]: readonly string[], value: unkn
 
 function check(values: unknown, origin: Origin, state: string): Config {
   const parsed = fileSchema.safeParse(values)
-  if (!parsed.success) throw configError(problemsOf(parsed.error, fileSchema), origin)
+  if (!parsed.success) throw configError(problemsOf(parsed.error, jsonSchema()), origin)
   const problems = checkMeaning(parsed.data)
   if (problems.length > 0) throw configError(problems, origin)
   return complete(parsed.data, origin.file, state)

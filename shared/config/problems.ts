@@ -1,6 +1,7 @@
 import { isMap, isNode, type LineCounter, type Document } from 'yaml'
 import type * as z from 'zod'
 import { UserError } from '../errors.ts'
+import type { Form } from './json-schema.ts'
 
 /** One thing that is wrong with a configuration. */
 export interface Problem {
@@ -20,7 +21,7 @@ export interface Origin {
 }
 
 /** zod's issues as problems, unknown keys one by one. */
-export function problemsOf(error: z.ZodError, form: z.ZodType): Problem[] {
+export function problemsOf(error: z.ZodError, form: Form): Problem[] {
   return error.issues.flatMap((issue): Problem[] => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...issue.path, key], form))
     if (issue.message.endsWith('received undefined'))
@@ -32,7 +33,7 @@ export function problemsOf(error: z.ZodError, form: z.ZodType): Problem[] {
   })
 }
 
-function unknownKey(path: PropertyKey[], form: z.ZodType): Problem {
+function unknownKey(path: PropertyKey[], form: Form): Problem {
   const known = keysAt(form, path.slice(0, -1))
   const near = known.find((key) => distance(key, String(path.at(-1))) <= 2)
   return {
@@ -73,37 +74,18 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number | un
 }
 
 /** The keys that an object at this place of the form may have. */
-export function keysAt(form: z.ZodType, path: readonly PropertyKey[]): string[] {
-  const place = path.reduce<z.ZodType | undefined>((at, key) => at && childOf(at, key), form)
+function keysAt(form: Form, path: readonly PropertyKey[]): string[] {
+  const place = path.reduce<Form | undefined>((at, key) => at && childOf(at, String(key)), form)
   return place ? Object.keys(shapeOf(place)) : []
 }
 
-function childOf(form: z.ZodType, key: PropertyKey): z.ZodType | undefined {
-  const { def } = unwrap(form)
-  if (def.type === 'record') return def.valueType
-  if (def.type === 'array') return def.element
-  return shapeOf(form)[String(key)]
+function childOf(form: Form, key: string): Form | undefined {
+  return shapeOf(form)[key] ?? form.items ?? (form.additionalProperties || undefined)
 }
 
-export function shapeOf(form: z.ZodType): Record<string, z.ZodType> {
-  const { def } = unwrap(form)
-  if (def.type === 'union') return Object.assign({}, ...(def.options ?? []).map(shapeOf)) as Record<string, z.ZodType>
-  return def.type === 'object' ? (def.shape ?? {}) : {}
-}
-
-interface Def {
-  type: string
-  innerType?: z.ZodType
-  valueType?: z.ZodType
-  element?: z.ZodType
-  options?: z.ZodType[]
-  shape?: Record<string, z.ZodType>
-}
-
-/** Below optional, default and prefault. */
-export function unwrap(form: z.ZodType): { def: Def } {
-  const def = form.def as unknown as Def
-  return def.innerType ? unwrap(def.innerType) : { def }
+/** The named keys of an object, or of every object that may stand here. */
+export function shapeOf({ properties, anyOf = [] }: Form): Readonly<Record<string, Form>> {
+  return properties ?? (Object.assign({}, ...anyOf.map(shapeOf)) as Record<string, Form>)
 }
 
 /** Levenshtein's distance, for "did you mean". */
