@@ -6,7 +6,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { startBigQuery } from '../../local/bigquery/index.ts'
 import { compileRoute, type Origin, RowBuffer } from '../codec/index.ts'
 import { type Config, parseConfig } from '../config/index.ts'
-import { encodeDeadLetter } from '../dead-letters/index.ts'
+import { letterOf } from '../dead-letters/index.ts'
 import {
   beside,
   DEAD_LETTERS,
@@ -52,16 +52,8 @@ async function fill({ config, warehouse }: Cloud): Promise<void> {
   await appendRows({ config, warehouse }, 'a', [0, 1, 3, 4])
   await appendRows({ config, warehouse }, 'b', [0, 1, 2])
   const { table } = config.routes['lines']!
-  const at = { source: 'a', position: 2 * SIZE, size: SIZE, kafka_topic: 't', kafka_partition: 0, kafka_offset: 2 }
-  const letter = encodeDeadLetter({
-    route: 'lines',
-    reason: 'json_syntax',
-    message: '',
-    bytes: Buffer.from('x'),
-    ...at,
-    object: null,
-    failed_at: Date.now() * 1000,
-  })
+  const at = originOf('a', 2)
+  const letter = letterOf('lines', { reason: 'json_syntax', message: '' }, Buffer.from('x'), at, null)
   // At least once: the view shows one.
   await append(warehouse, defaultStream(beside(table, DEAD_LETTERS.name)), DEAD_LETTERS.descriptor, letter)
   await append(warehouse, defaultStream(beside(table, DEAD_LETTERS.name)), DEAD_LETTERS.descriptor, letter)
@@ -76,17 +68,14 @@ async function appendRows({ config, warehouse }: Cloud, source: string, numbers:
   const rows = new RowBuffer(1024)
   const line = Buffer.from('123456789')
   for (const number of numbers) {
-    const kafka = { kafkaTopic: 't', kafkaPartition: 0, kafkaOffset: number }
-    const origin: Origin = {
-      source,
-      position: number * SIZE,
-      size: SIZE,
-      ...kafka,
-      ingestedAtMicros: Date.now() * 1000,
-    }
-    assert.equal(codec.encode(line, 0, line.length, origin, rows), undefined)
+    assert.equal(codec.encode(line, 0, line.length, originOf(source, number), rows), undefined)
   }
   await append(warehouse, defaultStream(route.table), codec.descriptor, rows.slice())
+}
+
+function originOf(source: string, number: number): Origin {
+  const kafka = { kafkaTopic: 't', kafkaPartition: 0, kafkaOffset: number }
+  return { source, position: number * SIZE, size: SIZE, ...kafka, ingestedAtMicros: Date.now() * 1000 }
 }
 
 async function append(warehouse: Warehouse, stream: string, descriptor: object, rows: Buffer): Promise<void> {

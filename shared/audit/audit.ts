@@ -46,9 +46,8 @@ export async function runAudit(
 
 async function look(warehouse: Warehouse, tables: AuditTables, day: string | undefined): Promise<AuditReport> {
   if (tables.routes.length === 0) return { sources: 0, finished: 0, events: 0, faults: 0, listed: [] }
-  const rows: Row[] = []
-  for await (const row of warehouse.query(auditSql(tables, day !== undefined), day === undefined ? {} : { day }))
-    rows.push(row)
+  const sql = auditSql(tables, day !== undefined)
+  const rows = await Array.fromAsync(warehouse.query(sql, day === undefined ? {} : { day }))
   const total = rows.find(({ kind }) => kind === 'total') ?? {}
   return {
     sources: Number(total['sources']),
@@ -71,25 +70,19 @@ function faultOf(row: Row): Fault {
 /** The tables that are there: what has not carried anything yet does not have to exist. */
 async function tablesOf(warehouse: Warehouse, config: Config): Promise<AuditTables> {
   const routes = Object.values(config.routes)
-  const datasets = new Map(routes.map(({ table }) => [`${table.project}.${table.dataset}`, table]))
-  const existing = new Set<string>()
-  for (const dataset of datasets.values()) for (const name of await tablesIn(warehouse, dataset)) existing.add(name)
-  const present = (names: TableName[]) => [...new Set(names.map(tableId))].filter((name) => existing.has(name))
-  const metadataOf = new Map(routes.map(({ table, metadata }) => [tableId(table), metadata]))
+  const datasets = [...new Map(routes.map(({ table }) => [`${table.project}.${table.dataset}`, table])).values()]
+  const existing = new Set((await Promise.all(datasets.map((dataset) => tablesIn(warehouse, dataset)))).flat())
+  const ofRoutes = new Map(routes.map(({ table, metadata }) => [tableId(table), { table: tableId(table), metadata }]))
+  const views = (name: string) =>
+    datasets.map((dataset) => tableId(beside(dataset, name))).filter((view) => existing.has(view))
   return {
-    routes: present(routes.map(({ table }) => table)).map((table) => ({
-      table,
-      metadata: metadataOf.get(table) ?? 'millrace',
-    })),
-    deadLetters: present([...datasets.values()].map((table) => beside(table, DEAD_LETTERS_VIEW))),
-    sources: present([...datasets.values()].map((table) => beside(table, SOURCES_VIEW))),
+    routes: [...ofRoutes.values()].filter(({ table }) => existing.has(table)),
+    deadLetters: views(DEAD_LETTERS_VIEW),
+    sources: views(SOURCES_VIEW),
   }
 }
 
 async function tablesIn(warehouse: Warehouse, { project, dataset }: TableName): Promise<string[]> {
   const sql = `SELECT table_name FROM \`${project}.${dataset}\`.INFORMATION_SCHEMA.TABLES`
-  const names: string[] = []
-  for await (const row of warehouse.query(sql))
-    names.push(tableId({ project, dataset, table: String(row['table_name']) }))
-  return names
+  return Array.fromAsync(warehouse.query(sql), (row) => tableId({ project, dataset, table: String(row['table_name']) }))
 }
