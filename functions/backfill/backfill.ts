@@ -22,7 +22,7 @@ export async function backfill(
 ): Promise<BackfillReport> {
   const report = { seen: 0, loaded: 0, waiting: 0, failed: 0 }
   for (const prefix of prefixesOf(environment)) {
-    for await (const object of environment.bucket.list(prefix, from > prefix ? { from } : {})) {
+    for await (const object of environment.bucket.list(prefix, from > prefix ? from : undefined)) {
       if (signal.aborted) return { ...report, left: object.name }
       report.seen++
       if (isSettled(environment.bucket.name, object)) continue

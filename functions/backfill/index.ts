@@ -19,7 +19,7 @@ export async function backfillFunction(request: Request, response: Response): Pr
     response.status(400).json({ error: 'from is not the name of an object' })
     return
   }
-  environment ??= openEnvironment(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), 'backfill')
+  environment ??= openEnvironment(loadConfig(), 'backfill')
   const signal = AbortSignal.timeout(budgetMs())
   response.json(await backfill(environment, { signal, ...(from === undefined ? {} : { from }) }))
 }

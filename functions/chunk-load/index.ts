@@ -24,7 +24,7 @@ export async function chunkLoad(request: Request, response: Response): Promise<v
     response.status(400).json({ error: named.invalid })
     return
   }
-  environment ??= openEnvironment(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), 'chunk-load')
+  environment ??= openEnvironment(loadConfig(), 'chunk-load')
   if (named.bucket !== environment.bucket.name) {
     response.status(200).json({ outcome: 'done', what: `not the bucket of ${environment.config.file}` })
     return

@@ -89,9 +89,8 @@ async function write(
 ): Promise<Outcome | undefined> {
   try {
     const keepClaim = () => state.renewWhenDue(token)
-    const { rows, deadLetters, events, end } = await writeRows(environment, plan, state.object, keepClaim)
-    const streams = { ...(rows ? { rows } : {}), ...(deadLetters ? { deadLetters } : {}) }
-    await state.change({ state: 'committing', token, since: environment.clock.nowMs(), ...streams, events, end })
+    const written = await writeRows(environment, plan, state.object, keepClaim)
+    await state.change({ state: 'committing', token, since: environment.clock.nowMs(), ...written })
     return undefined
   } catch (error) {
     if (error instanceof BrokenContent) return fail(environment, state, error.message)

@@ -1,12 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FinalizedStream } from '../../shared/chunks/index.ts'
 import type { TableName } from '../../shared/config/index.ts'
 import type { Appender, RefusedRow, Warehouse } from '../../shared/warehouse/index.ts'
-
-/** A finalized stream and how many rows it holds. */
-export interface FinalizedStream {
-  readonly stream: string
-  readonly count: number
-}
 
 /** A quota or a column that has not spread yet: the same request again, after this time, for this long. */
 const LATER_PAUSE_MS = 2_000

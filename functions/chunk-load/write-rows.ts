@@ -1,10 +1,10 @@
-import type { ObjectView } from '../../shared/chunks/index.ts'
+import type { Committing, ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { DEAD_REASONS, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
-import { type FinalizedStream, PendingStream } from './pending-stream.ts'
+import { PendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
 import { BrokenContent, readEvents } from './read-events.ts'
 
@@ -13,14 +13,8 @@ const APPEND_BYTES = 2 * 1024 * 1024
 /** One event may be larger than an append; BigQuery takes requests below 20 MB. */
 const BUFFER_BYTES = APPEND_BYTES + 1024 * 1024
 
-/** Streams that are finalized and hold what was sent. */
-export interface Written {
-  readonly rows: FinalizedStream | undefined
-  readonly deadLetters: FinalizedStream | undefined
-  readonly events: number
-  /** Position behind the last event. */
-  readonly end: number
-}
+/** What the object's state says of what was written. */
+type Written = Pick<Committing, 'rows' | 'deadLetters' | 'events' | 'end'>
 
 /**
  * Writes an object's events to a PENDING stream and its dead letters to another, and finalizes both.

@@ -12,5 +12,5 @@ export { drain, type DrainAnswer } from './drain.ts'
  */
 export async function kafkaDrain(_request: Request, response: Response): Promise<void> {
   const log = createLog('kafka-drain')
-  response.status(200).json(await drain(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'), log))
+  response.status(200).json(await drain(loadConfig(), log))
 }

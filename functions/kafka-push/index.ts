@@ -34,9 +34,7 @@ export function openEnvironment(config: Config): Environment {
  * The function `kafka-push`, to which connectors post events: at least once. 200: all of them are durable, as rows or as
  * dead letters; 4xx: nothing was written, and no retry would help; 503: some may be written, and all are to be sent again.
  */
-export const kafkaPush = createKafkaPush(() =>
-  openEnvironment(loadConfig(process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml')),
-)
+export const kafkaPush = createKafkaPush(() => openEnvironment(loadConfig()))
 
 /** @param open called for the first request, and again when it threw */
 export function createKafkaPush(open: () => Environment): HttpFunction {

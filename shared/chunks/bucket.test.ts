@@ -52,21 +52,16 @@ void suite('the bucket', () => {
     assert.deepEqual(await bucket.patch(object, { added: 'late' }), { kind: 'changed' })
   })
 
-  void test('lists in the order of names, within a window', async (t) => {
+  void test('lists in the order of names, from a name on', async (t) => {
     const bucket = await openTestBucket(t)
     for (const name of ['c/1', 'a/2', 'a/1', 'b/1']) await bucket.upload(name, Readable.from([Buffer.from(name)]), {})
-    const names = async (prefix: string, window?: { from?: string; to?: string }) =>
-      (await Array.fromAsync(bucket.list(prefix, window))).map(({ name }) => name)
+    const names = (prefix: string, from?: string) => Array.fromAsync(bucket.list(prefix, from), ({ name }) => name)
     assert.deepEqual(await names(''), ['a/1', 'a/2', 'b/1', 'c/1'])
     assert.deepEqual(await names('a/'), ['a/1', 'a/2'])
-    assert.deepEqual(await names('', { from: 'a/2', to: 'c/1' }), ['a/2', 'b/1'])
+    assert.deepEqual(await names('', 'a/2'), ['a/2', 'b/1', 'c/1'])
   })
 
-  void test('what is not there is undefined, of another generation too', async (t) => {
-    const bucket = await openTestBucket(t)
-    assert.equal(await bucket.stat('nothing'), undefined)
-    const { object } = await bucket.upload('x', Readable.from([Buffer.from('x')]), {})
-    assert.equal((await bucket.stat('x', object.generation))?.size, 1)
-    assert.equal(await bucket.stat('x', '1'), undefined)
+  void test('what is not there is undefined', async (t) => {
+    assert.equal(await (await openTestBucket(t)).stat('nothing'), undefined)
   })
 })

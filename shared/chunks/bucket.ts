@@ -28,16 +28,16 @@ export type PatchAnswer = { readonly kind: 'patched'; readonly object: ObjectVie
 /** The bucket, as agent and functions use it. Every method may throw; then its effect is unknown, and the object is to be read again. */
 export interface Bucket {
   readonly name: string
-  /** Undefined when there is no such object (of that generation). */
-  stat(name: string, generation?: string): Promise<ObjectView | undefined>
+  /** Undefined when there is no such object. */
+  stat(name: string): Promise<ObjectView | undefined>
   /** Writes a new object, resumable, CRC32C checked; an object of that name is left as it is. */
   upload(name: string, content: Readable, metadata: Record<string, string>): Promise<UploadAnswer>
   /** Sets (or with null removes) metadata keys, only if the object is still the one that was read. */
   patch(object: ObjectView, metadata: Record<string, string | null>): Promise<PatchAnswer>
   /** The stored bytes of one generation, CRC32C checked at the end. */
   read(object: ObjectView): Readable
-  /** In the order of names. `from` is included, `to` is not. */
-  list(prefix: string, window?: { from?: string; to?: string }): AsyncIterable<ObjectView>
+  /** In the order of names, from the name `from` on. */
+  list(prefix: string, from?: string): AsyncIterable<ObjectView>
 }
 
 /** An upload goes in pieces of this many bytes (a multiple of 256 KiB): this much is held in memory to be sent again. */
@@ -56,17 +56,12 @@ export function openBucket(config: Config, entry: string): Bucket {
   }
   return {
     name: bucketName,
-    stat: async (name, generation) => stat(await file(name, generation === undefined ? {} : { generation })),
+    stat: async (name) => stat(await file(name)),
     upload: async (name, content, metadata) => upload(await file(name), content, metadata),
     patch: async (object, metadata) => patch(await file(object.name), object, metadata),
     read: (object) => Readable.from(bytesOf(object), { objectMode: false }),
-    async *list(prefix, { from, to } = {}) {
-      const query = {
-        prefix,
-        maxResults: LIST_PAGE_OBJECTS,
-        ...(from ? { startOffset: from } : {}),
-        ...(to ? { endOffset: to } : {}),
-      }
+    async *list(prefix, from) {
+      const query = { prefix, maxResults: LIST_PAGE_OBJECTS, ...(from ? { startOffset: from } : {}) }
       for await (const found of (await client()).getFilesStream(query)) yield viewOf((found as File).metadata)
     },
   }
@@ -142,13 +137,8 @@ function viewOf(metadata: FileMetadata): ObjectView {
     size: Number(metadata.size),
     contentEncoding: metadata.contentEncoding,
     createdMs: Date.parse(metadata.timeCreated ?? ''),
-    metadata: textOnly(metadata.metadata),
+    metadata: Object.fromEntries(Object.entries(metadata.metadata ?? {}).map(([key, value]) => [key, String(value)])),
   }
-}
-
-function textOnly(metadata: FileMetadata['metadata']): Record<string, string> {
-  const entries = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)] as const)
-  return Object.fromEntries(entries)
 }
 
 /** The HTTP status behind an error: the client's ApiError has it as `code`, an upload's GaxiosError as `status`. */

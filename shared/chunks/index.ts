@@ -15,6 +15,7 @@ export {
   type Committing,
   decodeState,
   encodeState,
+  type FinalizedStream,
   nextStep,
   type ObjectId,
   type Step,

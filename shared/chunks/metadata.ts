@@ -31,21 +31,10 @@ const PATH_BYTES_MAX = 4096
 export const RANGES_KEY = 'millrace-ranges'
 export const STATE_KEY = 'millrace-state'
 
-export function encodeMetadata(chunk: ChunkMetadata): Record<string, string> {
-  return {
-    'millrace-v': METADATA_VERSION,
-    'millrace-route': chunk.route,
-    'millrace-format': chunk.format,
-    'millrace-framing': chunk.framing,
-    'millrace-agent': chunk.agent,
-    'millrace-path': cutPath(chunk.path),
-    'millrace-source': chunk.source,
-    'millrace-start': String(chunk.start),
-    'millrace-size': String(chunk.size),
-    'millrace-events': String(chunk.events),
-    [RANGES_KEY]: encodeRanges(chunk.ranges),
-    'millrace-crc32c': chunk.crc32c,
-  }
+/** Each of a chunk's values has a key of its own, `millrace-` and its name. */
+export function encodeMetadata({ path, ranges, ...plain }: ChunkMetadata): Record<string, string> {
+  const values = Object.entries({ v: METADATA_VERSION, ...plain, path: cutPath(path), ranges: encodeRanges(ranges) })
+  return Object.fromEntries(values.map(([key, value]) => [`millrace-${key}`, String(value)]))
 }
 
 /** Metadata travel in HTTP headers too: anything but printable ASCII is percent-encoded, and a very long path loses its head. */

@@ -14,13 +14,19 @@ export type ChunkState =
   | { readonly state: 'committed'; readonly rows: number; readonly deadLetters: number }
   | { readonly state: 'failed'; readonly reason: string }
 
+/** A finalized stream and how many rows it holds. */
+export interface FinalizedStream {
+  readonly stream: string
+  readonly count: number
+}
+
 /** Streams that are finalized and hold what was sent. An empty one is not named. */
 export interface Committing {
   readonly state: 'committing'
   readonly token: string
   readonly since: number
-  readonly rows?: { readonly stream: string; readonly count: number }
-  readonly deadLetters?: { readonly stream: string; readonly count: number }
+  readonly rows?: FinalizedStream | undefined
+  readonly deadLetters?: FinalizedStream | undefined
   /** For the row in `millrace_sources`: how many events the content holds, and the position behind the last. */
   readonly events: number
   readonly end: number

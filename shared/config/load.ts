@@ -12,11 +12,14 @@ import { type FileConfig, fileSchema } from './schema.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** The file of whoever was not told another one, as functions are not. */
+const defaultFile = (): string => process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'
+
 /**
  * Reads, checks and completes a configuration.
  * @throws UserError that lists every problem with file, line, key, value and fix
  */
-export function loadConfig(file: string, environment: Environment = process.env): Config {
+export function loadConfig(file = defaultFile(), environment: Environment = process.env): Config {
   const path = resolve(file)
   return parseConfig(read(path), path, environment)
 }
