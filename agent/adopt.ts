@@ -1,8 +1,8 @@
-import { openBucket } from '../shared/chunks/index.ts'
+import { type Bucket, openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
-import { type Decision, positionsStore, Session } from './publish/index.ts'
+import { type Decision, type PositionsStore, positionsStore, Session } from './publish/index.ts'
 import { type Chunk, Decider, OwnChunks } from './upload/index.ts'
 
 export interface AdoptOptions {
@@ -28,29 +28,37 @@ const ROUNDS_MAX = 5
  * Decides for the undecided chunks of an agent whose host does not return, as it would itself: fences it, reads its
  * positions, hands over what Kafka has not carried. Rejects with UserError or KafkaError; then it can be begun again.
  */
-export async function adoptAgent(config: Config, agent: string, { from, report }: AdoptOptions): Promise<Adopted> {
-  const topicOf = (route: string) => config.routes[route]?.topic
-  const topics = [...new Set(Object.keys(config.routes).flatMap((route) => topicOf(route) ?? []))]
-  if (!config.kafka || topics.length === 0)
-    throw new UserError(`${config.file}: no route has a topic`, 'then no chunk is ever undecided')
-  const bucket = openBucket(config, 'adopt')
+export async function adoptAgent(config: Config, agent: string, options: AdoptOptions): Promise<Adopted> {
+  if (!config.kafka) throw new UserError(`${config.file}: kafka is missing`, 'without it no chunk is ever undecided')
   const client = connectKafka(config.kafka, `millrace-adopt-${agent}`)
   try {
-    const say = (_about: string, message: string) => message && report(message)
-    const transactionTimeoutMs = config.agent.transaction_timeout
-    const session = await Session.open(positionsStore(client), { agent, topics, transactionTimeoutMs, report: say })
-    try {
-      const chunks = await OwnChunks.list(bucket, agent, Object.keys(config.routes), () => false)
-      const decider = new Decider(bucket, chunks, positionsOf(session), NO_FILES, { agent, topicOf })
-      const found = chunks.undecided
-      await decideForgotten(decider, found, agent, (chunk) => blankTopicOf(chunk, session, topicOf), from)
-      for (let round = 0; round < ROUNDS_MAX; round++) for (const chunk of chunks.undecided) await decider.decide(chunk)
-      return reportOf(agent, found, chunks)
-    } finally {
-      await session.close()
-    }
+    return await adoptChunks(positionsStore(client), openBucket(config, 'adopt'), config, agent, options)
   } finally {
     await client.close()
+  }
+}
+
+/** The same, with the connections made. */
+export async function adoptChunks(
+  store: PositionsStore,
+  bucket: Bucket,
+  { routes, agent: { transaction_timeout: transactionTimeoutMs } }: Config,
+  agent: string,
+  { from, report }: AdoptOptions,
+): Promise<Adopted> {
+  const topicOf = (route: string) => routes[route]?.topic
+  const topics = [...new Set(Object.keys(routes).flatMap((route) => topicOf(route) ?? []))]
+  const say = (_about: string, message: string) => message && report(message)
+  const session = await Session.open(store, { agent, topics, transactionTimeoutMs, report: say })
+  try {
+    const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
+    const decider = new Decider(bucket, chunks, positionsOf(session), NO_FILES, topicOf)
+    const found = chunks.undecided
+    await decideForgotten(decider, found, agent, (chunk) => blankTopicOf(chunk, session, topicOf), from)
+    for (let round = 0; round < ROUNDS_MAX; round++) for (const chunk of chunks.undecided) await decider.decide(chunk)
+    return reportOf(agent, found, chunks)
+  } finally {
+    await session.close()
   }
 }
 
@@ -58,6 +66,7 @@ const NO_FILES = {
   isPublishable: () => false,
   sources: [],
   hint: () => 0,
+  fingerprintAt: () => Promise.resolve(undefined),
   sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
 }
 

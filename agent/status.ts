@@ -56,10 +56,11 @@ export function statuses(parts: Pick<Parts, 'follower' | 'publisher' | 'uploader
 }
 
 function statusOf(
-  { source, file, log }: Followed,
+  followed: Followed,
   { follower, publisher, uploader }: Pick<Parts, 'follower' | 'publisher' | 'uploader'>,
 ): SourceStatus {
-  const chunks = uploader.chunksOf(source.id)
+  const { source, file, log } = followed
+  const chunks = uploader.chunksOf(followed)
   const carried = publisher ? (follower.entry(source.id)?.position ?? 0) : (chunks.at(-1)?.metadata.size ?? 0)
   const size = file.encoding === 'plain' ? file.seen.size : null
   const lag = source.finished && publisher ? 0 : Math.max(0, (size ?? carried) - carried)

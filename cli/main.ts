@@ -2,6 +2,7 @@ import { type Commands, runCommand } from './run-command.ts'
 
 const COMMANDS: Commands = {
   agent: () => import('./agent.ts'),
+  adopt: () => import('./adopt.ts'),
   worker: () => import('./worker.ts'),
   drain: () => import('./drain.ts'),
   local: () => import('./local.ts'),

@@ -7,7 +7,7 @@ import {
   parseChunkName,
 } from '../../shared/chunks/index.ts'
 import { openDecompressed } from '../../shared/framing/index.ts'
-import { HEAD_BYTES, TAIL_BYTES } from '../follow/index.ts'
+import { HEAD_BYTES, splitId, TAIL_BYTES } from '../follow/index.ts'
 
 /** A chunk that the agent has in the bucket. */
 export interface Chunk {
@@ -16,32 +16,32 @@ export interface Chunk {
   readonly metadata: ChunkMetadata
 }
 
-/** This agent's chunks, as far as they matter: of files that are there, and of sources that have an undecided one. */
+/** This agent's chunks, as far as they matter: those with the first event of a file that is there, or of an undecided chunk. */
 export class OwnChunks {
   readonly #bySource = new Map<string, Chunk[]>()
 
   /** Reads the list of the routes' objects. Rejects when the bucket cannot be reached. */
-  static async list(bucket: Bucket, agent: string, routes: Iterable<string>, wanted: (source: string) => boolean) {
+  static async list(bucket: Bucket, agent: string, routes: Iterable<string>, sources: Iterable<string>) {
     const chunks = new OwnChunks()
     const prefixes = Array.from(routes, (route) => `${route}/`)
-    const isOpen = ({ metadata }: Chunk) => metadata.ranges === 'undecided' || wanted(metadata.source)
-    await chunks.#add(bucket, agent, prefixes, isOpen)
-    const open = new Set(chunks.undecided.map(({ metadata }) => metadata.source))
-    if (open.size > 0) await chunks.#add(bucket, agent, prefixes, ({ metadata }) => open.has(metadata.source))
+    const bases = new Set(Array.from(sources, (source) => splitId(source).base))
+    await chunks.#add(
+      bucket,
+      agent,
+      prefixes,
+      ({ ranges, source }) => ranges === 'undecided' || bases.has(splitId(source).base),
+    )
+    const open = new Set(chunks.undecided.map(({ metadata }) => splitId(metadata.source).base)).difference(bases)
+    if (open.size > 0) await chunks.#add(bucket, agent, prefixes, ({ source }) => open.has(splitId(source).base))
     return chunks
   }
 
-  /** Adds those of one source, which was not wanted when the list was read. */
-  load(bucket: Bucket, agent: string, route: string, source: string): Promise<void> {
-    return this.#add(bucket, agent, [`${route}/`], ({ metadata }) => metadata.source === source)
-  }
-
-  async #add(bucket: Bucket, agent: string, prefixes: readonly string[], wanted: (chunk: Chunk) => boolean) {
+  async #add(bucket: Bucket, agent: string, prefixes: readonly string[], wanted: (chunk: ChunkMetadata) => boolean) {
     for (const prefix of prefixes) {
       for await (const object of bucket.list(prefix)) {
         if (parseChunkName(object.name)?.agent !== agent) continue
         const chunk = chunkOf(object)
-        if (chunk && wanted(chunk)) this.put(chunk)
+        if (chunk && wanted(chunk.metadata)) this.put(chunk)
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Range, Ranges } from '../../shared/chunks/index.ts'
+import { sourceId, splitId } from '../follow/index.ts'
 import type { Entry } from '../publish/index.ts'
 
 /** A chunk of one source that is in the bucket: the bytes `[start, size)`. */
@@ -60,29 +61,33 @@ export function handOver(
   return { source, position: end, start, size: end, handed: { from, to: end }, head, tail, file, retired: false }
 }
 
-/** How a chunk's bytes relate to an entry. `unknown`: they are too few to tell. */
-export type Kinship = 'same' | 'differs' | 'unknown'
+/**
+ * Numbers from here on are made of the bytes of a chunk, where Kafka does not know its source: what another life calls it
+ * cannot be known. Such a chunk waits until its source is known by its bytes.
+ */
+const PROVISIONAL_MIN = 2 ** 32
 
-/** An entry that might be the one of a chunk's source. */
-export interface Candidate {
-  readonly source: string
-  readonly kinship: Kinship
+export function provisionalName(source: string, crc32c: string): string {
+  return sourceId(splitId(source).base, PROVISIONAL_MIN + Number.parseInt(crc32c, 16))
 }
 
-/**
- * The source that a chunk is of. Who uploaded it may not have known the positions, and so have given it the name of
- * another source with the same first event. `nameless`: a file with that first event is followed and has no entry yet;
- * it may be the chunk's, which must wait until that is known.
- */
+export function isProvisional(source: string): boolean {
+  return splitId(source).number >= PROVISIONAL_MIN
+}
+
+/** The next name of this first event that nothing has yet. */
+export function nextName(base: string, taken: Iterable<string>): string {
+  const numbers = Array.from(taken, splitId).flatMap((id) => (id.base === base ? id.number : []))
+  return sourceId(base, Math.max(0, ...numbers.filter((number) => number < PROVISIONAL_MIN)) + 1)
+}
+
+/** How a chunk's bytes relate to a source. `unknown`: there is too little to tell. */
+export type Kinship = 'same' | 'differs' | 'unknown'
+
+/** The source that a chunk with a provisional name is of; `nobody`: of one that is not known yet. */
 export function ownerOf(
-  named: string,
-  candidates: readonly Candidate[],
-  nameless: boolean,
+  candidates: readonly { readonly source: string; readonly kinship: Kinship }[],
 ): { readonly source: string } | 'wait' | 'nobody' {
-  const own = candidates.find(({ source }) => source === named)
-  if (own && own.kinship !== 'differs') return own
-  const other = candidates.find(({ kinship }) => kinship === 'same')
-  if (other) return other
-  if (nameless) return 'wait'
-  return own ? 'nobody' : { source: named }
+  const owner = candidates.find(({ kinship }) => kinship === 'same')
+  return owner ?? (candidates.some(({ kinship }) => kinship === 'unknown') ? 'wait' : 'nobody')
 }

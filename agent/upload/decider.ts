@@ -1,8 +1,11 @@
 import { type Bucket, encodeRanges, type Range, RANGES_KEY } from '../../shared/chunks/index.ts'
-import { HEAD_BYTES, sourceId, splitId } from '../follow/index.ts'
+import { HEAD_BYTES, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, fingerprintOf, type OwnChunks } from './chunks.ts'
-import { handOver, judge, type Kinship, ownerOf } from './decide.ts'
+import { handOver, isProvisional, judge, type Kinship, nextName, ownerOf } from './decide.ts'
+
+/** CRC-32 of the first bytes, and of those before a position. */
+type Likely = Pick<Entry, 'head' | 'tail'>
 
 /** The positions of an agent, of one who is in touch with Kafka: fenced, then read. */
 export interface Positions {
@@ -21,14 +24,14 @@ export interface Files {
   /** Sources that are followed. */
   readonly sources: Iterable<string>
   hint(source: string): number
+  /** Of the bytes before `end`; undefined when the file is not there, or shorter. */
+  fingerprintAt(source: string, end: number): Promise<Likely | undefined>
   /** Where a source ends that Kafka has carried whole: blank bytes behind the last event included. */
   sizeCarried(chunk: Chunk): Promise<number>
 }
 
-export interface DeciderOptions {
-  readonly agent: string
-  readonly topicOf: (route: string) => string | undefined
-}
+/** The bytes of a chunk are read again this often, to compare them. */
+const ASK_AGAIN_EVERY_MS = 60_000
 
 /** Decides in Kafka who carries an undecided chunk, and then notes it in the object. */
 export class Decider {
@@ -36,29 +39,31 @@ export class Decider {
   readonly #chunks: OwnChunks
   readonly #positions: Positions
   readonly #files: Files
-  readonly #options: DeciderOptions
-  /** Of which source a chunk is, by the name of its object, where that is known. */
-  readonly #owners = new Map<string, string>()
+  /** By the names of chunks whose source cannot be told yet. */
+  readonly #askAgainAtMs = new Map<string, number>()
+  readonly #topicOf: (route: string) => string | undefined
 
-  constructor(bucket: Bucket, chunks: OwnChunks, positions: Positions, files: Files, options: DeciderOptions) {
+  constructor(
+    bucket: Bucket,
+    chunks: OwnChunks,
+    positions: Positions,
+    files: Files,
+    topicOf: (route: string) => string | undefined,
+  ) {
     this.#bucket = bucket
     this.#chunks = chunks
     this.#positions = positions
     this.#files = files
-    this.#options = options
-  }
-
-  /** The chunk was uploaded by someone who knew the positions: its name can be relied on. */
-  trust({ object, metadata }: Chunk): void {
-    this.#owners.set(object.name, metadata.source)
+    this.#topicOf = topicOf
   }
 
   /** One step: a patch, or a transaction. Nothing, where somebody else must act first. */
-  async decide(chunk: Chunk): Promise<'patched' | 'handed over' | 'waits'> {
-    const topic = this.#options.topicOf(chunk.metadata.route)
-    if (topic === undefined || !this.#positions.canUse(topic)) return 'waits'
+  async decide(chunk: Chunk): Promise<void> {
+    const topic = this.#topicOf(chunk.metadata.route)
+    if (topic === undefined || !this.#positions.canUse(topic)) return
     const source = await this.#ownerOf(chunk)
-    if (source === undefined) return 'waits'
+    if (source === undefined) return
+    if (this.#isRedundant(chunk, source)) return this.#patch(chunk, source, [])
     const publishable = this.#files.isPublishable(source)
     const verdict = judge(
       chunk.metadata,
@@ -66,10 +71,13 @@ export class Decider {
       publishable,
       this.#carriedBeside(chunk, source),
     )
-    if (verdict.do === 'wait') return 'waits'
     if (verdict.do === 'patch') await this.#patch(chunk, source, verdict.ranges)
-    else await this.#handOver(chunk, source, topic)
-    return verdict.do === 'patch' ? 'patched' : 'handed over'
+    if (verdict.do === 'hand-over') await this.#handOver(chunk, source, topic)
+  }
+
+  /** Kafka has forgotten the source since, and another chunk has the same bytes, decided. */
+  #isRedundant({ metadata: { source: named, size } }: Chunk, source: string): boolean {
+    return source !== named && !this.#positions.entry(source) && (this.#chunks.endOf(source) ?? 0) >= size
   }
 
   #carriedBeside({ object }: Chunk, source: string): Range[] {
@@ -79,39 +87,45 @@ export class Decider {
     })
   }
 
-  async #ownerOf(chunk: Chunk): Promise<string | undefined> {
-    const { source: named, route } = chunk.metadata
-    const known = this.#owners.get(chunk.object.name)
-    if (known !== undefined) return known
+  async #ownerOf({ metadata }: Chunk): Promise<string | undefined> {
+    const { source: named } = metadata
+    if (!isProvisional(named)) return named
     const { base } = splitId(named)
-    const entries = [...this.#positions.entries()].filter(({ source }) => splitId(source).base === base)
+    const isNamesake = (source: string) => splitId(source).base === base && !isProvisional(source)
+    const entries = Array.from(this.#positions.entries()).filter(({ source }) => isNamesake(source))
+    const others = [...this.#chunks.sources, ...this.#files.sources].filter(isNamesake)
+    const names = new Set([...entries.map(({ source }) => source), ...others])
+    if (Date.now() < (this.#askAgainAtMs.get(named) ?? 0)) return undefined
     const candidates = []
-    for (const entry of entries) candidates.push({ source: entry.source, kinship: await this.#compare(chunk, entry) })
-    const followed = [...this.#files.sources].filter((source) => splitId(source).base === base)
-    const nameless = followed.some((source) => source !== named && !this.#positions.entry(source))
-    const owner = ownerOf(named, candidates, nameless)
-    if (owner === 'wait') return undefined
-    const source = owner === 'nobody' ? this.#nextName(base, [named, ...followed]) : owner.source
-    if (source !== named) await this.#chunks.load(this.#bucket, this.#options.agent, route, source)
-    if (this.#positions.entry(source)) this.#owners.set(chunk.object.name, source)
-    return source
+    for (const source of names) candidates.push({ source, kinship: await this.#compare(named, source) })
+    const owner = ownerOf(candidates)
+    if (owner === 'wait') {
+      this.#askAgainAtMs.set(named, Date.now() + ASK_AGAIN_EVERY_MS)
+      return undefined
+    }
+    return owner === 'nobody' ? nextName(base, names) : owner.source
   }
 
-  async #compare({ metadata }: Chunk, { position, head, tail }: Entry): Promise<Kinship> {
-    const parts = this.#chunks.of(metadata.source)
-    const end = Math.min(position, parts.at(-1)?.metadata.size ?? 0)
-    if (end === 0 || parts[0]?.metadata.start !== 0) return 'unknown'
-    if (end < position && end < HEAD_BYTES) return 'unknown'
-    const found = await fingerprintOf(this.#bucket, parts, end)
-    if (found.head !== head) return 'differs'
-    if (end < position) return 'unknown'
-    return found.tail === tail ? 'same' : 'differs'
+  /** By the bytes before the entry's position; if the chunk has not so many, by those before its own end. */
+  async #compare(named: string, source: string): Promise<Kinship> {
+    const end = this.#chunks.endOf(named) ?? 0
+    const entry = this.#positions.entry(source)
+    if (entry?.position === 0) return 'differs'
+    if (entry && entry.position <= end) return kinship(await this.#fingerprintOf(named, entry.position), entry)
+    const own = await this.#fingerprintOf(named, end)
+    const other = await this.#fingerprintAt(source, end)
+    if (other) return kinship(own, other)
+    return entry && end >= HEAD_BYTES && own.head !== entry.head ? 'differs' : 'unknown'
   }
 
-  #nextName(base: string, taken: readonly string[]): string {
-    const entries = Array.from(this.#positions.entries(), ({ source }) => source)
-    const all = [...taken, ...entries, ...this.#chunks.sources].map(splitId)
-    return sourceId(base, Math.max(...all.filter((id) => id.base === base).map(({ number }) => number)) + 1)
+  #fingerprintOf(name: string, end: number): Promise<Likely> {
+    return fingerprintOf(this.#bucket, this.#chunks.of(name), end)
+  }
+
+  async #fingerprintAt(source: string, end: number): Promise<Likely | undefined> {
+    const fromFile = await this.#files.fingerprintAt(source, end)
+    if (fromFile || (this.#chunks.endOf(source) ?? 0) < end) return fromFile
+    return this.#fingerprintOf(source, end)
   }
 
   async #handOver(chunk: Chunk, source: string, topic: string): Promise<void> {
@@ -147,4 +161,8 @@ export class Decider {
     this.#chunks.remove(chunk)
     if (patched) this.#chunks.put(patched)
   }
+}
+
+function kinship(a: Likely, b: Likely): Kinship {
+  return a.head === b.head && a.tail === b.tail ? 'same' : 'differs'
 }

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
-import { createZstdCompress } from 'node:zlib'
+import { crc32, createZstdCompress } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
-import { type PlainReader, Scratch } from '../follow/index.ts'
+import { HEAD_BYTES, type PlainReader, Scratch, TAIL_BYTES } from '../follow/index.ts'
 
 /** What a range of a source holds. */
 export interface Measure {
@@ -47,6 +47,55 @@ export async function measure(
     if (final) return { size: cutter.lastEventEnd, end: checked, events: count, crc32c: hex(crc) }
     if (used === 0) want = framing.maxEventBytes + OVERHEAD_BYTES
   }
+}
+
+/** The same, without blank bytes behind the last event; undefined when there is none. */
+export async function measureEvents(
+  reader: PlainReader,
+  framing: FramingOptions,
+  start: number,
+  limit: number,
+): Promise<Measure | undefined> {
+  if (limit <= start) return undefined
+  const measured = await measure(reader, framing, start, limit)
+  if (measured.events === 0) return undefined
+  return limit < Infinity || measured.size === measured.end ? measured : measure(reader, framing, start, measured.size)
+}
+
+/** How the file is recognised at a position; undefined when it does not reach so far. */
+export async function fingerprintBefore(
+  reader: PlainReader,
+  position: number,
+): Promise<{ head: number; tail: number } | undefined> {
+  const scratch = new Scratch()
+  const head = crc32(await reader.read(0, Math.min(position, HEAD_BYTES), scratch))
+  const start = Math.max(0, position - TAIL_BYTES)
+  const tail = await reader.read(start, position, scratch)
+  return tail.length === position - start ? { head, tail: crc32(tail) } : undefined
+}
+
+/** The checksum of each range `[start, size)`, as far as the file reaches; those with the same start in one pass. */
+export async function crcsOf<R extends { start: number; size: number }>(
+  reader: PlainReader,
+  ranges: readonly R[],
+): Promise<Map<R, string>> {
+  const crcs = new Map<R, string>()
+  const scratch = new Scratch()
+  for (const group of Map.groupBy(ranges, ({ start }) => start).values()) {
+    let at = group[0]?.start ?? 0
+    let crc = 0
+    for (const range of group.sort((a, b) => a.size - b.size)) {
+      while (at < range.size) {
+        const bytes = await reader.read(at, Math.min(range.size, at + READ_BYTES), scratch)
+        if (bytes.length === 0) break
+        crc = crc32c(bytes, crc)
+        at += bytes.length
+      }
+      if (at < range.size) break
+      crcs.set(range, hex(crc))
+    }
+  }
+  return crcs
 }
 
 /** The bytes `[start, end)` as one zstd stream, which fails if they are not those that were measured. */

@@ -2,11 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Bucket, chunkName, encodeMetadata, type Ranges } from '../../shared/chunks/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import type { Followed, Follower } from '../follow/index.ts'
+import { type Followed, type Follower, type PlainReader, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
 import { Decider, type Files } from './decider.ts'
-import { compressed, type Measure, measure } from './measure.ts'
+import { nextName, provisionalName } from './decide.ts'
+import { compressed, fingerprintBefore, type Measure, measure, measureEvents } from './measure.ts'
+import { nameInBucket } from './naming.ts'
 import { removeFile } from './remove-file.ts'
 
 export interface UploaderOptions {
@@ -32,6 +34,8 @@ export interface InTouch {
 /** Rounds in which nothing was seen of a source's file before it counts as gone: one look may miss a file that is just renamed. */
 const GONE_ROUNDS = 3
 
+const LIST_EVERY_MS = 24 * 3_600_000
+
 /**
  * Brings finished sources to the bucket, decides with Kafka who carries them, and retires what is done
  * (docs/protocols/agent-positions.md, "Chunks and hand-over"). Works in rounds, one file at a time.
@@ -46,6 +50,9 @@ export class Uploader {
   #decider: Decider | undefined
   /** The list was read by one who was in touch: what former lives have handed over is on it. */
   #listIsFinal = false
+  #listedAtMs = 0
+  /** What files are called in the bucket of whose sources Kafka knows nothing. */
+  readonly #names = new Map<string, string>()
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
   #rounds = 0
@@ -68,16 +75,17 @@ export class Uploader {
     return this.#chunks?.undecided.length ?? 0
   }
 
-  chunksOf(source: string): readonly Chunk[] {
-    return this.#chunks?.of(source) ?? []
+  chunksOf(followed: Followed): readonly Chunk[] {
+    return this.#chunks?.of(this.#nameOf(followed)) ?? []
   }
 
   /** A chunk has all of it, and it has been finished for so long that nothing more of it is published. */
-  takesOver({ source, file }: Followed): boolean {
-    return (
-      this.#isOverdue(file.changedAtMs) &&
-      this.chunksOf(source.id).some(({ metadata }) => metadata.ranges === 'undecided')
-    )
+  takesOver(followed: Followed): boolean {
+    return this.#isOverdue(followed.file.changedAtMs) && this.#isUndecided(this.#nameOf(followed))
+  }
+
+  #isUndecided(source: string): boolean {
+    return this.#chunks?.of(source).some(({ metadata }) => metadata.ranges === 'undecided') ?? false
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -98,31 +106,39 @@ export class Uploader {
     this.#rounds++
     if (this.#bucket) {
       const chunks = await this.#list(this.#bucket)
+      // Decisions first: they may tell that a file is in the bucket already.
+      for (const chunk of chunks.undecided) await this.#decider?.decide(chunk)
       for (const followed of this.#follower.rotations().flat()) {
         if (signal.aborted) return
+        // Meanwhile it may have been found to be another source.
+        if (this.#follower.sources.get(followed.source.id)?.source !== followed.source) continue
         await this.#upload(this.#bucket, chunks, followed).catch(unlessGone)
       }
-      for (const chunk of chunks.undecided) await this.#decider?.decide(chunk)
     }
     for (const followed of [...this.#follower.sources.values()]) this.#letGo(followed)
     if (this.#publisher?.inTouch) this.#retire(this.#publisher)
   }
 
-  /** Read at the start, and again when in touch for the first time: then no former life can hand over anything more. */
+  /**
+   * Read at the start, again when in touch for the first time (then no former life can hand over anything more), and daily:
+   * an upload of a former life may still have come late.
+   */
   async #list(bucket: Bucket): Promise<OwnChunks> {
     const inTouch = this.#publisher?.inTouch ?? false
-    if (this.#chunks && (this.#listIsFinal || !inTouch)) return this.#chunks
+    const isOld = !this.#listIsFinal || Date.now() - this.#listedAtMs > LIST_EVERY_MS
+    if (this.#chunks && !(inTouch && isOld)) return this.#chunks
     const { agent, routes } = this.#options
-    const chunks = await OwnChunks.list(bucket, agent, routes.keys(), (source) => this.#follower.sources.has(source))
+    const listedAtMs = Date.now()
+    this.#chunks = await OwnChunks.list(bucket, agent, routes.keys(), this.#follower.sources.keys())
     this.#listIsFinal = inTouch
-    this.#chunks = chunks
-    if (this.#publisher) this.#decider = this.#openDecider(bucket, chunks, this.#publisher)
-    return chunks
+    this.#listedAtMs = listedAtMs
+    if (this.#publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#publisher)
+    return this.#chunks
   }
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
     const follower = this.#follower
-    const { agent, routes } = this.#options
+    const { routes } = this.#options
     const positions = {
       canUse: (topic: string) => this.#listIsFinal && publisher.canUse(topic),
       entries: () => follower.entries,
@@ -135,9 +151,10 @@ export class Uploader {
         return follower.sources.keys()
       },
       hint: (source) => follower.sources.get(source)?.file.hint ?? 0,
+      fingerprintAt: (source, end) => this.#fingerprintAt(source, end),
       sizeCarried: (chunk) => this.#sizeCarried(chunk),
     }
-    return new Decider(bucket, chunks, positions, files, { agent, topicOf: (route) => routes.get(route)?.topic })
+    return new Decider(bucket, chunks, positions, files, (route) => routes.get(route)?.topic)
   }
 
   #isPublishable(source: string): boolean {
@@ -165,29 +182,27 @@ export class Uploader {
     const state = stateOf(followed)
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
     const carried = this.#carried(followed)
-    if (carried === 'not yet') return
-    const entry = this.#follower.entry(source.id)
-    const start = chunks.endOf(source.id) ?? entry?.start ?? 0
-    const limit = carried === 'by Kafka' ? source.progress.position : Infinity
-    if (limit <= start) return void this.#done.set(source.id, state)
+    if (carried === 'not yet' || this.#isUndecided(this.#names.get(keyOf(followed)) ?? '')) return
     const reader = file.open()
     try {
-      const measured = await measure(reader, source.framing, start, limit)
-      if (measured.events > 0) {
-        const size = carried === 'by Kafka' ? limit : measured.size
-        const object = this.#describe(followed, chunks.nextPart(source.id), {
-          start,
-          size,
-          ranges: rangesOf(carried, start, size),
-          events: measured.events,
-          crc32c: measured.crc32c,
-        })
+      const known = await this.#name(chunks, followed, reader)
+      const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
+      const measured = await measureEvents(
+        reader,
+        source.framing,
+        start,
+        carried === 'by Kafka' ? source.progress.position : Infinity,
+      )
+      if (measured) {
+        const name = known ?? provisionalName(source.id, measured.crc32c)
+        this.#names.set(keyOf(followed), name)
+        if (known === undefined && chunks.of(name).length > 0) return void this.#done.set(source.id, state)
+        const object = this.#describe(followed, name, chunks.nextPart(name), carried, start, measured)
         const answer = await bucket.upload(object.name, compressed(reader, start, measured), object.metadata)
         const chunk = chunkOf(answer.object)
         if (!chunk) throw new Error(`${object.name} is no chunk of an agent`)
         chunks.put(chunk)
         if (answer.kind === 'exists' && !isSame(chunk, measured, start)) return
-        if (this.#listIsFinal) this.#decider?.trust(chunk)
         this.counts.chunks++
         this.counts.bytes += measured.end - start
       }
@@ -195,6 +210,30 @@ export class Uploader {
     } finally {
       reader.close()
     }
+  }
+
+  /**
+   * Its own name when Kafka knows that; without a topic, the one that its bytes have in the bucket. Undefined: the whole
+   * goes under a name that is made of its bytes.
+   */
+  async #name(chunks: OwnChunks, followed: Followed, reader: PlainReader): Promise<string | undefined> {
+    const { id } = followed.source
+    if (this.#hasEntry(followed)) return id
+    if (this.#topic(followed) !== undefined) return undefined
+    const taken = new Set<string>()
+    for (const other of this.#follower.sources.values()) if (other !== followed) taken.add(this.#nameOf(other))
+    const inBucket = await nameInBucket(chunks, id, reader, taken)
+    return inBucket ?? nextName(splitId(id).base, [...chunks.sources, ...taken])
+  }
+
+  /** A name without an entry is a guess: the next life may give it to another file. */
+  #hasEntry({ source }: Followed): boolean {
+    return (this.#follower.entry(source.id)?.position ?? 0) > 0
+  }
+
+  #nameOf(followed: Followed): string {
+    const { id } = followed.source
+    return this.#hasEntry(followed) ? id : (this.#names.get(keyOf(followed)) ?? id)
   }
 
   /** Who carries the source, as far as that can be said now. */
@@ -211,31 +250,47 @@ export class Uploader {
   }
 
   #describe(
-    { source, log }: Followed,
+    { source: { path, firstReadMs }, log }: Followed,
+    source: string,
     part: number,
-    about: Pick<Chunk['metadata'], 'start' | 'size' | 'ranges' | 'events' | 'crc32c'>,
+    carried: Carried,
+    start: number,
+    { end: size, events, crc32c }: Measure,
   ) {
     const { agent } = this.#options
     const { format, framing, name: route } = this.#options.routes.get(log.route)!
-    const { id, path, firstReadMs } = source
+    const ranges = rangesOf(carried, start, size)
     return {
-      name: chunkName({ route, firstReadMs, agent, source: id, part, format }),
-      metadata: encodeMetadata({ route, format, framing, agent, path, source: id, ...about }),
+      name: chunkName({ route, firstReadMs, agent, source, part, format }),
+      metadata: encodeMetadata({ route, format, framing, agent, path, source, start, size, events, ranges, crc32c }),
     }
   }
 
   /** Kafka may have carried blank bytes behind the last event too; then the source ends behind them. */
-  async #sizeCarried({ metadata }: Chunk): Promise<number> {
-    const { source, start, size, crc32c } = metadata
+  async #sizeCarried({ metadata: { source, start, size } }: Chunk): Promise<number> {
     const followed = this.#follower.sources.get(source)
     const end = this.#follower.entry(source)?.position ?? size
     if (!followed || end <= size) return size
-    const reader = followed.file.open()
     try {
+      const reader = followed.file.open()
       const measured = await measure(reader, followed.source.framing, start, Infinity)
-      return measured.size === size && measured.crc32c === crc32c && end <= measured.end ? end : size
-    } finally {
       reader.close()
+      return measured.size === size && end <= measured.end ? end : size
+    } catch {
+      return size // the file is gone
+    }
+  }
+
+  async #fingerprintAt(source: string, end: number): Promise<{ head: number; tail: number } | undefined> {
+    const followed = this.#follower.sources.get(source)
+    if (!followed) return undefined
+    try {
+      const reader = followed.file.open()
+      const fingerprint = await fingerprintBefore(reader, end)
+      reader.close()
+      return fingerprint
+    } catch {
+      return undefined // deleted, or broken: then the bucket may tell
     }
   }
 
@@ -254,16 +309,18 @@ export class Uploader {
   #isSettled(followed: Followed): boolean {
     const { source } = followed
     if (this.#bucket && this.#done.get(source.id) !== stateOf(followed)) return false
-    if (this.chunksOf(source.id).some(({ metadata }) => metadata.ranges === 'undecided')) return false
+    if (this.#isUndecided(this.#nameOf(followed))) return false
     if (this.#topic(followed) === undefined) return this.#bucket !== undefined
     return source.finished && this.#follower.entry(source.id)?.size === source.progress.position
   }
 
   /** Positions of sources whose file is gone, and whose chunks are decided. */
   #retire(publisher: InTouch): void {
+    // Also of another name: it may turn out to be of this source.
+    const undecided = new Set(this.#chunks?.undecided.map(({ metadata }) => splitId(metadata.source).base))
     for (const { topic, entry } of publisher.entries()) {
       const { source } = entry
-      if (entry.retired || this.chunksOf(source).some(({ metadata }) => metadata.ranges === 'undecided')) continue
+      if (entry.retired || undecided.has(splitId(source).base)) continue
       if (!this.#isLookedFor(topic)) this.#missedSince.delete(source)
       else if (this.#isMissedForRounds(source)) {
         this.#missedSince.delete(source)
@@ -286,6 +343,10 @@ type Carried = 'by Kafka' | 'by chunk' | 'undecided'
 function rangesOf(carried: Carried, start: number, size: number): Ranges {
   if (carried === 'undecided') return carried
   return carried === 'by Kafka' ? [] : [[start, size]]
+}
+
+function keyOf({ source, file }: Followed): string {
+  return `${source.id} ${file.key}`
 }
 
 /** Changes when there is something new to upload. */

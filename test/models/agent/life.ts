@@ -1,0 +1,139 @@
+import { adoptChunks } from '../../../agent/adopt.ts'
+import { Follower, LogPattern } from '../../../agent/follow/index.ts'
+import { type Entry, type HostLock, type PositionsStore, Publisher, Waker } from '../../../agent/publish/index.ts'
+import { Uploader } from '../../../agent/upload/index.ts'
+import type { Bucket } from '../../../shared/chunks/index.ts'
+import { parseConfig } from '../../../shared/config/index.ts'
+
+export const AGENT = 'a'
+export const ROUTE = 'lines'
+export const TOPIC = 't'
+export const FINISH_AFTER_MS = 1_000
+export const HANDOVER_AFTER_MS = 20_000
+
+const CONFIG = parseConfig(
+  `{ project: p, dataset: d, bucket: bkt, kafka: { brokers: ["k:1"] },
+     routes: { ${ROUTE}: { topic: ${TOPIC}, format: raw, table: lines } } }`,
+  '/millrace.yaml',
+)
+const MAX_EVENT_BYTES = 8192
+
+/** What a life asks of the world. */
+export interface Surroundings {
+  readonly path: string
+  readonly deleteAfterUpload: boolean
+  readonly store: PositionsStore
+  readonly bucket: Bucket
+  /** Marks of the host, which survive a life. */
+  readonly marks: Map<string, { state: 'starting' | 'started'; sinceMs: number }>
+  /** The publisher has nothing to do, or pauses after an error. */
+  idle(): Promise<void>
+  /** Sees what a decision would make of an entry, before it is taken. */
+  beforeDecision(entry: Entry | undefined): void
+}
+
+/** One process: the untouched follower, publisher and uploader, put together as agent/main.ts does. */
+export class Life {
+  /** The publisher has ended by itself: it was fenced. */
+  ended = false
+  /** A round of the uploader is under way, and waits for nothing but itself. */
+  isBusy = false
+  readonly #stop = new AbortController()
+  readonly #follower: Follower
+  readonly #publisher: Publisher
+  readonly #uploader: Uploader
+  #round: Promise<void> | undefined
+
+  constructor({ path, deleteAfterUpload, store, bucket, marks, idle, beforeDecision }: Surroundings) {
+    const framing = { kind: 'lines', maxEventBytes: MAX_EVENT_BYTES } as const
+    this.#follower = new Follower({
+      agent: AGENT,
+      logs: [{ pattern: new LogPattern(path), route: ROUTE, framing, complete: false }],
+      finishAfterMs: FINISH_AFTER_MS,
+      report: () => undefined,
+    })
+    const waker = new Waker()
+    waker.wait = idle
+    waker.pause = idle
+    const lock = {
+      mark: (topic: string) => marks.get(topic),
+      setMark: (topic: string, state: 'starting' | 'started', sinceMs: number) => marks.set(topic, { state, sinceMs }),
+    } as unknown as HostLock
+    this.#publisher = new Publisher(store, this.#follower, lock, waker, {
+      agent: AGENT,
+      topicOf: () => TOPIC,
+      topics: [TOPIC],
+      lingerMs: 0,
+      pollMs: 1,
+      batchBytes: 0,
+      maxEventBytes: MAX_EVENT_BYTES,
+      compression: 'none',
+      transactionTimeoutMs: 1,
+      // This Kafka forgets nothing: without a position nothing was ever published, and the operator says so.
+      from: { new: 'start', forgotten: 'start' },
+      leaves: (followed) => this.#uploader.takesOver(followed),
+      report: () => undefined,
+    })
+    const publisher = this.#publisher
+    const inTouch = {
+      get inTouch() {
+        return publisher.inTouch
+      },
+      canUse: (topic: string) => publisher.canUse(topic),
+      entries: () => publisher.entries(),
+      decide: async (decision: Parameters<Publisher['decide']>[0]) => {
+        const after = decision.change(this.#follower.entry(decision.source))
+        if (after?.retired) return publisher.decide(decision) // nobody waits for it
+        beforeDecision(after)
+        this.isBusy = false
+        const done = await publisher.decide(decision)
+        this.isBusy = this.#round !== undefined
+        return done
+      },
+    }
+    this.#uploader = new Uploader(bucket, this.#follower, inTouch, {
+      agent: AGENT,
+      routes: new Map([[ROUTE, CONFIG.routes[ROUTE]!]]),
+      everyMs: 1,
+      finishAfterMs: FINISH_AFTER_MS,
+      handoverAfterMs: HANDOVER_AFTER_MS,
+      afterUpload: deleteAfterUpload ? 'delete' : 'keep',
+      report: () => undefined,
+    })
+    void this.#publisher.run(this.#stop.signal).catch(() => {
+      this.ended = true
+      this.#stop.abort()
+    })
+  }
+
+  get canBeginRound(): boolean {
+    return this.#round === undefined && !this.ended
+  }
+
+  get canBeClosed(): boolean {
+    return this.#round === undefined
+  }
+
+  beginRound(): void {
+    this.isBusy = true
+    const round = async () => {
+      await this.#follower.look()
+      await this.#uploader.round(this.#stop.signal)
+    }
+    this.#round = round()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#round = undefined
+        this.isBusy = false
+      })
+  }
+
+  close(): void {
+    this.#follower.close()
+  }
+}
+
+/** `millrace adopt`, untouched. */
+export async function adopt(store: PositionsStore, bucket: Bucket): Promise<void> {
+  await adoptChunks(store, bucket, CONFIG, AGENT, { from: 'start', report: () => undefined })
+}

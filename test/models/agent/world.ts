@@ -1,0 +1,524 @@
+import { mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Entry, PositionsStore } from '../../../agent/publish/index.ts'
+import { decodeEntries, encodeEntries } from '../../../agent/publish/positions.ts'
+import {
+  type Bucket,
+  type ChunkMetadata,
+  decodeMetadata,
+  type ObjectView,
+  type PatchAnswer,
+  RANGES_KEY,
+  type UploadAnswer,
+} from '../../../shared/chunks/index.ts'
+import { type Commit, KafkaError } from '../../../shared/kafka/index.ts'
+import type { Random } from '../../support/random.ts'
+import { HEAD_BYTES } from '../../../agent/follow/index.ts'
+import { isProvisional } from '../../../agent/upload/decide.ts'
+import { HEADER, ModelLog } from './files.ts'
+import { adopt, FINISH_AFTER_MS, HANDOVER_AFTER_MS, Life } from './life.ts'
+import { bucketOf, eventsOf, ModelBucket, ModelKafka, type Published, textOf } from './services.ts'
+
+/**
+ * A host with a log, a topic, a bucket and a clock, in which lives of the untouched agent run. Each call to Kafka or the
+ * bucket waits until the schedule lets it take effect, or loses it, or its answer, or lets it take effect much later, or
+ * kills its caller; lives are frozen and wake as zombies; Kafka and the bucket are away in turn.
+ */
+
+/** Effects that a test leaves out or reorders, to see that the model notices. */
+export type Mutant =
+  | 'none'
+  | 'no fence'
+  | 'positions read before the fence'
+  | 'positions stored apart from the events'
+  | 'the hand-over is not noted'
+  | 'the object is patched before the hand-over'
+  | 'a patch without precondition'
+  | 'an upload replaces the object'
+  | 'retired entries are dropped at once'
+  | 'a chunk keeps the name of another source'
+  | 'decided chunks are not listed'
+
+interface Call {
+  readonly life: number
+  readonly service: 'kafka' | 'bucket' | 'none'
+  readonly effect: () => unknown
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A life as the schedule sees it; `life` is absent for an adoption. */
+interface Actor {
+  readonly id: number
+  readonly life?: Life
+  isFrozen: boolean
+  isAdopting: boolean
+}
+
+const STEP_MS = 200
+const DAY_MS = 24 * 3_600_000
+const HEALING_STEPS_MAX = 1_500
+const HEALING_STEPS_A_DAY = 400
+const VERDICT_EVERY_STEPS = 10
+const ACTORS_MAX = 2
+/** Turns of the event loop without a call, after which every publisher waits. */
+const QUIET_TURNS = 2
+const ADOPTION_TRIES_MAX = 5
+/** The end must stay good: a zombie may still wake up. */
+const GOOD_VERDICTS = 4
+
+export class AgentWorld {
+  readonly fired = new Map<string, number>()
+  readonly #random: Random
+  readonly #mutant: Mutant
+  readonly #log: ModelLog
+  readonly #kafka = new ModelKafka()
+  readonly #bucket = new ModelBucket()
+  readonly #deleteAfterUpload: boolean
+  readonly #calls: Call[] = []
+  readonly #late: Call[] = []
+  readonly #actors = new Map<number, Actor>()
+  readonly #marks: Map<string, { state: 'starting' | 'started'; sinceMs: number }>[] = [new Map()]
+  #made = 0
+  #ids = 0
+  #kafkaAway = false
+  #bucketAway = false
+  #adopted = false
+  #leftUndecided = false
+
+  constructor(random: Random, mutant: Mutant) {
+    this.#random = random
+    this.#mutant = mutant
+    this.#log = new ModelLog(random)
+    this.#deleteAfterUpload = random.chance(0.3)
+    this.#kafkaAway = random.chance(0.3)
+  }
+
+  count(rule: string): void {
+    this.fired.set(rule, (this.fired.get(rule) ?? 0) + 1)
+  }
+
+  /** The faulty part, then the healing. Returns what is wrong at its end, or undefined. */
+  async run(faultySteps: number): Promise<string | undefined> {
+    try {
+      for (let step = 0; step < faultySteps; step++) {
+        await this.#faultyStep()
+        await this.#settle()
+      }
+      if (this.#random.chance(0.3)) await this.#dieForEver()
+      return await this.#heal()
+    } finally {
+      for (const { life } of this.#actors.values()) life?.close()
+      this.#log.remove()
+    }
+  }
+
+  // What happens while things fail.
+
+  async #faultyStep(): Promise<void> {
+    const random = this.#random
+    const dice = random.below(100)
+    if (this.#living.length === 0) return this.#start()
+    if (dice < 16) return this.#changeFiles(dice)
+    if (dice < 21) return this.#pass(random.pick([STEP_MS, STEP_MS, FINISH_AFTER_MS, HANDOVER_AFTER_MS, DAY_MS]))
+    if (dice < 23) return this.#toggle()
+    if (dice < 25) return this.#freezeOrThaw()
+    if (dice < 26) return this.#living.length < ACTORS_MAX ? this.#start() : undefined
+    if (dice < 36) return this.#beginRound()
+    if (dice < 40 && this.#late.length > 0) return this.#land()
+    this.#deliver(true)
+  }
+
+  #changeFiles(dice: number): void {
+    if (dice < 8) this.#log.write()
+    else if (dice < 11) this.#log.rotate()
+    else if (dice < 12) this.#countIf(this.#log.copyAndTruncate(), 'copied and truncated')
+    else if (dice < 13) this.#countIf(this.#log.writeLate(), 'written to after the rotation')
+    else this.#countIf(this.#log.deleteOldest(this.#safeLines()), 'file deleted')
+  }
+
+  #countIf(happened: boolean, rule: string): void {
+    if (happened) this.count(rule)
+  }
+
+  /** What Kafka or the bucket have, decided or not. */
+  #safeLines(): (line: string) => boolean {
+    const safe = new Set([HEADER, ...this.#kafka.published.map(({ line }) => line)])
+    for (const object of this.#bucket.objects.values()) for (const line of textOf(object).split('\n')) safe.add(line)
+    return (line) => safe.has(line)
+  }
+
+  #pass(ms: number): void {
+    mock.timers.tick(ms)
+  }
+
+  #toggle(): void {
+    if (this.#random.chance(0.5)) {
+      this.#kafkaAway = !this.#kafkaAway
+      this.#countIf(this.#kafkaAway, 'Kafka away')
+    } else {
+      this.#bucketAway = !this.#bucketAway
+      this.#countIf(this.#bucketAway, 'bucket away')
+    }
+  }
+
+  #freezeOrThaw(): void {
+    const actor = this.#random.pick(this.#living)
+    actor.isFrozen = !actor.isFrozen
+    this.count(actor.isFrozen ? 'frozen' : 'woken')
+  }
+
+  get #living(): Actor[] {
+    return [...this.#actors.values()]
+  }
+
+  #start(): void {
+    const alone = this.#living.length === 0
+    if (!alone) this.#marks.push(new Map())
+    const marks = this.#marks.at(-1)!
+    const id = this.#ids++
+    const life = new Life({
+      path: this.#log.path,
+      deleteAfterUpload: this.#deleteAfterUpload,
+      store: this.#store(id),
+      bucket: this.#bucketFor(id),
+      marks,
+      idle: () => this.#call(id, 'none', () => undefined),
+      beforeDecision: (entry) => this.#patchEarly(entry),
+    })
+    this.#actors.set(id, { id, life, isFrozen: false, isAdopting: false })
+    this.count(alone ? 'life' : 'life beside another')
+  }
+
+  #beginRound(): void {
+    const ready = this.#living.filter(({ life, isFrozen }) => life?.canBeginRound && !isFrozen)
+    if (ready.length > 0) this.#random.pick(ready).life?.beginRound()
+  }
+
+  #land(): void {
+    const [call] = this.#late.splice(this.#random.below(this.#late.length), 1)
+    this.count(`landed late: ${call!.service}`)
+    attempt(call!.effect)
+  }
+
+  /** Lets one call happen, in one of the ways in which calls do. */
+  #deliver(faulty: boolean): void {
+    const ready = this.#calls.filter(({ life }) => this.#actors.get(life)?.isFrozen === false)
+    if (ready.length === 0) return this.#pass(STEP_MS)
+    const call = this.#random.pick(ready)
+    this.#calls.splice(this.#calls.indexOf(call), 1)
+    this.#pass(1)
+    if (call.service === 'none') {
+      if (faulty && this.#random.chance(0.02)) return this.#kill(call.life)
+      return void call.resolve(undefined)
+    }
+    if (call.service === 'kafka' ? this.#kafkaAway : this.#bucketAway) return call.reject(unreachable())
+    const fate = faulty ? this.#random.below(30) : 29
+    if (fate === 0) return this.#kill(call.life)
+    if (fate === 1) {
+      attempt(call.effect)
+      this.count('killed after the effect')
+      return this.#kill(call.life)
+    }
+    if (fate === 2) {
+      this.#late.push(call)
+      return this.#kill(call.life)
+    }
+    if (fate === 3) {
+      attempt(call.effect)
+      this.count(`answer lost: ${call.service}`)
+      return call.reject(unreachable())
+    }
+    if (fate === 4) {
+      this.#late.push(call)
+      return call.reject(unreachable())
+    }
+    if (fate === 5) return call.reject(unreachable())
+    try {
+      call.resolve(call.effect())
+    } catch (error) {
+      call.reject(error as Error)
+    }
+  }
+
+  #kill(id: number): void {
+    this.count('killed')
+    this.#remove(id)
+  }
+
+  #remove(id: number): void {
+    this.#actors.get(id)?.life?.close()
+    this.#actors.delete(id)
+    const others = this.#calls.filter(({ life }) => life !== id)
+    this.#calls.splice(0, this.#calls.length, ...others)
+  }
+
+  #call<T>(life: number, service: Call['service'], effect: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#made++
+    if (this.#actors.has(life) || life === this.#ids - 1)
+      this.#calls.push({ life, service, effect, resolve: resolve as (value: unknown) => void, reject })
+    return promise
+  }
+
+  /** Waits until every life waits for a call. */
+  async #settle(): Promise<void> {
+    for (let quiet = 0, made = this.#made; quiet < QUIET_TURNS; quiet++) {
+      await turn()
+      if (made !== this.#made || this.#living.some((actor) => this.#isComputing(actor))) quiet = 0
+      made = this.#made
+    }
+    for (const { id, life } of this.#living)
+      if (life?.ended && life.canBeClosed && !this.#calls.some((call) => call.life === id)) {
+        this.count('stopped: fenced')
+        this.#remove(id)
+      }
+  }
+
+  #isComputing({ id, life, isAdopting }: Actor): boolean {
+    const waits = (service: Call['service']) =>
+      this.#calls.some((call) => call.life === id && (isAdopting || call.service === service))
+    return (isAdopting || life?.isBusy === true) && !waits('bucket')
+  }
+
+  // Kafka and the bucket, as a life sees them.
+
+  #store(life: number): PositionsStore {
+    let before: ReadonlyMap<string, string> | undefined
+    const kafka = this.#kafka
+    return {
+      openProducer: async () => {
+        if (this.#mutant === 'positions read before the fence') before = kafka.snapshot()
+        const fence = () => (this.#mutant === 'no fence' ? kafka.epoch : kafka.fence())
+        const epoch = await this.#call(life, 'kafka', fence)
+        const open: Published[] = []
+        return {
+          send: async (batches) => {
+            const events = batches.flatMap(eventsOf)
+            await this.#call(life, 'kafka', () => this.#checkEpoch(epoch))
+            open.push(...events)
+          },
+          transact: (batches, commits) =>
+            this.#transact(life, epoch, [...open.splice(0), ...batches.flatMap(eventsOf)], commits),
+          close: () => Promise.resolve(),
+          worn: false,
+        }
+      },
+      partitionsOf: (topic) => this.#call(life, 'kafka', () => kafka.read('', topic)),
+      readCommits: (group, [first]) => this.#call(life, 'kafka', () => kafka.read(group, first!.topic, before)),
+    }
+  }
+
+  async #transact(life: number, epoch: number, events: readonly Published[], all: readonly Commit[]): Promise<void> {
+    const commits = all.map((commit) => this.#mutated(commit))
+    const apart = this.#mutant === 'positions stored apart from the events'
+    await this.#call(life, 'kafka', () => this.#take(epoch, events, apart ? [] : commits))
+    if (apart) await this.#call(life, 'kafka', () => this.#take(epoch, [], commits))
+  }
+
+  #checkEpoch(epoch: number): void {
+    if (epoch !== this.#kafka.epoch) throw new KafkaError('fenced', 'PRODUCER_FENCED', 'fenced')
+  }
+
+  #take(epoch: number, events: readonly Published[], commits: readonly Commit[]): void {
+    const { epoch: now } = this.#kafka
+    if (epoch !== now) this.count('transaction refused')
+    this.#kafka.transact(epoch, events, commits)
+    if (events.length > 0) this.count('published')
+    if (this.#adopted && events.length > 0) this.count('published after the adoption')
+    const entries = commits.flatMap(({ metadata }) => decodeEntries(metadata).entries)
+    if (entries.some(({ retired }) => retired)) this.count('retired')
+    if (entries.some(({ handed }) => handed)) this.count('handed over')
+    if (entries.some(({ source }) => source.includes('~'))) this.count('first event shared')
+  }
+
+  #mutated(commit: Commit): Commit {
+    const { groups, entries } = decodeEntries(commit.metadata)
+    if (this.#mutant === 'the hand-over is not noted') {
+      const without = entries.map(({ handed: _, ...entry }) => entry)
+      return { ...commit, metadata: encodeEntries({ groups, entries: without }) }
+    }
+    if (this.#mutant !== 'retired entries are dropped at once') return commit
+    return { ...commit, metadata: encodeEntries({ groups, entries: entries.filter(({ retired }) => !retired) }) }
+  }
+
+  #bucketFor(life: number): Bucket {
+    const bucket = this.#bucket
+    return bucketOf({
+      call: (effect) => this.#call(life, 'bucket', effect),
+      isAway: () => this.#bucketAway,
+      content: (name) => bucket.objects.get(name)?.content,
+      stat: (name) => bucket.stat(name),
+      list: (prefix) => this.#list(prefix),
+      upload: (name, content, metadata) => this.#upload(name, content, metadata),
+      patch: (object, metadata) => this.#patch(object, metadata),
+    })
+  }
+
+  #list(prefix: string): ObjectView[] {
+    const all = this.#bucket.list(prefix)
+    if (this.#mutant !== 'decided chunks are not listed') return all
+    return all.filter(({ metadata }) => metadata[RANGES_KEY] === 'undecided')
+  }
+
+  #upload(name: string, content: Buffer, metadata: Record<string, string>): UploadAnswer {
+    if (this.#mutant === 'an upload replaces the object') this.#bucket.objects.delete(name)
+    const answer = this.#bucket.upload(name, content, metadata, Date.now())
+    const ranges = metadata[RANGES_KEY]
+    this.count(answer.kind === 'exists' ? 'upload: there already' : `uploaded: ${ranges === '[]' ? 'carried' : ranges}`)
+    if (/-\d+\.raw/.test(name)) this.count('uploaded: a further part')
+    return answer
+  }
+
+  #patch(object: ObjectView, metadata: Record<string, string | null>): PatchAnswer {
+    const { 'millrace-source': source, ...others } = metadata
+    const changes = this.#mutant === 'a chunk keeps the name of another source' ? others : metadata
+    const answer = this.#bucket.patch(object, changes, this.#mutant !== 'a patch without precondition')
+    if (answer.kind === 'changed') this.count('patch: somebody was faster')
+    else this.count(metadata[RANGES_KEY] === '[]' ? 'patched: carried by Kafka' : 'patched: carries the rest')
+    if (source !== undefined) this.count('patched: given to another source')
+    if (this.#adopted) this.count('patched after the host died')
+    return answer
+  }
+
+  /** A mutant: what a life means to hand over is noted in the objects before the transaction. */
+  #patchEarly(entry: Entry | undefined): void {
+    if (this.#mutant !== 'the object is patched before the hand-over' || !entry?.handed) return
+    for (const { view } of this.#bucket.objects.values()) {
+      const chunk = decodeMetadata(view.metadata)
+      if (chunk?.source !== entry.source || chunk.ranges !== 'undecided') continue
+      const range = [Math.max(chunk.start, entry.handed.from), Math.min(chunk.size, entry.handed.to)]
+      this.#bucket.patch(view, { [RANGES_KEY]: JSON.stringify([range]) })
+    }
+  }
+
+  // The end.
+
+  /** The host does not return: somebody adopts the agent, and tries again until that succeeds. Then it returns after all. */
+  async #dieForEver(): Promise<void> {
+    for (const actor of this.#living) if (!actor.isFrozen) this.#kill(actor.id)
+    let done = false
+    for (let tries = 0; !done; tries++) {
+      if (tries > ADOPTION_TRIES_MAX) this.#kafkaAway = this.#bucketAway = false
+      const id = this.#ids++
+      this.#adopted = true
+      this.#actors.set(id, { id, isFrozen: false, isAdopting: true })
+      let ended = false
+      void adopt(this.#store(id), this.#bucketFor(id))
+        .then(() => (done = true))
+        .catch(() => undefined)
+        .finally(() => {
+          ended = true
+          this.#remove(id)
+        })
+      while (!ended && this.#actors.has(id)) {
+        await this.#settle()
+        if (!ended) this.#deliver(tries <= ADOPTION_TRIES_MAX)
+      }
+    }
+    this.count('adopted')
+  }
+
+  async #heal(): Promise<string | undefined> {
+    this.#kafkaAway = this.#bucketAway = false
+    for (const actor of this.#living) actor.isFrozen = false
+    let good = 0
+    let problem: string | undefined = 'nothing was looked at'
+    for (let step = 0; step < HEALING_STEPS_MAX; step++) {
+      if (this.#living.length === 0) this.#start()
+      if (this.#late.length > 0 && this.#random.chance(0.1)) this.#land()
+      this.#pass(step % HEALING_STEPS_A_DAY === 0 ? DAY_MS : STEP_MS)
+      if (this.#random.chance(0.2)) this.#beginRound()
+      this.#deliver(false)
+      await this.#settle()
+      if (step % VERDICT_EVERY_STEPS !== 0) continue
+      problem = this.#verdict()
+      if (problem?.startsWith('twice')) return problem
+      good = problem === undefined && this.#late.length === 0 ? good + 1 : 0
+      if (good === GOOD_VERDICTS) {
+        this.#countIf(this.#leftUndecided, 'left undecided')
+        return undefined
+      }
+    }
+    return problem
+  }
+
+  #verdict(): string | undefined {
+    const carried = [...this.#kafka.published]
+    let undecided = 0
+    const untold = new Set<string>()
+    for (const object of this.#bucket.objects.values()) {
+      const chunk = decodeMetadata(object.view.metadata)!
+      if (chunk.ranges === 'undecided' && canNotBeTold(chunk))
+        for (const line of textOf(object).split('\n')) untold.add(line)
+      else if (chunk.ranges === 'undecided') undecided++
+      else if (chunk.ranges.length > 0) carried.push(...eventsOfChunk(chunk, textOf(object)))
+    }
+    const times = new Map<string, number>()
+    const places = new Set<string>()
+    for (const { source, position, line } of carried) {
+      const place = `${source}@${position}`
+      if (places.has(place)) return `twice: ${place} (${line.slice(0, 8)})`
+      places.add(place)
+      times.set(line, (times.get(line) ?? 0) + 1)
+    }
+    const headers = times.get(HEADER) ?? 0
+    times.delete(HEADER)
+    if (headers > this.#log.headers) return 'twice: a first line'
+    for (const [line, count] of times) if (count > 1) return `twice: line ${line.slice(0, 8)}`
+    const missing = this.#log.lines.filter((line) => !times.has(line) && !untold.has(line))
+    if (missing.length > 0) return `missing: line ${missing[0]!.slice(0, 8)} and ${missing.length - 1} more`
+    if (headers < this.#log.headers && untold.size === 0) return 'missing: a first line'
+    if (undecided > 0) return `${undecided} chunks stay undecided`
+    const gap = gapOf(carried)
+    if (!gap && untold.size > 0) this.#leftUndecided = true
+    return gap
+  }
+}
+
+/**
+ * A small file was deleted after one who did not know the positions had uploaded it, and another one with the same first
+ * event was published, but is neither there nor in the bucket: nothing tells the two apart, so its chunk stays undecided.
+ */
+function canNotBeTold({ source, size }: ChunkMetadata): boolean {
+  return isProvisional(source) && size < HEAD_BYTES
+}
+
+/** The events of a source must tile it, from 0 on. */
+function gapOf(events: readonly Published[]): string | undefined {
+  for (const [source, all] of Map.groupBy(events, (event) => event.source)) {
+    let end = 0
+    for (const { position, size } of all.toSorted((a, b) => a.position - b.position)) {
+      if (position !== end) return `gap: ${source} from ${end} to ${position}`
+      end = position + size
+    }
+  }
+  return undefined
+}
+
+function eventsOfChunk({ source, start, ranges }: ChunkMetadata, text: string): Published[] {
+  let position = start
+  const events = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const event = { source, position, size: line.length + 1, line }
+      position += event.size
+      return event
+    })
+  const isIn = (at: number) => ranges !== 'undecided' && ranges.some(([from, to]) => at >= from && at < to)
+  return events.filter(({ position }) => isIn(position))
+}
+
+function unreachable(): KafkaError {
+  return new KafkaError('unreachable', 'LOST', 'lost')
+}
+
+/** A late effect has nobody to tell. */
+function attempt(effect: () => unknown): void {
+  try {
+    effect()
+  } catch {
+    // as it would have been answered
+  }
+}
