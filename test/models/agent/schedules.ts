@@ -70,7 +70,8 @@ export async function runSchedules(t: TestContext, from: number, count: number):
     assert.ok(!isDoubled(problem), `seed ${seed}: ${problem}`)
     for (const [rule, times] of fired) total.set(rule, (total.get(rule) ?? 0) + times)
   }
-  for (const [rule, times] of [...total].toSorted()) t.diagnostic(`${rule}: ${times}`)
+  const rules = [...total].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  for (const [rule, times] of rules) t.diagnostic(`${rule}: ${times}`)
   assert.deepEqual(
     RULES.filter((rule) => !total.has(rule)),
     [],

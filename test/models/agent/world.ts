@@ -210,7 +210,8 @@ export class AgentWorld {
     this.#pass(1)
     if (call.service === 'none') {
       if (faulty && this.#random.chance(0.02)) return this.#kill(call.life)
-      return void call.resolve(undefined)
+      call.resolve(undefined)
+      return
     }
     if (call.service === 'kafka' ? this.#kafkaAway : this.#bucketAway) return call.reject(unreachable())
     const fate = faulty ? this.#random.below(30) : 29
