@@ -1,6 +1,6 @@
 import { openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
-import { messageOf, UserError } from '../shared/errors.ts'
+import { UserError } from '../shared/errors.ts'
 import { connectKafka, topicOffsets } from '../shared/kafka/index.ts'
 import { describeServiceError } from './service-error.ts'
 
@@ -27,7 +27,7 @@ export async function probe(what: string, ask: () => Promise<void>): Probe {
     await ask()
     return undefined
   } catch (error) {
-    return `${what}: ${describeServiceError(error) || messageOf(error)}`
+    return `${what}: ${describeServiceError(error)}`
   }
 }
 

@@ -82,34 +82,24 @@ class ChunkWriter {
   async add({ buffer, events }: EventBatch): Promise<void> {
     this.#origin.ingestedAtMicros = Date.now() * 1000
     for (let index = 0; index < events.count; index++) {
-      const rejection = this.#encode(buffer, events, index)
-      if (rejection) this.#reject(buffer, events, index, rejection)
-      else this.#buffered.push(index)
+      this.#take(buffer, events, index)
       if (this.#rowBuffer.length >= APPEND_BYTES) await this.#append(buffer, events)
     }
     await this.#append(buffer, events)
     this.#events += events.count
   }
 
-  #encode(buffer: Buffer, events: Events, index: number): Reason | undefined {
-    const dead = events.dead[index] ?? 0
-    if (dead > 0) return { reason: DEAD_REASONS[dead] || 'truncated', message: 'no event could be cut here' }
-    this.#origin.position = events.position[index] ?? 0
-    this.#origin.size = events.size[index] ?? 0
-    return this.#codec.encode(
-      buffer,
-      events.valueStart[index] ?? 0,
-      events.valueEnd[index] ?? 0,
-      this.#origin,
-      this.#rowBuffer,
-    )
-  }
-
-  #reject(buffer: Buffer, events: Events, index: number, rejection: Reason): void {
-    const bytes = buffer.subarray(events.valueStart[index], events.valueEnd[index])
-    const origin = { ...this.#origin, position: events.position[index] ?? 0, size: events.size[index] ?? 0 }
-    const letter = letterOf(this.#plan.route.name, rejection, bytes, origin, this.#object)
-    this.#letters.push(letter)
+  /** Makes an event's row, or its dead letter; `refused`: BigQuery did not take its row. */
+  #take(buffer: Buffer, events: Events, index: number, refused?: Reason): void {
+    const [from, to] = [events.valueStart[index] ?? 0, events.valueEnd[index] ?? 0]
+    const origin = this.#origin
+    origin.position = events.position[index] ?? 0
+    origin.size = events.size[index] ?? 0
+    const dead = DEAD_REASONS[events.dead[index] ?? 0]
+    const uncut = dead ? { reason: dead, message: 'no event could be cut here' } : undefined
+    const why = refused ?? uncut ?? this.#codec.encode(buffer, from, to, origin, this.#rowBuffer)
+    if (!why) this.#buffered.push(index)
+    else this.#letters.push(letterOf(this.#plan.route.name, why, buffer.subarray(from, to), origin, this.#object))
   }
 
   /** Rows that BigQuery refuses become dead letters, and the others are sent again without them. */
@@ -120,12 +110,8 @@ class ChunkWriter {
       this.#rowBuffer.clear()
       this.#buffered = []
       if (refused.length === 0) break
-      const messages = new Map(refused.map(({ index, message }) => [indexes[index], message]))
-      for (const index of indexes) {
-        const message = messages.get(index)
-        if (message !== undefined) this.#reject(buffer, events, index, { reason: 'refused', message })
-        else if (!this.#encode(buffer, events, index)) this.#buffered.push(index)
-      }
+      const reasons = new Map(refused.map(({ index, message }) => [indexes[index], { reason: 'refused', message }]))
+      for (const index of indexes) this.#take(buffer, events, index, reasons.get(index))
     }
     const letters = this.#letters
     this.#letters = []

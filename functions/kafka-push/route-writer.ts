@@ -57,29 +57,28 @@ export class RouteWriter {
     })
     const results: Result[] = []
     const pieces: Piece[] = []
-    const letters = events.flatMap((event, index) => {
+    const letters: Buffer[] = []
+    for (const [index, event] of events.entries()) {
       let piece = pieces.at(-1)
       if (!piece || piece.rows.length >= APPEND_BYTES) {
         piece = { rows: new RowBuffer(BUFFER_BYTES), indexes: [] }
         pieces.push(piece)
       }
-      const why = this.#encode(event, piece.rows)
-      results.push(why ? { status: 'dead_letter', ...why } : { status: event.bytes ? 'row' : 'passed' })
-      if (!why && event.bytes) piece.indexes.push(index)
-      return why ? this.#letterOf(event, why) : []
-    })
+      results.push(this.#take(event, index, piece, letters))
+    }
     this.#stopAfter(letters.length, pieces)
     if (letters.length > 0) await this.#letters.write(letters, signal)
     await Promise.all(pieces.map((piece) => this.#append(piece, events, results, signal)))
     return results
   }
 
-  #encode({ bytes, dead, origin }: PushedEvent, rows: RowBuffer): Reason | undefined {
-    return dead ?? (bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, rows) : undefined)
-  }
-
-  #letterOf({ bytes, origin }: PushedEvent, why: Reason): Buffer {
-    return letterOf(this.#route.name, why, bytes ?? Buffer.alloc(0), origin, null)
+  /** Makes an event's row in the piece, or its dead letter; `refused`: BigQuery did not take its row. */
+  #take(event: PushedEvent, index: number, piece: Piece, letters: Buffer[], refused?: Reason): Result {
+    const { bytes, dead, origin } = event
+    const why = refused ?? dead ?? (bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, piece.rows) : undefined)
+    if (why) letters.push(letterOf(this.#route.name, why, bytes ?? Buffer.alloc(0), origin, null))
+    else if (bytes) piece.indexes.push(index)
+    return why ? { status: 'dead_letter', ...why } : { status: bytes ? 'row' : 'passed' }
   }
 
   /** As in the worker: when nothing becomes a row the schema is wrong, not the data. The sender keeps it until that is mended. */
@@ -94,18 +93,13 @@ export class RouteWriter {
     while (piece.rows.rows > 0) {
       const answer = await this.#rows.write(piece.rows.slice(), signal)
       if (answer.length === 0) return
-      const refused = new Map(answer.map(({ index, message }) => [piece.indexes[index], message]))
+      const { indexes } = piece
       const letters: Buffer[] = []
+      const refused = new Map(answer.map(({ index, message }) => [indexes[index], { reason: 'refused', message }]))
       piece.rows.clear()
-      piece.indexes = piece.indexes.filter((index) => {
-        const event = events[index] as PushedEvent
-        const message = refused.get(index)
-        if (message === undefined) return !this.#encode(event, piece.rows)
-        const why = { reason: 'refused', message }
-        letters.push(this.#letterOf(event, why))
-        results[index] = { status: 'dead_letter', ...why }
-        return false
-      })
+      piece.indexes = []
+      for (const index of indexes)
+        results[index] = this.#take(events[index] as PushedEvent, index, piece, letters, refused.get(index))
       await this.#letters.write(letters, signal)
     }
   }

@@ -7,7 +7,7 @@ export interface TableName {
   readonly table: string
 }
 
-type FileRoute = FileConfig['routes'][string]
+export type FileRoute = FileConfig['routes'][string]
 
 /** The path of one kind of event: topic, schema, table and format. */
 export interface Route extends Omit<FileRoute, 'table' | 'framing' | 'schema'> {

@@ -5,8 +5,6 @@ import { shapeOf } from './problems.ts'
 
 const PREFIX = 'MILLRACE_'
 
-type Environment = Readonly<Record<string, string | undefined>>
-
 /** A value of the file that an environment variable replaces. */
 export interface Override {
   readonly variable: string
@@ -19,7 +17,7 @@ export interface Override {
  * scalars (comma separated). Routes and logs have names of the user's own and are not among them. A variable that
  * begins like a section (`MILLRACE_KAFKA_`) but names nothing in it is a typing error.
  */
-export function overridesOf(form: Form, environment: Environment): Override[] {
+export function overridesOf(form: Form, environment: NodeJS.ProcessEnv): Override[] {
   const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
   const sections = Object.keys(shapeOf(form)).map((key) => `${variableOf([key])}_`)
   return Object.entries(environment).flatMap(([variable, text]) => {

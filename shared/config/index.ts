@@ -4,7 +4,6 @@ export {
   type ConsumerConfig,
   type Endpoints,
   type KafkaConfig,
-  type LogConfig,
   type PushConfig,
   type Route,
   type TableName,

@@ -3,14 +3,12 @@ import { hostname, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { messageOf, UserError } from '../errors.ts'
-import type { AgentConfig, Config, Route, TableName } from './config.ts'
+import type { AgentConfig, Config, FileRoute, Route, TableName } from './config.ts'
 import { checkMeaning } from './meaning.ts'
 import { overridesOf } from './environment.ts'
 import { jsonSchema } from './json-schema.ts'
 import { configError, type Origin, problemsOf } from './problems.ts'
 import { type FileConfig, fileSchema } from './schema.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** The file of whoever was not told another one, as functions are not. */
 const defaultFile = (): string => process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'
@@ -19,13 +17,13 @@ const defaultFile = (): string => process.env['MILLRACE_CONFIG'] ?? 'millrace.ya
  * Reads, checks and completes a configuration.
  * @throws UserError that lists every problem with file, line, key, value and fix
  */
-export function loadConfig(file = defaultFile(), environment: Environment = process.env): Config {
+export function loadConfig(file = defaultFile(), environment: NodeJS.ProcessEnv = process.env): Config {
   const path = resolve(file)
   return parseConfig(read(path), path, environment)
 }
 
 /** The same for a text that is already here; `file` says where its relative paths begin. */
-export function parseConfig(text: string, file: string, environment: Environment = {}): Config {
+export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = {}): Config {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const [broken] = document.errors
@@ -79,11 +77,11 @@ function complete(parsed: FileConfig, file: string, state: string): Config {
 }
 
 /** systemd tells a service where its state belongs (systemd.exec(5), StateDirectory=); our package and image do the same. */
-function stateFolder(environment: Environment): string {
+function stateFolder(environment: NodeJS.ProcessEnv): string {
   return environment['STATE_DIRECTORY'] || tmpdir()
 }
 
-function completeRoute(name: string, route: FileConfig['routes'][string], parsed: FileConfig, folder: string): Route {
+function completeRoute(name: string, route: FileRoute, parsed: FileConfig, folder: string): Route {
   const { table, framing, schema, ...rest } = route
   return {
     ...rest,

@@ -1,7 +1,6 @@
+import type { FileRoute, KafkaConfig, LogConfig, PushConfig } from './config.ts'
 import type { Problem } from './problems.ts'
 import type { FileConfig } from './schema.ts'
-
-type FileRoute = FileConfig['routes'][string]
 
 type Report = (path: readonly PropertyKey[], message: string, fix: string) => void
 
@@ -48,15 +47,13 @@ function checkRoute(name: string, route: FileRoute, config: FileConfig, reportAt
     report(textOnly, `means nothing with format ${route.format}`, 'write format: text, or remove it')
 }
 
-type FileLog = FileConfig['agent']['logs'][number]
-
-function checkLog(log: FileLog, index: number, { routes }: FileConfig, report: Report): void {
+function checkLog(log: LogConfig, index: number, { routes }: FileConfig, report: Report): void {
   if (Object.hasOwn(routes, log.route)) return
   const known = Object.keys(routes).join(', ') || 'none'
   report(['agent', 'logs', index, 'route'], 'no such route', `use one of: ${known}`)
 }
 
-function checkAuth({ auth, sasl, tls }: NonNullable<FileConfig['kafka']>, report: Report): void {
+function checkAuth({ auth, sasl, tls }: KafkaConfig, report: Report): void {
   if (auth === 'sasl' && !sasl) {
     report(['kafka', 'sasl'], 'auth sasl needs it', 'add kafka.sasl with mechanism, username and password')
   }
@@ -66,7 +63,7 @@ function checkAuth({ auth, sasl, tls }: NonNullable<FileConfig['kafka']>, report
   }
 }
 
-function checkPush({ auth, audience, callers, secret }: NonNullable<FileConfig['push']>, report: Report): void {
+function checkPush({ auth, audience, callers, secret }: PushConfig, report: Report): void {
   if (auth === 'secret' && !secret)
     report(['push', 'secret'], 'auth secret needs it', 'say where it is: { env: NAME } or { file: PATH }')
   if (auth === 'oidc' && !audience) report(['push', 'audience'], 'auth oidc needs it', 'add the URL of the function')
