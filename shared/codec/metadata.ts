@@ -1,3 +1,4 @@
+import { compile } from './compile.ts'
 import { putWhole } from './numbers.ts'
 import { RowBuffer } from './row-buffer.ts'
 
@@ -23,7 +24,7 @@ const PARTITION = 5 * 8
 const OFFSET = 6 * 8
 const INGESTED = 7 * 8
 /** Three integers with their tags, and what is written beyond them a word at a time. */
-const CHANGING_MAX = 64
+const CHANGING_MAX = 80
 
 /** Writes the metadata column. What is the same for many events is encoded once and copied, eight bytes at a time. */
 export class MetadataWriter {
@@ -35,6 +36,8 @@ export class MetadataWriter {
   /** The column's tag, room for its length, and what does not change. */
   private readonly fixed = new RowBuffer(512)
   private lengthAt = 0
+  /** finishCommonRow may do. */
+  private isCommon = false
   private lengthWidth = 1
 
   /** @param number field number of the metadata column */
@@ -42,7 +45,8 @@ export class MetadataWriter {
     this.tag = number * 8 + 2
   }
 
-  write(origin: Origin, out: RowBuffer): void {
+  /** Writes the column and ends the row that began at the mark. Answers false when it is longer than `sizeMax`. */
+  finishRow(origin: Origin, out: RowBuffer, mark: number, sizeMax: number): boolean {
     if (
       origin.ingestedAtMicros !== this.ingestedAt ||
       origin.kafkaPartition !== this.partition ||
@@ -50,29 +54,25 @@ export class MetadataWriter {
       origin.kafkaTopic !== this.topic
     )
       this.remember(origin)
+    const { fixed } = this
+    if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
+    if (this.isCommon && finishCommonRow(origin, out, mark, fixed.view, fixed.length, this.lengthAt)) return true
+    this.write(origin, out)
+    if (out.length - mark > sizeMax) return false
+    out.commitRow(mark)
+    return true
+  }
+
+  private write(origin: Origin, out: RowBuffer): void {
     const { fixed, lengthWidth } = this
-    const size = fixed.length
-    const start = out.length
-    if (start + size + CHANGING_MAX > out.bytes.length) out.reserve(size + CHANGING_MAX)
-    const { view } = out
-    const words = fixed.view
-    for (let i = 0; i < size; i += 8) view.setBigInt64(start + i, words.getBigInt64(i, true), true)
-    let at = start + size
+    const mark = out.length + this.lengthAt
+    out.copyWords(fixed.view, 0, fixed.length)
     if (origin.source !== null) {
-      view.setInt8(at, POSITION)
-      at = putWhole(view, at + 1, origin.position)
-      view.setInt8(at, SIZE)
-      at = putWhole(view, at + 1, origin.size)
+      integer(out, POSITION, origin.position)
+      integer(out, SIZE, origin.size)
     }
-    if (origin.kafkaTopic !== null) {
-      view.setInt8(at, OFFSET)
-      at = putWhole(view, at + 1, origin.kafkaOffset)
-    }
-    out.length = at
-    const mark = start + this.lengthAt
-    const length = at - mark - lengthWidth
-    if (lengthWidth === 1 && length < 128) view.setInt8(mark, length)
-    else this.widen(out.patchLength(mark, lengthWidth))
+    if (origin.kafkaTopic !== null) integer(out, OFFSET, origin.kafkaOffset)
+    this.widen(out.patchLength(mark, lengthWidth))
   }
 
   /** The length took so many bytes: the next ones get the room, as long as they come from the same place. */
@@ -101,7 +101,67 @@ export class MetadataWriter {
       integer(fixed, PARTITION, kafkaPartition)
     }
     integer(fixed, INGESTED, ingestedAtMicros)
+    fixed.reserve(CHANGING_MAX)
+    this.isCommon = source !== null && kafkaTopic !== null && this.lengthWidth === 1
   }
+}
+
+/**
+ * The same for an event of an agent in Kafka whose column is shorter than 128 bytes and whose row is shorter than
+ * 16 KiB; answers false, and has done nothing, for others. One function without calls: what V8 makes of finishRow takes
+ * half as long again.
+ */
+type FinishRow = (
+  origin: Origin,
+  out: RowBuffer,
+  mark: number,
+  fixed: DataView,
+  size: number,
+  lengthAt: number,
+) => boolean
+
+const finishCommonRow: FinishRow =
+  compile<FinishRow>(
+    `function finishCommonRow(origin, out, mark, fixed, size, lengthAt) {
+  const start = out.length | 0, view = out.view, ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
+  let n = 0, high = 0, width = 0, value = 0, at = start + size | 0
+  for (let i = 0; i < size; i = i + 16 | 0) {
+    view.setBigInt64(start + i | 0, fixed.getBigInt64(i, true), true)
+    view.setBigInt64(start + i + 8 | 0, fixed.getBigInt64(i + 8 | 0, true), true)
+  }
+  ${whole(POSITION, 'position')}
+  ${whole(SIZE, 'size')}
+  ${whole(OFFSET, 'kafkaOffset')}
+  n = at - start - lengthAt - 1 | 0
+  width = at - mark - 1 - wide | 0
+  if (n > 127 || width > 0x3fff || wide !== (width < 128 ? 1 : 2) || rows === ends.length) return false
+  view.setInt8(start + lengthAt | 0, n)
+  if (wide === 1) view.setInt8(mark + 1 | 0, width)
+  else view.setInt16(mark + 1 | 0, (width & 127) | 128 | width >> 7 << 8, true)
+  ends[rows] = at
+  out.rows = rows + 1 | 0
+  out.length = at
+  return true
+}`,
+    {},
+  ) ?? (() => false)
+
+/** A tag and putWhole, in line. */
+function whole(tag: number, name: keyof Origin): string {
+  return `value = origin.${name}
+  view.setInt8(at, ${tag})
+  at = at + 1 | 0
+  n = value | 0
+  if (value >= 0x10000000) {
+    high = Math.floor(value / 0x10000000) | 0
+    n = value - high * 0x10000000 | 0
+    view.setInt32(at, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x80808080, true)
+    at = at + 4 | 0
+    n = high
+  }
+  width = Math.imul(38 - Math.clz32(n | 1), 37) >> 8
+  view.setInt32(at, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x808080 >>> 32 - (width << 3), true)
+  at = at + width | 0`
 }
 
 function integer(out: RowBuffer, tag: number, value: number): void {

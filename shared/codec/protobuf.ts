@@ -36,7 +36,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.out = out
+    if (out !== this.out) this.out = out
     const mark = out.length
     const result = this.begin(input, start, end)
     if (result !== AGAIN) return result
@@ -49,7 +49,6 @@ export class ProtobufWalker extends ByteReader implements Walker {
 
   private begin(input: Buffer, start: number, end: number): number {
     if (this.path !== '') this.path = ''
-    if (this.above.length > 0) this.above.length = 0
     const p = this.look(input, start, end)
     return this.message(this.plan, p, p + end - start, 1, 0)
   }

@@ -79,21 +79,17 @@ class RouteCodec implements RowCodec {
 
   encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined {
     const mark = out.beginRow()
-    this.unknown.clear()
+    const { unknown } = this
     const from = start < end && input[start] === 0 && this.envelope ? this.envelope.open(input, start, end) : start
-    const result = from < 0 ? from : this.walker.walk(input, from, end, out)
-    if (result < 0) {
-      out.rollback(mark)
-      return rejectionOf(result, from < 0 ? '' : this.walker.path)
+    let result = from < 0 ? from : this.walker.walk(input, from, end, out)
+    if (result >= 0) {
+      if (unknown.some) unknown.write(out)
+      if (this.metadata.finishRow(origin, out, mark, ROW_BYTES_MAX)) return undefined
+      result = TOO_LARGE
     }
-    this.unknown.write(out)
-    this.metadata.write(origin, out)
-    if (out.length - mark > ROW_BYTES_MAX) {
-      out.rollback(mark)
-      return rejectionOf(TOO_LARGE, '')
-    }
-    out.commitRow(mark)
-    return undefined
+    out.rollback(mark)
+    unknown.clear()
+    return rejectionOf(result, from < 0 || result === TOO_LARGE ? '' : this.walker.path)
   }
 }
 

@@ -16,8 +16,10 @@ export class RowBuffer {
   /** Bytes used; while a row is written, where its next byte goes. */
   length = 0
   rows = 0
-  private ends = new Int32Array(1024)
-  private rowLengthWidth = ROW_LENGTH_WIDTH
+  /** Where each row ends. */
+  ends = new Int32Array(1024)
+  /** Bytes that are left for a row's length. */
+  lengthWidth = ROW_LENGTH_WIDTH
 
   /** @param capacity bytes to begin with */
   constructor(capacity: number) {
@@ -49,15 +51,15 @@ export class RowBuffer {
     const mark = this.length
     if (mark + SCALAR_MAX > this.bytes.length) this.grow(SCALAR_MAX)
     this.bytes[mark] = ENTRY_TAG
-    this.length = mark + 1 + this.rowLengthWidth
+    this.length = mark + 1 + this.lengthWidth
     return mark
   }
 
   commitRow(mark: number): void {
     const size = this.length - mark - 3
-    if (this.rowLengthWidth === 2 && size >= 0x80 && size < 0x4000) {
+    if (this.lengthWidth === 2 && size >= 0x80 && size < 0x4000) {
       this.view.setInt16(mark + 1, (size & 127) | 128 | ((size >> 7) << 8), true)
-    } else this.rowLengthWidth = this.patchLength(mark + 1, this.rowLengthWidth)
+    } else this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
     if (this.rows === this.ends.length) this.growEnds()
     this.ends[this.rows++] = this.length
   }

@@ -16,8 +16,12 @@ export class UnknownFields {
     this.tag = (record.fields.find((field) => field.name === EXTRA)?.number ?? 0) * 8 + 2
   }
 
+  get some(): boolean {
+    return this.json.length > 0
+  }
+
   clear(): void {
-    if (this.json.length > 0) this.json.clear()
+    this.json.clear()
   }
 
   /** Adds a member: key[start, end) as it stands in JSON, below `prefix`; value[from, to) is JSON, too. */
@@ -32,7 +36,6 @@ export class UnknownFields {
 
   write(out: RowBuffer): void {
     const { json } = this
-    if (json.length === 0) return
     json.text('}')
     out.tag(this.tag)
     out.lengthAndCopy(json.bytes, 0, json.length)
