@@ -29,6 +29,7 @@ interface Cloud {
 }
 
 const SCHEMA = '[{"name": "n", "type": "INT64", "mode": "REQUIRED"}]'
+const PLACES = '[{"name": "n", "type": "INT64"}, {"name": "place", "type": "GEOGRAPHY"}]'
 const LINES = ['{"n": 1}', '{"n": "two"}', '{"n": 3}', '', '{"n": 4}'].map((line) => `${line}\n`).join('')
 const SOURCE = 'abcdefghijklmnopqrstuvwxyz'
 const BUCKET = 'chunks'
@@ -51,9 +52,11 @@ bucket: ${BUCKET}
 routes:
   numbers: { schema: numbers.json, table: numbers }
   foreign: { prefix: foreign/, schema: numbers.json, table: foreigners }
+  places: { prefix: places/, schema: places.json, table: places }
 endpoints: { bigquery: '${bigquery.rest}', bigquery_storage: '${bigquery.grpc}', storage: '${storage.endpoint}' }
 `
   await writeFile(join(dataDir, 'numbers.json'), SCHEMA)
+  await writeFile(join(dataDir, 'places.json'), PLACES)
   await writeFile(config, text)
   const environment = openEnvironment(parseConfig(text, config), 'chunk-load')
   t.after(async () => {
@@ -114,6 +117,17 @@ void suite('chunk-load', { timeout: 240_000 }, () => {
     await assertLoadedOnce(cloud, 'three at once')
     assert.deepEqual(await loadChunk(cloud.environment, name), { kind: 'done', what: 'committed' })
     await assertLoadedOnce(cloud, 'and once more')
+  })
+
+  void test('rows that BigQuery refuses become dead letters with their own coordinates, the others land', async (t) => {
+    const cloud = await startCloud(t)
+    const lines = ['POINT(1 1)', 'nowhere', 'POINT(2 2)'].map((place, n) => `${JSON.stringify({ n, place })}\n`)
+    const { object } = await cloud.environment.bucket.upload('places/x.json', Readable.from([lines.join('')]), {})
+    assert.equal((await loadChunk(cloud.environment, object.name)).what, 'committed 2 rows, 1 dead letters')
+    assert.deepEqual(await numbersIn(cloud, 'places'), [0, 2])
+    const letters = await select(cloud, 'SELECT reason, position, size FROM d.millrace_dead_letters_open')
+    const [position, size] = [lines[0]!.length, lines[1]!.length].map(String)
+    assert.deepEqual(letters, [{ reason: 'refused', position, size }])
   })
 
   void test('a chunk that Kafka carried adds its source alone; an undecided one waits', async (t) => {
