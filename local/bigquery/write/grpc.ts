@@ -124,7 +124,7 @@ class Http2Call implements GrpcCall {
   }
 
   write(message: Buffer): void {
-    if (this.#ended || this.#stream.destroyed) return
+    if (this.#ended || this.#isGone) return
     this.#respond()
     const head = Buffer.alloc(FRAME_HEAD)
     head.writeUInt32BE(message.length, 1)
@@ -151,13 +151,18 @@ class Http2Call implements GrpcCall {
     this.#stream.resume()
   }
 
+  /** A stream that its client reset is closed some time before it is destroyed, and throws at an answer. */
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
+  }
+
   #respond(): void {
     if (!this.#stream.headersSent) this.#stream.respond(HEADERS, { waitForTrailers: true })
   }
 
   #finish(error: unknown): void {
     const stream = this.#stream
-    if (this.#ended || stream.destroyed) return
+    if (this.#ended || this.#isGone) return
     this.#ended = true
     this.#respond()
     stream.once('wantTrailers', () => stream.sendTrailers(trailers(error)))
