@@ -1,5 +1,4 @@
 import { loadConfig } from '../shared/config/index.ts'
-import { UserError } from '../shared/errors.ts'
 import { createLog } from '../shared/telemetry/index.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
 
@@ -16,9 +15,7 @@ Exit 1 when chunks are left undecided.`,
     },
   },
   async run(call) {
-    const from = call.text('from')
-    if (from !== undefined && from !== 'start' && from !== 'end')
-      throw new UserError(`--from ${from}`, 'use --from start or --from end')
+    const from = call.choice('from', 'start', 'end')
     const config = loadConfig(call.config)
     const { adoptAgent } = await import('../agent/adopt.ts')
     const log = createLog('adopt')

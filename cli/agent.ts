@@ -1,6 +1,5 @@
 import '../agent/small-heap.ts'
 import { loadConfig } from '../shared/config/index.ts'
-import { UserError } from '../shared/errors.ts'
 import type { Command } from './command.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -14,9 +13,7 @@ export const command: Command = {
     },
   },
   async run(call) {
-    const from = call.text('from')
-    if (from !== undefined && from !== 'start' && from !== 'end')
-      throw new UserError(`--from ${from}`, 'use --from start or --from end')
+    const from = call.choice('from', 'start', 'end')
     const config = loadConfig(call.config)
     const { runAgent } = await import('../agent/index.ts')
     await runAgent(config, { signal: stopSignal(config.agent.stop_within), ...(from ? { from } : {}) })

@@ -27,6 +27,8 @@ export interface Call {
   readonly config: string
   readonly arguments: readonly string[]
   text(option: string): string | undefined
+  /** One of these words. @throws UserError when it is another */
+  choice<T extends string>(option: string, ...words: readonly T[]): T | undefined
   flag(option: string): boolean
 }
 
@@ -46,8 +48,15 @@ export function parseCall(name: string, command: Command, args: readonly string[
     config: String(values['config']),
     arguments: positionals,
     text: (option) => (typeof values[option] === 'string' ? values[option] : undefined),
+    choice: (option, ...words) => chosen(option, values[option], words),
     flag: (option) => values[option] === true,
   }
+}
+
+function chosen<T extends string>(option: string, given: unknown, words: readonly T[]): T | undefined {
+  const choice = words.find((word) => word === given)
+  if (choice !== undefined || given === undefined) return choice
+  throw new UserError(`--${option} ${String(given)}`, `use ${words.map((word) => `--${option} ${word}`).join(' or ')}`)
 }
 
 function parseStrictly(

@@ -18,7 +18,7 @@ export const command: Command = {
       config,
       dataDir: call.text('data') ?? '.millrace',
       functions: call.flag('functions'),
-      store: call.text('store'),
+      count: call.choice('store', 'count') !== undefined,
       json: call.flag('json'),
       signal: stopSignal(),
     })

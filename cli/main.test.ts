@@ -32,6 +32,7 @@ test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', a
     [['check', '--config', 'broken.yaml'], /broken.yaml:1: /],
     [['audit', '--day', '2026-02-31x'], /--day 2026-02-31x: not a day/],
     [['agent', '--from', 'middle'], /--from middle\nfix: use --from start or --from end/],
+    [['local', '--store', 'rows'], /--store rows\nfix: use --store count/],
   ]
   for (const [args, error] of cases) {
     const { code, stdout, stderr } = await millrace(folder, args)

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Config } from '../shared/config/index.ts'
-import { UserError } from '../shared/errors.ts'
 import { type Local, startLocal } from './cloud.ts'
 import { freePort } from './free-port.ts'
 import { startFunctions } from './functions.ts'
@@ -11,19 +10,18 @@ export interface RunLocalOptions {
   readonly dataDir: string
   /** Also runs the worker and the functions of the configuration. */
   readonly functions: boolean
-  readonly store: string | undefined
+  /** BigQuery keeps no rows. */
+  readonly count: boolean
   readonly json: boolean
   readonly signal: AbortSignal
 }
 
 /** `millrace local`: the embedded cloud, until the signal. */
 export async function runLocal(options: RunLocalOptions): Promise<void> {
-  const { config, dataDir, store, signal } = options
-  if (store !== undefined && store !== 'count')
-    throw new UserError(`--store ${store}: unknown`, 'use --store count, or leave it out')
+  const { config, dataDir, count, signal } = options
   const ownFunctions = options.functions && config !== undefined
   const functionsPort = config?.local.ports.functions || (ownFunctions ? await freePort() : 0)
-  const local = await startLocal({ config, dataDir, functionsPort, count: store === 'count' })
+  const local = await startLocal({ config, dataDir, functionsPort, count })
   const services = ownFunctions ? await startServices(config, local, functionsPort) : undefined
   try {
     process.stdout.write(options.json ? `${JSON.stringify(announcement(local, config))}\n` : describe(local))

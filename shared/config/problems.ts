@@ -1,5 +1,6 @@
 import { isMap, isNode, type LineCounter, type Document } from 'yaml'
 import type * as z from 'zod'
+import { distance } from '../distance.ts'
 import { UserError } from '../errors.ts'
 import type { Form } from './json-schema.ts'
 
@@ -86,18 +87,4 @@ function childOf(form: Form, key: string): Form | undefined {
 /** The named keys of an object, or of every object that may stand here. */
 export function shapeOf({ properties, anyOf = [] }: Form): Readonly<Record<string, Form>> {
   return properties ?? (Object.assign({}, ...anyOf.map(shapeOf)) as Record<string, Form>)
-}
-
-/** Levenshtein's distance, for "did you mean". */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -1,3 +1,4 @@
+import { distance } from '../../../../shared/distance.ts'
 import { quoteIdentifier } from '../../types.ts'
 import { errorAt, type Position } from '../errors.ts'
 import { fieldName, type SqlType, type Typed } from './types.ts'
@@ -84,18 +85,4 @@ export function suggestion(scope: Scope, name: string): string | undefined {
   return known.find(
     (candidate) => distance(candidate.toLowerCase(), name.toLowerCase()) <= Math.max(1, Math.floor(name.length / 5)),
   )
-}
-
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_unused, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      current.push(Math.min(substituted, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1))
-    }
-    previous = current
-  }
-  return previous[b.length] ?? 0
 }
