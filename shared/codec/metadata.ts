@@ -24,7 +24,7 @@ const PARTITION = 5 * 8
 const OFFSET = 6 * 8
 const INGESTED = 7 * 8
 /** Three integers with their tags, and what is written beyond them a word at a time. */
-const CHANGING_MAX = 80
+export const CHANGING_MAX = 80
 
 /** Writes the metadata column. What is the same for many events is encoded once and copied, eight bytes at a time. */
 export class MetadataWriter {
@@ -34,9 +34,8 @@ export class MetadataWriter {
   private partition = -1
   private ingestedAt = -1
   /** The column's tag, room for its length, and what does not change. */
-  private readonly fixed = new RowBuffer(512)
-  private lengthAt = 0
-  /** finishCommonRow may do. */
+  readonly fixed = new RowBuffer(512)
+  lengthAt = 0
   private isCommon = false
   private lengthWidth = 1
 
@@ -47,6 +46,18 @@ export class MetadataWriter {
 
   /** Writes the column and ends the row that began at the mark. Answers false when it is longer than `sizeMax`. */
   finishRow(origin: Origin, out: RowBuffer, mark: number, sizeMax: number): boolean {
+    const isCommon = this.look(origin)
+    const { fixed } = this
+    if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
+    if (isCommon && finishCommonRow(origin, out, mark, this)) return true
+    this.write(origin, out)
+    if (out.length - mark > sizeMax) return false
+    out.commitRow(mark)
+    return true
+  }
+
+  /** Turns to the place that an event comes from; answers whether COMMON_END may do. */
+  look(origin: Origin): boolean {
     if (
       origin.ingestedAtMicros !== this.ingestedAt ||
       origin.kafkaPartition !== this.partition ||
@@ -54,13 +65,7 @@ export class MetadataWriter {
       origin.kafkaTopic !== this.topic
     )
       this.remember(origin)
-    const { fixed } = this
-    if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
-    if (this.isCommon && finishCommonRow(origin, out, mark, fixed.view, fixed.length, this.lengthAt)) return true
-    this.write(origin, out)
-    if (out.length - mark > sizeMax) return false
-    out.commitRow(mark)
-    return true
+    return this.isCommon
   }
 
   private write(origin: Origin, out: RowBuffer): void {
@@ -107,41 +112,41 @@ export class MetadataWriter {
 }
 
 /**
- * The same for an event of an agent in Kafka whose column is shorter than 128 bytes and whose row is shorter than
- * 16 KiB; answers false, and has done nothing, for others. One function without calls: what V8 makes of finishRow takes
- * half as long again.
+ * The same in source: the column from `o` on and the end of the row that began at `mark`, in `into`, out.view, where
+ * CHANGING_MAX has room behind what does not change. For an event of an agent in Kafka whose column is shorter than 128
+ * bytes and whose row is shorter than 16 KiB; for others it answers false and has done nothing. In line and without
+ * calls: what V8 makes of finishRow takes half as long again.
  */
-type FinishRow = (
-  origin: Origin,
-  out: RowBuffer,
-  mark: number,
-  fixed: DataView,
-  size: number,
-  lengthAt: number,
-) => boolean
-
-const finishCommonRow: FinishRow =
-  compile<FinishRow>(
-    `function finishCommonRow(origin, out, mark, fixed, size, lengthAt) {
-  const start = out.length | 0, view = out.view, ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
-  let n = 0, high = 0, width = 0, value = 0, at = start + size | 0
+export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fixed.length | 0, lengthAt = o + metadata.lengthAt | 0
+  const ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
+  let n = 0, high = 0, width = 0, value = 0
   for (let i = 0; i < size; i = i + 16 | 0) {
-    view.setBigInt64(start + i | 0, fixed.getBigInt64(i, true), true)
-    view.setBigInt64(start + i + 8 | 0, fixed.getBigInt64(i + 8 | 0, true), true)
+    into.setBigInt64(o + i | 0, fixed.getBigInt64(i, true), true)
+    into.setBigInt64(o + i + 8 | 0, fixed.getBigInt64(i + 8 | 0, true), true)
   }
+  o = o + size | 0
   ${whole(POSITION, 'position')}
   ${whole(SIZE, 'size')}
   ${whole(OFFSET, 'kafkaOffset')}
-  n = at - start - lengthAt - 1 | 0
-  width = at - mark - 1 - wide | 0
+  n = o - lengthAt - 1 | 0
+  width = o - mark - 1 - wide | 0
   if (n > 127 || width > 0x3fff || wide !== (width < 128 ? 1 : 2) || rows === ends.length) return false
-  view.setInt8(start + lengthAt | 0, n)
-  if (wide === 1) view.setInt8(mark + 1 | 0, width)
-  else view.setInt16(mark + 1 | 0, (width & 127) | 128 | width >> 7 << 8, true)
-  ends[rows] = at
+  into.setInt8(lengthAt, n)
+  if (wide === 1) into.setInt8(mark + 1 | 0, width)
+  else into.setInt16(mark + 1 | 0, (width & 127) | 128 | width >> 7 << 8, true)
+  ends[rows] = o
   out.rows = rows + 1 | 0
-  out.length = at
-  return true
+  out.length = o
+  return true`
+
+type FinishRow = (origin: Origin, out: RowBuffer, mark: number, metadata: MetadataWriter) => boolean
+
+const finishCommonRow: FinishRow =
+  compile<FinishRow>(
+    `function finishCommonRow(origin, out, mark, metadata) {
+  const into = out.view
+  let o = out.length | 0
+  ${COMMON_END}
 }`,
     {},
   ) ?? (() => false)
@@ -149,19 +154,19 @@ const finishCommonRow: FinishRow =
 /** A tag and putWhole, in line. */
 function whole(tag: number, name: keyof Origin): string {
   return `value = origin.${name}
-  view.setInt8(at, ${tag})
-  at = at + 1 | 0
+  into.setInt8(o, ${tag})
+  o = o + 1 | 0
   n = value | 0
   if (value >= 0x10000000) {
     high = Math.floor(value / 0x10000000) | 0
     n = value - high * 0x10000000 | 0
-    view.setInt32(at, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x80808080, true)
-    at = at + 4 | 0
+    into.setInt32(o, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x80808080, true)
+    o = o + 4 | 0
     n = high
   }
   width = Math.imul(38 - Math.clz32(n | 1), 37) >> 8
-  view.setInt32(at, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x808080 >>> 32 - (width << 3), true)
-  at = at + width | 0`
+  into.setInt32(o, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x808080 >>> 32 - (width << 3), true)
+  o = o + width | 0`
 }
 
 function integer(out: RowBuffer, tag: number, value: number): void {

@@ -1,5 +1,7 @@
 import { compile } from './compile.ts'
+import { CHANGING_MAX, COMMON_END, type MetadataWriter, type Origin } from './metadata.ts'
 import { Op, type PlainFields, type Plan, type Slot } from './plan.ts'
+import { ENTRY_TAG, type RowBuffer } from './row-buffer.ts'
 import { isUtf8 } from './strings.ts'
 
 /** Wider records would make a function that V8 does not optimize; their other fields go the general way. */
@@ -8,14 +10,41 @@ const TAG_MAX = 0x3fff
 
 /** Makes the PlainFields of a plan and those within it, where code can be made. */
 export function compilePlainFields(plan: Plan): void {
+  const slots = plainSlots(plan)
+  plan.plainFields = compile<PlainFields>(fieldsSource(slots, plan), givenTo(slots, plan)) ?? plan.plainFields
+  for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainFields(slot.plan)
+}
+
+/**
+ * A whole row in one go, for events that are all plain: bytes[start, end), looking up to READ_AHEAD bytes further.
+ * Answers false, and has done nothing, when it is not so, or `out` has not the room.
+ */
+export type PlainRow = (
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  end: number,
+  out: RowBuffer,
+  origin: Origin,
+  metadata: MetadataWriter,
+) => boolean
+
+/** The PlainRow of a record whose fields may all be plain; undefined: of another, or code cannot be made here. */
+export function compilePlainRow(plan: Plan): PlainRow | undefined {
+  const slots = plainSlots(plan)
+  return slots.length < plan.slots.length ? undefined : compile(rowSource(slots, plan), givenTo(slots, plan))
+}
+
+function plainSlots(plan: Plan): Slot[] {
   const slots = plan.slots.filter((slot) => isPlain(slot)).slice(0, FIELDS_MAX)
-  slots.sort((a, b) => a.tag - b.tag)
+  return slots.sort((a, b) => a.tag - b.tag)
+}
+
+function givenTo(slots: readonly Slot[], plan: Plan): Record<string, unknown> {
   // By tag: 1 + place in `slots`.
   const places = new Int16Array(slots.reduce((size, slot) => Math.max(size, slot.tag + 1), 256))
   slots.forEach((slot, index) => (places[slot.tag] = index + 1))
-  const given = { isUtf8, places, plan, present: plan.present }
-  plan.plainFields = compile<PlainFields>(source(slots, plan.needed), given) ?? plan.plainFields
-  for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainFields(slot.plan)
+  return { isUtf8, places, plan, present: plan.present }
 }
 
 function isPlain(slot: Slot): boolean {
@@ -26,15 +55,61 @@ function isPlain(slot: Slot): boolean {
 const eachWord = (count: number, text: (k: number) => string) =>
   Array.from({ length: count }, (_, k) => text(k)).join('; ')
 
+function fieldsSource(slots: readonly Slot[], { needed }: Plan): string {
+  return `function plainFields(bytes, view, start, end, out, fresh) {
+  ${walk(slots, needed.length, (k) => `fresh ? 0 : present[${k}]`)}
+  ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
+  plan.lacking = ${lacks(needed)}
+  if (p !== stop) return p
+  if (out.length + (stop - start) + 16 > out.bytes.length) out.reserve(stop - start + 16)
+  const into = out.view
+  let o = out.length | 0
+  ${COPY}
+  out.length = o
+  return stop
+}`
+}
+
+function rowSource(slots: readonly Slot[], plan: Plan): string {
+  const { needed, slots: all } = plan
+  const room = CHANGING_MAX + all.reduce((sum, { standard }) => sum + (standard?.length ?? 0), 32)
+  return `function plainRow(bytes, view, start, end, out, origin, metadata) {
+  ${walk(slots, needed.length, () => '0')}
+  const mark = out.length | 0
+  if (p !== stop || mark + (stop - start) + metadata.fixed.length + ${room} > out.bytes.length) return false
+  const into = out.view
+  let o = mark + 1 + out.lengthWidth | 0
+  into.setInt8(mark, ${ENTRY_TAG})
+  ${COPY}
+  if (${lacks(needed)}) {
+    ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
+    out.length = o
+    const missing = plan.close(out)
+    o = out.length | 0
+    out.length = mark
+    if (missing !== undefined) return false
+  }
+  ${COMMON_END}
+}`
+}
+
+const lacks = (needed: Int32Array) => `(${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0`
+
+/** Copies all, and looks and writes up to fifteen bytes further. */
+const COPY = `for (p = start | 0; p < stop; p = p + 16 | 0) {
+    into.setBigInt64(o, view.getBigInt64(p, true), true)
+    into.setBigInt64(o + 8 | 0, view.getBigInt64(p + 8 | 0, true), true)
+    o = o + 16 | 0
+  }
+  o = o - (p - stop) | 0`
+
 // `text`: where text begins that is not checked yet. Tags, lengths and truths between texts are ASCII, so that one look
 // does for all of them. When it finds something wrong, the fields since then are left to the general way. `| 0` and the
 // look before the loop save V8 checks in it, and so does that nothing is called in the inner one.
-function source(slots: readonly Slot[], needed: Int32Array): string {
-  const words = needed.length
-  return `function plainFields(bytes, view, start, end, out, fresh) {
-  const stop = end | 0
+function walk(slots: readonly Slot[], words: number, presentAtFirst: (k: number) => string): string {
+  return `const stop = end | 0
   let p = start | 0, q = 0, r = 0, w = bytes[p] | view.getInt8(p), text = p
-  ${eachWord(words, (k) => `let s${k} = fresh ? 0 : present[${k}], t${k} = s${k}`)}
+  ${eachWord(words, (k) => `let s${k} = ${presentAtFirst(k)}, t${k} = s${k}`)}
   for (;;) {
     fields: for (;;) {
       ${CHECK}
@@ -49,22 +124,7 @@ function source(slots: readonly Slot[], needed: Int32Array): string {
     if (text === p) break
     if (!isUtf8(bytes, text, p)) { p = text; ${eachWord(words, (k) => `s${k} = t${k}`)}; break }
     text = p
-  }
-  ${eachWord(words, (k) => `present[${k}] = s${k}`)}
-  plan.lacking = (${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0
-  if (p !== stop) return p
-  const size = stop - start | 0
-  let o = out.length | 0
-  if (o + size + 16 > out.bytes.length) out.reserve(size + 16)
-  const into = out.view
-  out.length = o + size
-  for (p = start | 0; p < stop; p = p + 16 | 0) {
-    into.setBigInt64(o, view.getBigInt64(p, true), true)
-    into.setBigInt64(o + 8 | 0, view.getBigInt64(p + 8 | 0, true), true)
-    o = o + 16 | 0
-  }
-  return stop
-}`
+  }`
 }
 
 /** All text up to here is checked. */

@@ -1,5 +1,6 @@
+import type { MetadataWriter, Origin } from './metadata.ts'
 import { Op, type Plan, type Slot } from './plan.ts'
-import { compilePlainFields } from './protobuf-code.ts'
+import { compilePlainFields, compilePlainRow, type PlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, UTF8, WIRE } from './reasons.ts'
@@ -26,6 +27,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
   private readonly unknown: UnknownFields
   private out: RowBuffer
   private readonly above: string[] = []
+  private readonly plainRow: PlainRow | undefined
 
   constructor(plan: Plan, unknown: UnknownFields, out: RowBuffer) {
     super()
@@ -33,6 +35,13 @@ export class ProtobufWalker extends ByteReader implements Walker {
     this.unknown = unknown
     this.out = out
     compilePlainFields(plan)
+    this.plainRow = compilePlainRow(plan)
+  }
+
+  row(input: Buffer, start: number, end: number, out: RowBuffer, origin: Origin, metadata: MetadataWriter): boolean {
+    if (this.plainRow === undefined || !metadata.look(origin)) return false
+    const p = this.look(input, start, end)
+    return this.plainRow(this.bytes, this.view, p, p + end - start, out, origin, metadata)
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {

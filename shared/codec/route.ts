@@ -78,6 +78,7 @@ class RouteCodec implements RowCodec {
   }
 
   encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined {
+    if (this.walker.row?.(input, start, end, out, origin, this.metadata)) return undefined
     const mark = out.beginRow()
     const { unknown } = this
     const from = start < end && input[start] === 0 && this.envelope ? this.envelope.open(input, start, end) : start

@@ -2,7 +2,7 @@
 const ROW_LENGTH_WIDTH = 2
 /** A tag and the longest number behind it. */
 const SCALAR_MAX = 16
-const ENTRY_TAG = 0x0a
+export const ENTRY_TAG = 0x0a
 /** Below this a loop copies faster than a call into the runtime. */
 const LOOP_COPY_MAX = 32
 

@@ -1,3 +1,4 @@
+import type { MetadataWriter, Origin } from './metadata.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
 /** Turns the bytes of one event into the columns of one row. */
@@ -6,6 +7,8 @@ export interface Walker {
   readonly path: string
   /** Writes the columns of input[start, end) to `out`. Answers 0 or more, or a reason. */
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number
+  /** Writes a whole row where that is simple; answers false, and has done nothing, where not. */
+  row?(input: Buffer, start: number, end: number, out: RowBuffer, origin: Origin, metadata: MetadataWriter): boolean
 }
 
 /** Nested messages, arrays and objects of an event; protobuf's own limit. */
