@@ -159,6 +159,10 @@ void test('a hole of zeros among messages is no event, an empty message waits un
     { value: '', position: 517, size: 1, dead: '' },
   ])
   assert.equal(cuts.length, 2 + 511)
+  // Who begins where another stopped amid the hole does not take its rest for messages.
+  const cutter = createCutter(DELIMITED, 0)
+  cutter.cut(bytes, 0, 515, false, new Events())
+  assert.equal(cutter.position, 3)
   const growing = cutAll(DELIMITED, [bytes, Buffer.from([0]), delimited('d')])
   assert.deepEqual(values(growing.cuts), ['ab', 'c', 'd'])
   assert.deepEqual(growing.cuts[2], { value: 'd', position: 517, size: 514, dead: '' })
