@@ -223,7 +223,7 @@ function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): n
 
 /** BigQuery's own form `Y-M D H:M:S.F`, and ISO 8601's durations. */
 const INTERVAL =
-  /^[+-]?(?<years>\d+)-(?<months>\d+) [+-]?(?<days>\d+) [+-]?(?<hours>\d+):(?<minutes>\d+):(?<seconds>\d+(?:\.\d{1,9})?)$|^P(?!$)(?:(?<years>[+-]?\d+)Y)?(?:(?<months>[+-]?\d+)M)?(?:(?<weeks>[+-]?\d+)W)?(?:(?<days>[+-]?\d+)D)?(?:T(?:(?<hours>[+-]?\d+)H)?(?:(?<minutes>[+-]?\d+)M)?(?:(?<seconds>[+-]?\d+(?:\.\d+)?)S)?)?$/
+  /^[+-]?(?<years>\d+)-(?<months>\d+) [+-]?(?<days>\d+) [+-]?(?<hours>\d+):(?<minutes>\d+):(?<seconds>\d+(?:\.\d{1,9})?)$|^P(?!$|.*T$)(?:(?<years>-?\d+)Y)?(?:(?<months>-?\d+)M)?(?:(?<weeks>-?\d+)W)?(?:(?<days>-?\d+)D)?(?:T(?:(?<hours>-?\d+)H)?(?:(?<minutes>-?\d+)M)?(?:(?<seconds>-?\d+(?:\.\d{1,9})?)S)?)?$/
 /** 10,000 years, as days and as hours of 366 days a year ("INTERVAL type": range). */
 const INTERVAL_MAX = { months: 120_000, days: 3_660_000, seconds: 87_840_000 * 3600 }
 

@@ -204,7 +204,7 @@ test('row 21: records in lists in records, absent at every level', async () => {
   ])
 })
 
-test('row 21: records nested to depth 15; 16 is refused', async () => {
+test('row 21: columns below 15 levels of records; below 16 is refused', async () => {
   const fieldsTo = (depth: number): Field =>
     depth === 1
       ? { name: 'leaf', type: 'INT64' }
@@ -215,12 +215,12 @@ test('row 21: records nested to depth 15; 16 is refused', async () => {
   }
   const valueTo = (depth: number): Record<string, unknown> =>
     depth === 1 ? { leaf: 42 } : { [`r${depth}`]: depth % 2 ? valueTo(depth - 1) : [valueTo(depth - 1), {}] }
-  const rows = await roundTrip([fieldsTo(15)], messageTo(15), [valueTo(15)])
+  const rows = await roundTrip([fieldsTo(16)], messageTo(16), [valueTo(16)])
   assert.match(JSON.stringify(rows), /"42"/)
   const tooDeep = server
     .bigquery()
     .dataset('d')
-    .createTable('deep', { schema: { fields: [fieldsTo(16)] } })
+    .createTable('deep', { schema: { fields: [fieldsTo(17)] } })
   await assert.rejects(tooDeep, /nest at most 15 levels/)
 })
 

@@ -10,7 +10,7 @@ const MONTHS_MAX = 120_000
 const DAYS_MAX = 3_660_000
 const MICROS_MAX = 316_224_000_000_000_000n
 
-/** Reads the canonical form '[-]Y-M [-]D [-]H:M:S[.F]' or ISO 8601's 'P1Y2M3DT4H5M6.7S'; undefined for anything else. */
+/** Reads the canonical form '[sign]Y-M [sign]D [sign]H:M:S[.F]' or ISO 8601's 'P1Y2M3DT4H5M6.7S'; undefined for anything else. */
 export function parseInterval(text: string): Interval | undefined {
   const interval = parseCanonical(text.trim()) ?? parseIso(text.trim())
   return interval && inRange(interval) ? interval : undefined
@@ -33,7 +33,7 @@ function inRange({ months, days, micros }: Interval): boolean {
 }
 
 function parseCanonical(text: string): Interval | undefined {
-  const match = /^(-?)(\d+)-(\d+) (-?\d+) (-?)(\d+):(\d+):(\d+)(?:\.(\d{1,9}))?$/.exec(text)
+  const match = /^([+-]?)(\d+)-(\d+) ([+-]?\d+) ([+-]?)(\d+):(\d+):(\d+)(?:\.(\d{1,9}))?$/.exec(text)
   if (!match) return undefined
   const months = Number(match[2]) * 12 + Number(match[3])
   const micros = microsOf(match[6], match[7], match[8], match[9])
