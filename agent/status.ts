@@ -13,6 +13,7 @@ export interface SourceStatus {
   readonly position: number
   /** Bytes of the file; null for a compressed one. */
   readonly size: number | null
+  /** Without a topic only of finished files: of the others nothing is late, they go as a whole. */
   readonly lag_bytes: number
   /** How long the file has been ahead of the position, at most: the time since its last write. */
   readonly lag_seconds: number
@@ -32,7 +33,7 @@ export interface Parts {
 
 /** Counters since the start, and the state now; names are those of the metrics. */
 export function measures({ follower, publisher, uploader, startedMs }: Parts): Record<string, number> {
-  const sources = statuses({ follower, publisher, uploader })
+  const sources = statuses({ follower, uploader })
   return {
     events_total: publisher?.counts.events ?? 0,
     bytes_total: publisher?.counts.bytes ?? 0,
@@ -51,19 +52,18 @@ export function measures({ follower, publisher, uploader, startedMs }: Parts): R
   }
 }
 
-export function statuses(parts: Pick<Parts, 'follower' | 'publisher' | 'uploader'>): SourceStatus[] {
+export function statuses(parts: Pick<Parts, 'follower' | 'uploader'>): SourceStatus[] {
   return Array.from(parts.follower.sources.values(), (followed) => statusOf(followed, parts))
 }
 
-function statusOf(
-  followed: Followed,
-  { follower, publisher, uploader }: Pick<Parts, 'follower' | 'publisher' | 'uploader'>,
-): SourceStatus {
+function statusOf(followed: Followed, { follower, uploader }: Pick<Parts, 'follower' | 'uploader'>): SourceStatus {
   const { source, file, log } = followed
   const chunks = uploader.chunksOf(followed)
-  const carried = publisher ? (follower.entry(source.id)?.position ?? 0) : (chunks.at(-1)?.metadata.size ?? 0)
+  const byKafka = uploader.topicOf(followed) !== undefined
+  const carried = byKafka ? (follower.entry(source.id)?.position ?? 0) : (chunks.at(-1)?.metadata.size ?? 0)
   const size = file.encoding === 'plain' ? file.seen.size : null
-  const lag = source.finished && publisher ? 0 : Math.max(0, (size ?? carried) - carried)
+  const isDue = byKafka ? !source.finished : follower.isFinishable(followed, Date.now())
+  const lag = isDue ? Math.max(0, (size ?? carried) - carried) : 0
   const undecided = chunks.some(({ metadata }) => metadata.ranges === 'undecided')
   return {
     source: source.id,
@@ -73,7 +73,7 @@ function statusOf(
     size,
     lag_bytes: lag,
     lag_seconds: lag > 0 ? Math.max(0, Math.round((Date.now() - file.changedAtMs) / 1000)) : 0,
-    carrier: undecided ? 'undecided' : publisher ? 'kafka' : 'chunk',
+    carrier: undecided ? 'undecided' : byKafka ? 'kafka' : 'chunk',
     finished: source.finished,
     chunks: chunks.map(({ object }) => object.name),
   }

@@ -16,6 +16,7 @@ export const command: Command = {
     const from = call.choice('from', 'start', 'end')
     const config = loadConfig(call.config)
     const { runAgent } = await import('../agent/index.ts')
-    await runAgent(config, { signal: stopSignal(config.agent.stop_within), ...(from ? { from } : {}) })
+    const read = () => loadConfig(call.config)
+    await runAgent(config, { signal: stopSignal(config.agent.stop_within), read, ...(from ? { from } : {}) })
   },
 }

@@ -19,6 +19,8 @@ export interface UploaderOptions {
   readonly finishAfterMs: number
   readonly handoverAfterMs: number
   readonly afterUpload: 'keep' | 'delete'
+  /** Sources that a life before this one followed: until they are seen again, nothing says that their files are gone. */
+  readonly parked?: Set<string>
   readonly report: (about: string, message: string) => void
 }
 
@@ -172,7 +174,8 @@ export class Uploader {
     return this.#rounds - since >= GONE_ROUNDS - 1
   }
 
-  #topic({ log }: Followed): string | undefined {
+  /** Of its route; undefined: chunks alone carry it. */
+  topicOf({ log }: Followed): string | undefined {
     return this.#publisher && this.#options.routes.get(log.route)?.topic
   }
 
@@ -219,7 +222,7 @@ export class Uploader {
   async #name(chunks: OwnChunks, followed: Followed, reader: PlainReader): Promise<string | undefined> {
     const { id } = followed.source
     if (this.#hasEntry(followed)) return id
-    if (this.#topic(followed) !== undefined) return undefined
+    if (this.topicOf(followed) !== undefined) return undefined
     const taken = new Set<string>()
     for (const other of this.#follower.sources.values()) if (other !== followed) taken.add(this.#nameOf(other))
     const inBucket = await nameInBucket(chunks, id, reader, taken)
@@ -238,7 +241,7 @@ export class Uploader {
 
   /** Who carries the source, as far as that can be said now. */
   #carried(followed: Followed): Carried | 'not yet' {
-    const topic = this.#topic(followed)
+    const topic = this.topicOf(followed)
     if (topic === undefined) return 'by chunk'
     const { source, file } = followed
     if (source.finished && this.#follower.entry(source.id)?.size === source.progress.position) return 'by Kafka'
@@ -310,7 +313,7 @@ export class Uploader {
     const { source } = followed
     if (this.#bucket && this.#done.get(source.id) !== stateOf(followed)) return false
     if (this.#isUndecided(this.#nameOf(followed))) return false
-    if (this.#topic(followed) === undefined) return this.#bucket !== undefined
+    if (this.topicOf(followed) === undefined) return this.#bucket !== undefined
     return source.finished && this.#follower.entry(source.id)?.size === source.progress.position
   }
 
@@ -320,7 +323,8 @@ export class Uploader {
     const undecided = new Set(this.#chunks?.undecided.map(({ metadata }) => splitId(metadata.source).base))
     for (const { topic, entry } of publisher.entries()) {
       const { source } = entry
-      if (entry.retired || undecided.has(splitId(source).base)) continue
+      if (this.#follower.sources.has(source)) this.#options.parked?.delete(source)
+      if (entry.retired || this.#options.parked?.has(source) || undecided.has(splitId(source).base)) continue
       if (!this.#isLookedFor(topic)) this.#missedSince.delete(source)
       else if (this.#isMissedForRounds(source)) {
         this.#missedSince.delete(source)

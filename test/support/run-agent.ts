@@ -7,7 +7,8 @@ const stop = new AbortController()
 process.on('SIGTERM', () => stop.abort())
 const [file = '', from] = process.argv.slice(2)
 try {
-  await runAgent(loadConfig(file), { signal: stop.signal, ...(from ? { from: from as 'start' | 'end' } : {}) })
+  const read = () => loadConfig(file)
+  await runAgent(read(), { signal: stop.signal, read, ...(from ? { from: from as 'start' | 'end' } : {}) })
   process.exit(0)
 } catch (error) {
   console.error(messageOf(error))

@@ -1,0 +1,194 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { openBucket } from '../shared/chunks/index.ts'
+import type { Config } from '../shared/config/index.ts'
+import { framingOf } from '../shared/framing/index.ts'
+import { connectKafka, type KafkaClient } from '../shared/kafka/index.ts'
+import type { Log } from '../shared/telemetry/index.ts'
+import { type FollowedLog, Follower, LogPattern, RateLimit } from './follow/index.ts'
+import { type HostLock, positionsStore, Publisher, Waker } from './publish/index.ts'
+import { measures, serveStatus } from './status.ts'
+import { Uploader } from './upload/index.ts'
+import { FolderWatch } from './watch.ts'
+
+/** Between two rounds of the uploader, at most. */
+const UPLOAD_EVERY_MS = 1000
+const METRICS_EVERY_MS = 60_000
+
+/** What outlives a reload. */
+export interface Host {
+  readonly lock: HostLock
+  readonly log: Log
+  /** Where to begin in topics whose positions Kafka has forgotten. */
+  readonly from: 'start' | 'end' | undefined
+  /** Sources of the lives before: their logs may have left the configuration, so nobody may say that their files are gone. */
+  readonly parked: Set<string>
+}
+
+/** The agent with one configuration, from its start to its end, or to the next configuration. */
+export class Life {
+  readonly config: Config
+  readonly follower: Follower
+  readonly #host: Host
+  readonly #waker = new Waker()
+  readonly #client: KafkaClient | undefined
+  readonly #publisher: Publisher | undefined
+  readonly #uploader: Uploader
+  readonly #stop = new AbortController()
+  #isRunning = false
+
+  /** Makes all that can be made without touching anything. @throws UserError for what is unreadable in the configuration */
+  constructor(config: Config, host: Host) {
+    this.config = config
+    this.#host = host
+    const { agent } = config
+    this.follower = new Follower({
+      agent: agent.id,
+      logs: followedLogs(config),
+      finishAfterMs: agent.finish_after,
+      report: (message) => host.log.warn(message),
+    })
+    const report = reporter(host.log)
+    const topics = topicsOf(config)
+    if (config.kafka && topics.length > 0) {
+      this.#client = connectKafka(config.kafka, `millrace-agent-${agent.id}`)
+      this.#publisher = this.#openPublisher(this.#client, topics, report)
+    }
+    this.#uploader = this.#openUploader(report)
+  }
+
+  /** It has done with its configuration what a wrong one cannot: begun, and been in touch with Kafka if it has topics. */
+  get hasBegun(): boolean {
+    return this.#publisher ? this.#publisher.counts.sessions > 0 : this.#isRunning
+  }
+
+  /** Has `run` come to its end as at the signal. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Runs until the signal, or `stop`. Rejects with UserError for what only an operator can mend. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { agent } = this.config
+    const follower = this.follower
+    const parts = {
+      agent: agent.id,
+      follower,
+      publisher: this.#publisher,
+      uploader: this.#uploader,
+      startedMs: Date.now(),
+    }
+    const watch = new FolderWatch(() => this.#waker.wake())
+    const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
+    const metrics = setInterval(
+      () => this.#host.log.info({ metrics: measures(parts) }, 'millrace.metrics'),
+      METRICS_EVERY_MS,
+    )
+    const ending = AbortSignal.any([signal, this.#stop.signal])
+    ending.addEventListener('abort', () => this.#waker.wake())
+    let publishing: Promise<void> | undefined
+    let server: Server | undefined
+    try {
+      if (agent.port !== undefined) server = await serveStatus(agent.port, parts)
+      await follower.look()
+      watch.follow(follower.folders)
+      this.#isRunning = true
+      await together(ending, agent.stop_within, (end) => {
+        publishing = this.#publisher?.run(end)
+        return [...(publishing ? [publishing] : []), this.#uploader.run(end)]
+      })
+    } finally {
+      clearInterval(looking)
+      clearInterval(metrics)
+      server?.close()
+      server?.closeAllConnections()
+      // Another life in this process: this one may send nothing after that one has fenced it.
+      if (!signal.aborted) await publishing?.catch(() => undefined)
+      watch.close()
+      follower.close()
+      await this.#client?.close()
+    }
+  }
+
+  #openPublisher(client: KafkaClient, topics: readonly string[], report: Report): Publisher {
+    const { agent, routes } = this.config
+    const { lock, from } = this.#host
+    return new Publisher(positionsStore(client), this.follower, lock, this.#waker, {
+      agent: agent.id,
+      topicOf: (route) => routes[route]?.topic,
+      topics,
+      lingerMs: agent.linger,
+      pollMs: agent.poll_interval,
+      batchBytes: agent.batch_bytes,
+      maxEventBytes: agent.max_event_bytes,
+      compression: agent.compression,
+      transactionTimeoutMs: agent.transaction_timeout,
+      from: { new: from ?? agent.from, forgotten: from },
+      leaves: (followed) => this.#uploader.takesOver(followed),
+      report,
+    })
+  }
+
+  #openUploader(report: Report): Uploader {
+    const { agent, bucket, routes } = this.config
+    return new Uploader(bucket ? openBucket(this.config, 'agent') : undefined, this.follower, this.#publisher, {
+      agent: agent.id,
+      routes: new Map(agent.logs.map(({ route }) => [route, routes[route]!])),
+      everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
+      finishAfterMs: agent.finish_after,
+      handoverAfterMs: agent.handover_after,
+      afterUpload: agent.after_upload,
+      parked: this.#host.parked,
+      report,
+    })
+  }
+}
+
+type Report = (about: string, message: string) => void
+
+/** Topics of the logs that are followed. */
+export function topicsOf({ agent, routes }: Config): string[] {
+  return [...new Set(agent.logs.flatMap(({ route }) => routes[route]?.topic ?? []))]
+}
+
+/** Runs tasks side by side until the signal, or until one fails; then they have `stopWithinMs` to come to their end. */
+async function together(
+  signal: AbortSignal,
+  stopWithinMs: number,
+  start: (signal: AbortSignal) => Promise<void>[],
+): Promise<void> {
+  const failed = new AbortController()
+  const ending = AbortSignal.any([signal, failed.signal])
+  const tasks = start(ending)
+  for (const task of tasks) task.catch(() => failed.abort())
+  const tooLate = ended(ending).then(() => delay(stopWithinMs, undefined, { ref: false }))
+  await Promise.race([Promise.all(tasks), tooLate])
+  for (const task of tasks) await Promise.race([task, tooLate])
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+}
+
+function followedLogs(config: Config): FollowedLog[] {
+  return config.agent.logs.map(({ path, route, complete, rate_limit }) => ({
+    pattern: new LogPattern(path),
+    route,
+    framing: framingOf(config.routes[route]!, config.agent.max_event_bytes),
+    complete,
+    ...(rate_limit ? { rate: new RateLimit(rate_limit, config.agent.poll_interval, Date.now()) } : {}),
+  }))
+}
+
+/** Says what is wrong once, and that it is over when it is: an empty message. */
+function reporter(log: Log): Report {
+  const wrong = new Map<string, string>()
+  return (about, message) => {
+    if ((wrong.get(about) ?? '') === message) return
+    if (message) log.warn({ about }, message)
+    else log.info({ about }, `over: ${wrong.get(about)}`)
+    if (message) wrong.set(about, message)
+    else wrong.delete(about)
+  }
+}
