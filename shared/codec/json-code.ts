@@ -67,7 +67,8 @@ function member(slot: Slot, plan: Plan): string {
         ${names(slot, plan)} else break members
         if (bytes[p] === 32) p = p + 1 | 0
         if (p >= stop || (s${word} & ${bit}) !== 0) break members`
-  const elsewhere = `at = ${index}; break members`
+  // A value behind more white space than one blank is found with its name.
+  const elsewhere = `if (bytes[p] > 32) at = ${index}; break members`
   if (value === undefined) return `${head}\n        ${elsewhere}`
   return `${head}
         value: {

@@ -38,6 +38,7 @@ export class MetadataWriter {
   lengthAt = 0
   private isCommon = false
   private lengthWidth = 1
+  private readonly finishCommonRow = compile<FinishRow>(FINISH_COMMON_ROW, {})
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -49,7 +50,7 @@ export class MetadataWriter {
     const isCommon = this.look(origin)
     const { fixed } = this
     if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
-    if (isCommon && finishCommonRow(origin, out, mark, this)) return true
+    if (isCommon && this.finishCommonRow?.(origin, out, mark, this)) return true
     this.write(origin, out)
     if (out.length - mark > sizeMax) return false
     out.commitRow(mark)
@@ -120,9 +121,11 @@ export class MetadataWriter {
 export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fixed.length | 0, lengthAt = o + metadata.lengthAt | 0
   const ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
   let n = 0, high = 0, width = 0, value = 0
-  for (let i = 0; i < size; i = i + 16 | 0) {
+  for (let i = 0; i < size; i = i + 32 | 0) {
     into.setBigInt64(o + i | 0, fixed.getBigInt64(i, true), true)
     into.setBigInt64(o + i + 8 | 0, fixed.getBigInt64(i + 8 | 0, true), true)
+    into.setBigInt64(o + i + 16 | 0, fixed.getBigInt64(i + 16 | 0, true), true)
+    into.setBigInt64(o + i + 24 | 0, fixed.getBigInt64(i + 24 | 0, true), true)
   }
   o = o + size | 0
   ${whole(POSITION, 'position')}
@@ -141,15 +144,11 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
 
 type FinishRow = (origin: Origin, out: RowBuffer, mark: number, metadata: MetadataWriter) => boolean
 
-const finishCommonRow: FinishRow =
-  compile<FinishRow>(
-    `function finishCommonRow(origin, out, mark, metadata) {
+const FINISH_COMMON_ROW = `function finishCommonRow(origin, out, mark, metadata) {
   const into = out.view
   let o = out.length | 0
   ${COMMON_END}
-}`,
-    {},
-  ) ?? (() => false)
+}`
 
 /** A tag and putWhole, in line. */
 function whole(tag: number, name: keyof Origin): string {

@@ -7,6 +7,8 @@ import { isUtf8 } from './strings.ts'
 /** Wider records would make a function that V8 does not optimize; their other fields go the general way. */
 const FIELDS_MAX = 400
 const TAG_MAX = 0x3fff
+/** More fields that say something when they are absent are looked up together. */
+const ABSENT_MAX = 16
 
 /** Makes the PlainFields of a plan and those within it, where code can be made. */
 export function compilePlainFields(plan: Plan): void {
@@ -61,7 +63,7 @@ function fieldsSource(slots: readonly Slot[], { needed }: Plan): string {
   ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
   plan.lacking = ${lacks(needed)}
   if (p !== stop) return p
-  if (out.length + (stop - start) + 16 > out.bytes.length) out.reserve(stop - start + 16)
+  if (out.length + (stop - start) + 32 > out.bytes.length) out.reserve(stop - start + 32)
   const into = out.view
   let o = out.length | 0
   ${COPY}
@@ -82,16 +84,39 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   into.setInt8(mark, ${ENTRY_TAG})
   ${COPY}
   if (${lacks(needed)}) {
-    ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
-    out.length = o
-    const missing = plan.close(out)
-    o = out.length | 0
-    out.length = mark
-    if (missing !== undefined) return false
+    ${absent(plan)}
   }
   ${COMMON_END}
 }`
 }
+
+/** Writes what stands for the absent fields: of few one by one, else by plan.close. */
+function absent(plan: Plan): string {
+  const slots = plan.slots.filter(({ required, standard }) => required || standard)
+  if (slots.length <= ABSENT_MAX && !slots.some(({ required }) => required))
+    return slots
+      .map(
+        ({ index, standard = NOTHING }) =>
+          `if ((s${index >> 5} & ${1 << (index & 31)}) === 0) {${constant(standard)} }`,
+      )
+      .join('\n    ')
+  return `${eachWord(plan.present.length, (k) => `present[${k}] = s${k}`)}
+    out.length = o
+    const missing = plan.close(out)
+    o = out.length | 0
+    out.length = mark
+    if (missing !== undefined) return false`
+}
+
+/** Writes bytes, eight at a time, up to seven zeros behind them. */
+function constant(bytes: Buffer): string {
+  const padded = Buffer.concat([bytes, Buffer.alloc(7)])
+  const words = Array.from({ length: Math.ceil(bytes.length / 8) }, (_, k) => padded.readBigInt64LE(k * 8))
+  const stores = words.map((word, k) => ` into.setBigInt64(o + ${k * 8} | 0, ${word}n, true);`)
+  return `${stores.join('')} o = o + ${bytes.length} | 0`
+}
+
+const NOTHING = Buffer.alloc(0)
 
 const lacks = (needed: Int32Array) => `(${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0`
 
@@ -116,7 +141,8 @@ function walk(slots: readonly Slot[], words: number, presentAtFirst: (k: number)
       ${mark(words)}
       if (p >= stop) break
       w = bytes[p]
-      if (w > 127) w = bytes[p + 1 | 0] < 128 ? (w & 127) | bytes[p + 1 | 0] << 7 : 0
+      // A second byte of zero would be a longer form of another tag.
+      if (w > 127) w = (bytes[p + 1 | 0] - 1 >>> 0) < 127 ? (w & 127) | bytes[p + 1 | 0] << 7 : 0
       switch (places[w]) {${slots.map((slot, index) => field(slot, index, slots[index + 1], words)).join('')}
         default: break fields
       }

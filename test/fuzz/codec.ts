@@ -7,12 +7,14 @@
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
+import { withoutCompiling } from '../../shared/codec/compile.ts'
 import { compileRoute, REASONS, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import type { RecordType } from '../../shared/schema/index.ts'
 import { recordFromTableSchema } from '../../shared/schema/bigquery.ts'
 import { recordFromMessage } from '../../shared/schema/proto.ts'
 import { checkMerge, checkSample } from '../support/codec-properties.ts'
 import { jsonOf, rootOf, samples } from '../support/random-messages.ts'
-import { decodeRows, NOWHERE, routeOf } from '../support/rows.ts'
+import { decodeRows, HERE, NOWHERE, routeOf } from '../support/rows.ts'
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +30,8 @@ const CHECK_EVERY = 16
 interface Target {
   readonly name: string
   readonly codec: RowCodec
+  /** The same without compiled functions; undefined: it has none. */
+  readonly general?: RowCodec
   readonly corpus: readonly Buffer[]
 }
 
@@ -37,6 +41,26 @@ message M { int64 a = 1; string b = 2; repeated int32 c = 3; map<string, Leaf> d
   Leaf g = 7; repeated Leaf h = 8; oneof o { string i = 9; Leaf j = 10; } optional double k = 11; sint64 l = 12; fixed64 m = 13;
   google.protobuf.Int32Value n = 14; bool p = 15; bytes q = 16; google.protobuf.Duration r = 17; google.protobuf.Struct s = 18;
   repeated string t = 19; float u = 300; google.protobuf.FieldMask v = 301; repeated E w = 302; google.protobuf.Any x = 303; map<int64, bool> y = 304; }`
+
+const PLAIN = `syntax = "proto3"; message P { int64 a = 1; string b = 2; bool c = 3; string d_e = 4; int32 f = 5; double g = 6; bytes h = 7;
+  float i = 8; uint32 j = 9; uint64 k = 15; string l = 16; string m = 17; int64 n = 2047; string o = 2048; }`
+
+const PLAIN_MESSAGES = [
+  {
+    a: 5,
+    b: 'text',
+    c: true,
+    d_e: 'more',
+    f: 70_000,
+    g: -0.25,
+    h: Buffer.from([1, 255]),
+    i: 1.5,
+    j: 9,
+    k: 10_000_000_000,
+  },
+  { a: -1, b: 'é😀', d_e: 'x'.repeat(130), f: -7, j: 4_000_000_000, l: 'long', m: 'ü', n: 3, o: 'far' },
+  { b: '', c: true, l: 'only', g: 1e300 },
+]
 
 const COLUMNS = [
   'STRING',
@@ -79,6 +103,8 @@ const LINE =
 function targets(): Target[] {
   const type = rootOf(PROTO).lookupType('M')
   const message = recordFromMessage(type, 'fuzz')
+  const plain = rootOf(PLAIN).lookupType('P')
+  const plainWires = PLAIN_MESSAGES.map((fields) => Buffer.from(plain.encode(fields).finish()))
   const [wires] = fc.sample(fc.constant(messagesOf(type)), 1)
   const columns = [
     ...COLUMNS.map((name) => ({ name: name.toLowerCase(), type: name })),
@@ -96,15 +122,17 @@ function targets(): Target[] {
   const conversion = { type: 'timestamp' as const, format: '%d/%b/%Y:%H:%M:%S%z' }
   const text = (line: string) => [Buffer.from(line)]
   return [
-    { name: 'protobuf', codec: compileRoute(routeOf({ format: 'protobuf' }), message), corpus: wires ?? [] },
+    { name: 'protobuf', ...twice({ format: 'protobuf' }, message), corpus: wires ?? [] },
+    { name: 'proto json', ...twice({}, message), corpus: (wires ?? []).map((wire) => jsonOf(type, wire)) },
+    { name: 'plain protobuf', ...twice({ format: 'protobuf' }, recordFromMessage(plain, 'plain')), corpus: plainWires },
     {
-      name: 'proto json',
-      codec: compileRoute(routeOf({}), message),
-      corpus: (wires ?? []).map((wire) => jsonOf(type, wire)),
+      name: 'plain json',
+      ...twice({}, recordFromMessage(plain, 'plain')),
+      corpus: plainWires.map((wire) => jsonOf(plain, wire)),
     },
     {
       name: 'table json',
-      codec: compileRoute(routeOf({}), table),
+      ...twice({}, table),
       corpus: [Buffer.from(JSON.stringify(LOADED)), Buffer.from(JSON.stringify(LOADED, null, 1))],
     },
     { name: 'combined', codec: compileRoute(routeOf({ format: 'text', preset: 'combined' })), corpus: text(LINE) },
@@ -121,6 +149,11 @@ function targets(): Target[] {
     },
     { name: 'raw', codec: compileRoute(routeOf({ format: 'raw' })), corpus: text('any é line 😀') },
   ]
+}
+
+function twice(route: Parameters<typeof routeOf>[0], record: RecordType): Pick<Target, 'codec' | 'general'> {
+  const make = () => compileRoute(routeOf(route), record)
+  return { codec: make(), general: withoutCompiling(make) }
 }
 
 function messagesOf(
@@ -204,6 +237,19 @@ function mutate(event: Buffer, other: Buffer, room: Buffer, at: number, next: (b
 
 const KNOWN = new Set<string>(Object.keys(REASONS))
 
+const compiledOut = new RowBuffer(1 << 16)
+const generalOut = new RowBuffer(1 << 16)
+
+/** The same row, or the same refusal, with compiled functions and without. */
+function checkGeneral({ codec, general }: Target, room: Buffer, at: number, length: number): void {
+  if (!general) return
+  compiledOut.clear()
+  generalOut.clear()
+  const rejection = codec.encode(room, at, at + length, HERE, compiledOut)
+  assert.deepEqual(general.encode(room, at, at + length, HERE, generalOut), rejection)
+  assert.ok(generalOut.slice().equals(compiledOut.slice()), 'another row without compiled functions')
+}
+
 function checkInput(
   target: Target,
   room: Buffer,
@@ -217,6 +263,7 @@ function checkInput(
   assert.ok(rejection === undefined || KNOWN.has(rejection.reason))
   assert.equal(out.rows, rejection ? 0 : 1)
   if (rejection) assert.equal(out.length, 0)
+  checkGeneral(target, room, at, length)
   if (!thorough) return rejection === undefined
   if (!rejection) decodeRows(target.codec, out)
   const again = new RowBuffer(64)

@@ -1,23 +1,27 @@
 import assert from 'node:assert/strict'
 import protobuf from 'protobufjs'
+import { withoutCompiling } from '../../shared/codec/compile.ts'
 import { compileRoute, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { recordFromMessage } from '../../shared/schema/proto.ts'
 import { jsonOf, type Sample } from './random-messages.ts'
-import { decodeRows, NOWHERE, routeOf } from './rows.ts'
+import { decodeRows, HERE, NOWHERE, routeOf } from './rows.ts'
 import { slowRow, sortedMap } from './slow-mapper.ts'
 
 /** Encodes events one after the other and answers the rows' bytes; a refusal is an error. */
-function encodeAll(codec: RowCodec, events: readonly Buffer[]): RowBuffer {
+function encodeAll(codec: RowCodec, events: readonly Buffer[], origin = NOWHERE): RowBuffer {
   const out = new RowBuffer(64)
   for (const event of events) {
     // Amid other bytes, as in a batch.
     const input = Buffer.concat([Buffer.from('}"'), event, Buffer.from('"x":1}')])
-    assert.equal(codec.encode(input, 2, 2 + event.length, NOWHERE, out), undefined, event.toString('latin1'))
+    assert.equal(codec.encode(input, 2, 2 + event.length, origin, out), undefined, event.toString('latin1'))
   }
   return out
 }
 
-/** The two properties of a schema and its messages: rows equal the slow mapper's, and both forms give the same bytes. */
+/**
+ * The properties of a schema and its messages: rows equal the slow mapper's, and both forms give the same bytes, with
+ * compiled functions and without.
+ */
 export function checkSample({ type, messages }: Sample): void {
   const record = recordFromMessage(type, 'sample')
   const fromWire = compileRoute(routeOf({ format: 'protobuf', unknown: 'reject' }), record)
@@ -27,7 +31,16 @@ export function checkSample({ type, messages }: Sample): void {
   const expected = messages.map((wire) => slowRow(type, type.decode(wire) as unknown as Record<string, unknown>))
   assert.deepEqual(decoded, expected)
   const texts = messages.map((wire) => jsonOf(type, wire))
-  assert.equal(encodeAll(fromJson, texts).slice().toString('hex'), rows.slice().toString('hex'), texts.join('\n'))
+  const hex = rows.slice().toString('hex')
+  assert.equal(encodeAll(fromJson, texts).slice().toString('hex'), hex, texts.join('\n'))
+  for (const [format, codec, events] of [
+    ['protobuf', fromWire, messages],
+    ['json', fromJson, texts],
+  ] as const) {
+    const general = withoutCompiling(() => compileRoute(routeOf({ format, unknown: 'reject' }), record))
+    assert.equal(encodeAll(general, events).slice().toString('hex'), hex, 'without compiled functions')
+    assert.deepEqual(encodeAll(general, events, HERE).slice(), encodeAll(codec, events, HERE).slice())
+  }
 }
 
 /**

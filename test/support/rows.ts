@@ -13,6 +13,17 @@ export const NOWHERE: Origin = {
   ingestedAtMicros: 0,
 }
 
+/** An origin that fills the metadata column, as an agent's event in Kafka does. */
+export const HERE: Origin = {
+  source: 'abcdefghijklmnopqrstuvwxyz',
+  position: 300_000_000_000,
+  size: 221,
+  kafkaTopic: 'visits',
+  kafkaPartition: 3,
+  kafkaOffset: 123_456,
+  ingestedAtMicros: 1_764_000_000_000_000,
+}
+
 /** A route with the defaults of the configuration. */
 export function routeOf(route: Partial<CodecRoute>): CodecRoute {
   return { name: 'test', format: 'json', unknown: 'keep', metadata: 'millrace', convert: {}, ...route }
