@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import test from 'node:test'
-import { startKafka } from '../../local/kafka/index.ts'
+import test, { type TestContext } from 'node:test'
+import { type RunningKafka, startKafka } from '../../local/kafka/index.ts'
 import { bucketBench, type BucketBench } from '../support/agent-bucket.ts'
+import { millrace } from '../support/command.ts'
 import { consumeTopic } from '../support/consume.ts'
 import { eventually } from '../support/eventually.ts'
 import { compareLines, lineNumbers, LogWriter } from '../support/log-writer.ts'
@@ -26,17 +27,34 @@ async function carried({ bench, chunks }: BucketBench): Promise<number[]> {
   return lineNumbers(values)
 }
 
+async function allCarried(bucket: BucketBench, writer: LogWriter): Promise<void> {
+  const numbers = await eventually(
+    async () => {
+      const found = await carried(bucket)
+      return found.length >= writer.count && found
+    },
+    { timeoutMs: 30_000, what: 'every line carried' },
+  )
+  const found = compareLines(numbers, writer.count)
+  assert.deepEqual({ ...found, backward: 0 }, { missing: 0, doubled: 0, backward: 0, total: writer.count })
+}
+
+async function brokerOfItsOwn(t: TestContext): Promise<RunningKafka> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
+  const kafka = await startKafka({ dataDir, say: () => undefined })
+  t.after(async () => {
+    await kafka.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return kafka
+}
+
 for (const [name, handoverAfter] of [
   ['published when it is back, and deleted files are handed over', '1h'],
   ['handed over when it is back too late', '100ms'],
 ] as const) {
   void test(`Kafka away, the agent killed twice, files deleted: ${name}`, async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
-    const kafka = await startKafka({ dataDir, say: () => undefined })
-    t.after(async () => {
-      await kafka.stop()
-      rmSync(dataDir, { recursive: true, force: true })
-    })
+    const kafka = await brokerOfItsOwn(t)
     const bucket = await bucketBench(t, {
       paths: ['app.log'],
       ownBroker: kafka.brokers,
@@ -64,18 +82,55 @@ for (const [name, handoverAfter] of [
     assert.ok(existsSync(`${writer.path}.1`), 'one finished file is still there')
     await kafka.restart()
 
-    const numbers = await eventually(
-      async () => {
-        const found = await carried(bucket)
-        return found.length >= writer.count && found
-      },
-      { timeoutMs: 30_000, what: 'every line carried' },
-    )
-    const found = compareLines(numbers, writer.count)
-    assert.deepEqual({ ...found, backward: 0 }, { missing: 0, doubled: 0, backward: 0, total: writer.count })
+    await allCarried(bucket, writer)
     const ranges = (await chunks()).map(({ metadata }) => JSON.stringify(metadata.ranges))
     assert.equal(ranges.includes('[[12000,18000]]'), true, `the part that was not published of the first: ${ranges}`)
     assert.equal(ranges.includes('[]'), handoverAfter === '1h', `the file that is still there: ${ranges}`)
     assert.equal(await agent.stop(), 0)
   })
 }
+
+void test('an agent is killed with an undecided chunk, its file is lost: adopted; a life that was frozen is fenced', async (t) => {
+  const kafka = await brokerOfItsOwn(t)
+  const agent = { finish_after: '300ms' }
+  const bucket = await bucketBench(t, { paths: ['app.log'], ownBroker: kafka.brokers, agent })
+  const { bench, chunks } = bucket
+  const ranges = async () => (await chunks()).map(({ metadata }) => metadata.ranges)
+  const adopt = () => millrace(bench.folder, ['adopt', bench.topic])
+  const writer = new LogWriter(join(bench.folder, 'app.log'))
+  writer.write(100)
+  const first = bench.start()
+  await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length === 100)
+  await kafka.kill()
+  writer.write(50)
+  writer.rotate()
+  writer.write(70)
+  await eventually(async () => (await ranges()).includes('undecided'), { timeoutMs: 20_000, what: 'the chunk' })
+  await first.kill()
+  rmSync(`${writer.path}.1`)
+  await kafka.restart()
+
+  // It is in touch with Kafka and not with the bucket, so it decides nothing.
+  const good = readFileSync(bench.config, 'utf8')
+  writeFileSync(bench.config, good.replace(/storage: http.*/, 'storage: http://127.0.0.1:1'))
+  const frozen = bench.start()
+  await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length === 170, { timeoutMs: 30_000 })
+  frozen.process.kill('SIGSTOP')
+  writeFileSync(bench.config, good)
+  assert.deepEqual(await ranges(), ['undecided'])
+
+  const adopted = await adopt()
+  assert.equal(adopted.code, 0, adopted.stderr)
+  const answer = { agent: bench.topic, undecided: 1, carried_by_kafka: 0, handed_over: 1, left: 0 }
+  assert.deepEqual(JSON.parse(adopted.stdout), answer)
+  assert.deepEqual(await ranges(), [[[12000, 18000]]])
+  assert.deepEqual(JSON.parse((await adopt()).stdout), { ...answer, undecided: 0, handed_over: 0 })
+
+  frozen.process.kill('SIGCONT')
+  writer.write(5)
+  assert.equal(await frozen.ended(), 2)
+  assert.match(frozen.output(), /another agent has taken over/)
+  const anew = bench.start()
+  await allCarried(bucket, writer)
+  assert.equal(await anew.stop(), 0)
+})
