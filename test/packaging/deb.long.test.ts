@@ -97,6 +97,19 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
     assert.equal(await property(host, 'NRestarts'), '1')
   })
 
+  await t.test('reloaded it is the same process, with a broken configuration too', async () => {
+    const pid = await property(host, 'MainPID')
+    const told = async (what: RegExp) => eventually(async () => what.test(await journal(host)))
+    await host.run('systemctl', 'reload', UNIT)
+    await told(/"started"[^]*"started"[^]*"started"/) // at first, after the kill, and now
+    await host.run('sh', '-c', 'echo "broken: [" >> /etc/millrace/millrace.yaml; systemctl reload millrace-agent')
+    await told(/reload refused/)
+    await host.run('sed', '-i', '$d', '/etc/millrace/millrace.yaml')
+    writer.write(100)
+    await allPublished(topic, writer)
+    assert.equal(await property(host, 'MainPID'), pid)
+  })
+
   await t.test(
     'an upgrade amid writing keeps the configuration, and restarts: nothing is lost or doubled',
     async () => {
