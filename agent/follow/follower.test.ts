@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { gzipSync } from 'node:zlib'
+import { crc32, gzipSync } from 'node:zlib'
 import {
   appendFileSync,
   utimesSync,
@@ -180,4 +180,33 @@ void test('the last event of several lines is given out when its file pauses; a 
   appendFileSync(path, ' at 3\nC\n')
   await later.look()
   assert.deepEqual(await readAll(later), [' at 3'], 'it came too late: an event of its own')
+})
+
+void test('a file that was deleted before the first touch of Kafka is read to its end all the same', async (t) => {
+  const { folder, follower } = follow(t, 'app.log*')
+  writeFileSync(join(folder, 'app.log.1'), 'one\ntwo\n')
+  await follower.look()
+  rmSync(join(folder, 'app.log.1'))
+  for (let looks = 0; looks < 3; looks++) await follower.look()
+  follower.adopt([], true)
+  await follower.look()
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['one', 'two'])
+})
+
+void test('names that somebody else has given since are taken over, those of this life are given up', async (t) => {
+  const { folder, follower } = follow(t, 'app.log*')
+  writeFileSync(join(folder, 'app.log.1'), '# header\none\n')
+  await follower.look()
+  writeFileSync(join(folder, 'app.log'), '# header\nanother\n')
+  await follower.look()
+  const [one, another] = follower.rotations().flat()
+  assert.equal(another!.source.id, `${one!.source.id}~2`)
+  // Out of touch; who adopted the agent has handed over the newer file, under the name of the older one.
+  const read = readFileSync(join(folder, 'app.log'))
+  const [position, crc] = [read.length, crc32(read)]
+  const entry = { source: one!.source.id, position, start: 0, size: position, file: 0, retired: false }
+  follower.adopt([{ ...entry, handed: { from: 0, to: position }, head: crc, tail: crc }], false)
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['# header', 'one'])
 })

@@ -77,11 +77,13 @@ export class Follower {
 
   /**
    * Takes over what Kafka knows. Sources that are followed already go back to where Kafka knows them. At the first time
-   * every file is recognised anew: until then it was only supposed which source it is.
+   * every file is recognised anew: until then it was only supposed which source it is. So it is when somebody else has
+   * given names since: another life, or who adopted this agent.
    */
   adopt(entries: readonly Entry[], first: boolean): void {
+    const isNamedAnew = entries.some((entry) => !this.#isNamedSo(entry))
     this.#entries = new Map(entries.map((entry) => [entry.source, entry]))
-    if (first) return this.#startOver()
+    if (first || isNamedAnew) return this.#startOver()
     for (const { source } of [...this.sources.values(), ...this.#lost.values()]) {
       const entry = this.#entries.get(source.id)
       source.rewind(entry ?? NOTHING_READ)
@@ -90,6 +92,11 @@ export class Follower {
     // What held nothing new of a lost source may hold what has to be read again.
     for (const file of this.#files.values())
       if (file.role === 'copy' && this.#lost.has(file.source ?? '')) file.disown()
+  }
+
+  /** Of the file that has this name here, too. A file that is open keeps its inode. */
+  #isNamedSo({ source, file }: Entry): boolean {
+    return this.#entries.get(source)?.file === file || this.sources.get(source)?.file.hint === file
   }
 
   /** An entry that a transaction has made durable. */
@@ -411,7 +418,10 @@ export class Follower {
     for (const { source } of this.sources.values()) source.release()
     this.sources.clear()
     this.#lost.clear()
-    for (const file of this.#files.values()) if (file.role !== 'refused') file.disown()
+    for (const file of this.#files.values()) {
+      if (file.role !== 'refused') file.disown()
+      file.missed = 0 // a deleted one that is open is kept, until a look has said whose it is
+    }
   }
 
   async #read<T>(file: LogFile, act: (reader: PlainReader) => Promise<T>): Promise<T | undefined> {

@@ -118,6 +118,11 @@ export class Source {
     this.#expected = to.tail
   }
 
+  /** Something was written behind the place; of a compressed file that is not asked. */
+  get hasMore(): boolean {
+    return (this.file?.seen.size ?? 0) > this.next && this.file?.encoding === 'plain'
+  }
+
   /** Does the file still hold what was read of it, as far as head and tail tell? A compressed one does not change. */
   isIntact(): boolean {
     if (!this.file || this.file.encoding !== 'plain') return this.file !== undefined

@@ -392,7 +392,7 @@ export class Publisher {
     if (this.#frozen.has(source.id) || source.file !== file) return false
     const place = this.#placeOf(followed)
     if (!place || this.#options.leaves(followed)) return true
-    if (source.finished && !hasMore(followed)) return true
+    if (source.finished && !source.hasMore) return true
     const final = this.#follower.isFinishable(followed, Date.now())
     const lane = filling.batch.lane(place.topic, place.partition, this.#limits)
     for (;;) {
@@ -482,11 +482,6 @@ function isEmpty({ updates, decisions }: Filling): boolean {
 /** The newest file is read up to the size of the last look, any other to its end. */
 function limitOf({ file }: Followed): number {
   return file.newest && file.encoding === 'plain' ? file.seen.size : Infinity
-}
-
-/** Something was written behind the end of a finished source. */
-function hasMore({ source, file }: Followed): boolean {
-  return file.encoding === 'plain' && file.seen.size > source.next
 }
 
 function forgotten(agent: string, topic: string): UserError {

@@ -26,13 +26,12 @@ export function judge(
   publishable: boolean,
   others: readonly Range[] = [],
 ): Verdict {
+  // A chunk is decided once: what lies behind the position must have its carrier before, whatever was handed over.
+  if ((entry?.position ?? 0) < part.size) return { do: publishable ? 'wait' : 'hand-over' }
   const handed = entry?.handed
-  if (handed && handed.from < part.size && handed.to > part.start) {
-    const own: Range = [Math.max(handed.from, part.start), Math.min(handed.to, part.size)]
-    return { do: 'patch', ranges: without(own, others) }
-  }
-  if ((entry?.position ?? 0) >= part.size) return { do: 'patch', ranges: [] }
-  return { do: publishable ? 'wait' : 'hand-over' }
+  if (!handed || handed.from >= part.size || handed.to <= part.start) return { do: 'patch', ranges: [] }
+  const own: Range = [Math.max(handed.from, part.start), Math.min(handed.to, part.size)]
+  return { do: 'patch', ranges: without(own, others) }
 }
 
 function without(range: Range, others: readonly Range[]): Range[] {

@@ -115,7 +115,8 @@ export class Decider {
     const own = await this.#fingerprintOf(named, end)
     const other = await this.#fingerprintAt(source, end)
     if (other) return kinship(own, other)
-    return entry && end >= HEAD_BYTES && own.head !== entry.head ? 'differs' : 'unknown'
+    if (!entry || end < HEAD_BYTES) return 'unknown'
+    return own.head === entry.head ? 'same' : 'differs' // as a file is known that is shorter than its source
   }
 
   #fingerprintOf(name: string, end: number): Promise<Likely> {

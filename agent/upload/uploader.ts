@@ -243,9 +243,13 @@ export class Uploader {
   #carried(followed: Followed): Carried | 'not yet' {
     const topic = this.topicOf(followed)
     if (topic === undefined) return 'by chunk'
-    const { source, file } = followed
-    if (source.finished && this.#follower.entry(source.id)?.size === source.progress.position) return 'by Kafka'
-    return this.#publisher!.canUse(topic) && !this.#isOverdue(file.changedAtMs) ? 'not yet' : 'undecided'
+    if (this.#isCarried(followed)) return 'by Kafka'
+    return this.#publisher!.canUse(topic) && !this.#isOverdue(followed.file.changedAtMs) ? 'not yet' : 'undecided'
+  }
+
+  /** Whole: a line that came late, perhaps while no agent ran, is still to be published behind the end of a finished source. */
+  #isCarried({ source }: Followed): boolean {
+    return source.finished && !source.hasMore && this.#follower.entry(source.id)?.size === source.progress.position
   }
 
   #isOverdue(changedAtMs: number): boolean {
@@ -314,7 +318,7 @@ export class Uploader {
     if (this.#bucket && this.#done.get(source.id) !== stateOf(followed)) return false
     if (this.#isUndecided(this.#nameOf(followed))) return false
     if (this.topicOf(followed) === undefined) return this.#bucket !== undefined
-    return source.finished && this.#follower.entry(source.id)?.size === source.progress.position
+    return this.#isCarried(followed)
   }
 
   /** Positions of sources whose file is gone, and whose chunks are decided. */

@@ -4,7 +4,6 @@ import type { Entry, PositionsStore } from '../../../agent/publish/index.ts'
 import { decodeEntries, encodeEntries } from '../../../agent/publish/positions.ts'
 import {
   type Bucket,
-  type ChunkMetadata,
   decodeMetadata,
   type ObjectView,
   type PatchAnswer,
@@ -13,11 +12,10 @@ import {
 } from '../../../shared/chunks/index.ts'
 import { type Commit, KafkaError } from '../../../shared/kafka/index.ts'
 import type { Random } from '../../support/random.ts'
-import { HEAD_BYTES } from '../../../agent/follow/index.ts'
-import { isProvisional } from '../../../agent/upload/decide.ts'
 import { HEADER, ModelLog } from './files.ts'
 import { adopt, FINISH_AFTER_MS, HANDOVER_AFTER_MS, Life } from './life.ts'
 import { bucketOf, eventsOf, ModelBucket, ModelKafka, type Published, textOf } from './services.ts'
+import { judge } from './verdict.ts'
 
 /**
  * A host with a log, a topic, a bucket and a clock, in which lives of the untouched agent run. Each call to Kafka or the
@@ -84,7 +82,6 @@ export class AgentWorld {
   #kafkaAway = false
   #bucketAway = false
   #adopted = false
-  #leftUndecided = false
 
   constructor(random: Random, mutant: Mutant) {
     this.#random = random
@@ -433,82 +430,17 @@ export class AgentWorld {
       this.#deliver(false)
       await this.#settle()
       if (step % VERDICT_EVERY_STEPS !== 0) continue
-      problem = this.#verdict()
+      const verdict = judge(this.#log, this.#kafka.published, this.#bucket.objects.values())
+      problem = verdict.problem
       if (problem?.startsWith('twice')) return problem
       good = problem === undefined && this.#late.length === 0 ? good + 1 : 0
       if (good === GOOD_VERDICTS) {
-        this.#countIf(this.#leftUndecided, 'left undecided')
+        this.#countIf(verdict.isUntold, 'left undecided')
         return undefined
       }
     }
     return problem
   }
-
-  #verdict(): string | undefined {
-    const carried = [...this.#kafka.published]
-    let undecided = 0
-    const untold = new Set<string>()
-    for (const object of this.#bucket.objects.values()) {
-      const chunk = decodeMetadata(object.view.metadata)!
-      if (chunk.ranges === 'undecided' && canNotBeTold(chunk))
-        for (const line of textOf(object).split('\n')) untold.add(line)
-      else if (chunk.ranges === 'undecided') undecided++
-      else if (chunk.ranges.length > 0) carried.push(...eventsOfChunk(chunk, textOf(object)))
-    }
-    const times = new Map<string, number>()
-    const places = new Set<string>()
-    for (const { source, position, line } of carried) {
-      const place = `${source}@${position}`
-      if (places.has(place)) return `twice: ${place} (${line.slice(0, 8)})`
-      places.add(place)
-      times.set(line, (times.get(line) ?? 0) + 1)
-    }
-    const headers = times.get(HEADER) ?? 0
-    times.delete(HEADER)
-    if (headers > this.#log.headers) return 'twice: a first line'
-    for (const [line, count] of times) if (count > 1) return `twice: line ${line.slice(0, 8)}`
-    const missing = this.#log.lines.filter((line) => !times.has(line) && !untold.has(line))
-    if (missing.length > 0) return `missing: line ${missing[0]!.slice(0, 8)} and ${missing.length - 1} more`
-    if (headers < this.#log.headers && untold.size === 0) return 'missing: a first line'
-    if (undecided > 0) return `${undecided} chunks stay undecided`
-    const gap = gapOf(carried)
-    if (!gap && untold.size > 0) this.#leftUndecided = true
-    return gap
-  }
-}
-
-/**
- * A small file was deleted after one who did not know the positions had uploaded it, and another one with the same first
- * event was published, but is neither there nor in the bucket: nothing tells the two apart, so its chunk stays undecided.
- */
-function canNotBeTold({ source, size }: ChunkMetadata): boolean {
-  return isProvisional(source) && size < HEAD_BYTES
-}
-
-/** The events of a source must tile it, from 0 on. */
-function gapOf(events: readonly Published[]): string | undefined {
-  for (const [source, all] of Map.groupBy(events, (event) => event.source)) {
-    let end = 0
-    for (const { position, size } of all.toSorted((a, b) => a.position - b.position)) {
-      if (position !== end) return `gap: ${source} from ${end} to ${position}`
-      end = position + size
-    }
-  }
-  return undefined
-}
-
-function eventsOfChunk({ source, start, ranges }: ChunkMetadata, text: string): Published[] {
-  let position = start
-  const events = text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => {
-      const event = { source, position, size: line.length + 1, line }
-      position += event.size
-      return event
-    })
-  const isIn = (at: number) => ranges !== 'undecided' && ranges.some(([from, to]) => at >= from && at < to)
-  return events.filter(({ position }) => isIn(position))
 }
 
 function unreachable(): KafkaError {

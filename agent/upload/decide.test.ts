@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { Entry } from '../publish/index.ts'
+import { handOver, judge } from './decide.ts'
+
+const FINGERPRINT = { head: 1, tail: 2, file: 3 }
+
+void test('two chunks of a file that grew between two uploads carry it together, each byte once', () => {
+  const shorter = { start: 0, size: 110, ranges: 'undecided' } as const
+  const longer = { start: 0, size: 190, ranges: 'undecided' } as const
+  let entry: Entry | undefined
+  // The file is gone; the shorter chunk is decided first.
+  assert.deepEqual(judge(shorter, entry, false), { do: 'hand-over' })
+  entry = handOver('s', entry, shorter.size, FINGERPRINT)!
+  // What the longer one has more is nobody's yet: it was once lost here.
+  assert.deepEqual(judge(longer, entry, false), { do: 'hand-over' })
+  entry = handOver('s', entry, longer.size, FINGERPRINT)!
+  assert.deepEqual(entry.handed, { from: 0, to: 190 })
+  assert.deepEqual(judge(longer, entry, false), { do: 'patch', ranges: [[0, 190]] })
+  assert.deepEqual(judge(shorter, entry, false, [[0, 190]]), { do: 'patch', ranges: [] })
+})
+
+void test('what was written behind a hand-over waits for Kafka as long as its file is there', () => {
+  const longer = { start: 0, size: 190, ranges: 'undecided' } as const
+  const entry = handOver('s', undefined, 110, FINGERPRINT)!
+  assert.deepEqual(judge(longer, entry, true), { do: 'wait' })
+  const published = { ...entry, position: 190, size: 190 }
+  assert.deepEqual(judge(longer, published, true, [[0, 110]]), { do: 'patch', ranges: [] })
+})

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import test, { type TestContext } from 'node:test'
+import { crc32 } from 'node:zlib'
+import type { Bucket, ObjectView } from '../../shared/chunks/index.ts'
+import { parseConfig } from '../../shared/config/index.ts'
+import { baseId } from '../follow/identity.ts'
+import { type Followed, Follower, LogPattern } from '../follow/index.ts'
+import { removeFile } from './remove-file.ts'
+import { Uploader } from './uploader.ts'
+
+const CONFIG = parseConfig(
+  '{ project: p, dataset: d, bucket: bkt, kafka: { brokers: ["k:1"] }, routes: { r: { topic: t, format: raw, table: x } } }',
+  '/millrace.yaml',
+)
+
+/** A log with one rotated file, and what a life knows of it that is out of touch since it read the positions. */
+function scene(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-uploader-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'app.log'), 'newer\n')
+  const path = join(folder, 'app.log.1')
+  writeFileSync(path, 'first\n')
+  const framing = { kind: 'lines', maxEventBytes: 1000 } as const
+  const log = { pattern: new LogPattern(join(folder, 'app.log*')), route: 'r', framing, complete: false }
+  const follower = new Follower({ agent: 'a', logs: [log], finishAfterMs: 0, report: () => undefined })
+  t.after(() => follower.close())
+  const crc = crc32('first\n')
+  const source = baseId('a', 'r', Buffer.from('first'))
+  follower.adopt([{ source, position: 6, start: 0, size: 6, head: crc, tail: crc, file: 0, retired: false }], true)
+  return { path, source, follower }
+}
+
+function bucketOf(objects: ObjectView[]): Bucket {
+  const fixed = { generation: '1', metageneration: '1', contentEncoding: undefined, createdMs: 0, size: 1 }
+  return {
+    name: 'b',
+    stat: () => Promise.resolve(undefined),
+    upload: async (name: string, content: Readable, metadata: Record<string, string>) => {
+      await content.toArray()
+      const object = { name, ...fixed, metadata }
+      objects.push(object)
+      return { kind: 'uploaded', object }
+    },
+    async *list() {
+      yield* await Promise.resolve([])
+    },
+  } as unknown as Bucket
+}
+
+void test('a finished file with a line that came late is not deleted before that line has a carrier', async (t) => {
+  const { path, source, follower } = scene(t)
+  appendFileSync(path, 'late\n') // while no agent ran
+  await follower.look()
+  const objects: ObjectView[] = []
+  const awayKafka = { inTouch: false, canUse: () => false, entries: () => [], decide: () => Promise.resolve(false) }
+  const uploader = new Uploader(bucketOf(objects), follower, awayKafka, {
+    agent: 'a',
+    routes: new Map([['r', CONFIG.routes['r']!]]),
+    everyMs: 1,
+    finishAfterMs: 0,
+    handoverAfterMs: 60_000,
+    afterUpload: 'delete',
+    report: () => undefined,
+  })
+  await uploader.round(new AbortController().signal)
+  const [object] = objects.filter(({ metadata }) => metadata['millrace-source'] === source)
+  assert.equal(object?.metadata['millrace-ranges'], 'undecided')
+  assert.equal(object?.metadata['millrace-size'], '11')
+  assert.equal(readFileSync(path, 'utf8'), 'first\nlate\n')
+})
+
+void test('a file that grew since it was looked at keeps its name', async (t) => {
+  const { path, source, follower } = scene(t)
+  await follower.look()
+  const followed: Followed = follower.sources.get(source)!
+  appendFileSync(path, 'late\n')
+  removeFile(followed, () => undefined)
+  assert.equal(readFileSync(path, 'utf8'), 'first\nlate\n')
+  await follower.look()
+  removeFile(followed, () => undefined)
+  assert.equal(existsSync(path), false)
+})

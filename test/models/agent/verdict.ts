@@ -1,0 +1,103 @@
+import { HEAD_BYTES, splitId } from '../../../agent/follow/index.ts'
+import { isProvisional } from '../../../agent/upload/decide.ts'
+import { type ChunkMetadata, decodeMetadata } from '../../../shared/chunks/index.ts'
+import { HEADER, type ModelLog } from './files.ts'
+import { type Published, type StoredObject, textOf } from './services.ts'
+
+export interface Verdict {
+  /** What is wrong, if anything. */
+  readonly problem: string | undefined
+  /** A chunk stays undecided, because nothing is left that tells whose it is. */
+  readonly isUntold: boolean
+}
+
+/** Is each line that was ever written carried once, by the topic or by the range of a chunk, and each byte of a source once? */
+export function judge(log: ModelLog, published: readonly Published[], objects: Iterable<StoredObject>): Verdict {
+  const chunks = Array.from(objects, (object) => ({
+    chunk: decodeMetadata(object.view.metadata)!,
+    text: textOf(object),
+  }))
+  const open = chunks.filter(({ chunk }) => chunk.ranges === 'undecided')
+  const untold = open.filter(({ chunk }) =>
+    isUntold(
+      chunk,
+      published,
+      chunks.map((other) => other.chunk),
+    ),
+  )
+  const carried = [...published, ...chunks.flatMap(({ chunk, text }) => eventsOfChunk(chunk, text))]
+  const excused = new Set(untold.flatMap(({ text }) => text.split('\n')))
+  const problem = doubled(log, carried) ?? missing(log, carried, excused) ?? stuck(open.length - untold.length)
+  return { problem: problem ?? gapOf(carried), isUntold: untold.length > 0 }
+}
+
+/**
+ * A chunk that was uploaded before Kafka knew its source, and is too short to be known by a head: Kafka has carried a
+ * longer source with the same first event, whose bytes are not in the bucket. Nothing tells whether it is that one. (The
+ * file of that source might; as long as it is there it is decided.)
+ */
+function isUntold(
+  { source, size }: ChunkMetadata,
+  published: readonly Published[],
+  chunks: readonly ChunkMetadata[],
+): boolean {
+  if (!isProvisional(source) || size >= HEAD_BYTES) return false
+  const { base } = splitId(source)
+  const isLonger = (event: Published) => splitId(event.source).base === base && event.position + event.size > size
+  const longer = new Set(published.filter(isLonger).map((event) => event.source))
+  for (const other of chunks) if (other.size >= size) longer.delete(other.source)
+  return longer.size > 0
+}
+
+function doubled(log: ModelLog, carried: readonly Published[]): string | undefined {
+  const places = new Set<string>()
+  const lines = new Set<string>()
+  let headers = 0
+  for (const { source, position, line } of carried) {
+    const place = `${source}@${position}`
+    if (places.has(place)) return `twice: ${place} (${line.slice(0, 8)})`
+    places.add(place)
+    if (line === HEADER) headers++
+    else if (lines.has(line)) return `twice: line ${line.slice(0, 8)}`
+    lines.add(line)
+  }
+  return headers > log.headers ? 'twice: a first line' : undefined
+}
+
+function missing(log: ModelLog, carried: readonly Published[], excused: ReadonlySet<string>): string | undefined {
+  const there = new Set(carried.map(({ line }) => line))
+  const lines = log.lines.filter((line) => !there.has(line) && !excused.has(line))
+  if (lines.length > 0) return `missing: line ${lines[0]!.slice(0, 8)} and ${lines.length - 1} more`
+  const headers = carried.filter(({ line }) => line === HEADER).length
+  return headers < log.headers && !excused.has(HEADER) ? 'missing: a first line' : undefined
+}
+
+function stuck(undecided: number): string | undefined {
+  return undecided > 0 ? `${undecided} chunks stay undecided` : undefined
+}
+
+/** The events of a source must tile it, from 0 on. */
+function gapOf(events: readonly Published[]): string | undefined {
+  for (const [source, all] of Map.groupBy(events, (event) => event.source)) {
+    let end = 0
+    for (const { position, size } of all.toSorted((a, b) => a.position - b.position)) {
+      if (position !== end) return `gap: ${source} from ${end} to ${position}`
+      end = position + size
+    }
+  }
+  return undefined
+}
+
+function eventsOfChunk({ source, start, ranges }: ChunkMetadata, text: string): Published[] {
+  let position = start
+  const events = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const event = { source, position, size: line.length + 1, line }
+      position += event.size
+      return event
+    })
+  const isIn = (at: number) => ranges !== 'undecided' && ranges.some(([from, to]) => at >= from && at < to)
+  return events.filter(({ position }) => isIn(position))
+}
