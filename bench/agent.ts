@@ -22,6 +22,7 @@ import { connectKafka, createTopics, joinGroup, topicOffsets } from '../shared/k
 import { CONTESTANTS, type Contestant, type Task } from './peers/contestants.ts'
 import { checkLines, line, LINE_BYTES, type Checked } from './peers/lines.ts'
 import type { Measured } from './peers/processes.ts'
+import { Result } from './result.ts'
 
 /**
  * `npm run bench -- agent [--size 500M] [--backlog 2G] [--only TEXT] [--parts drain,paced,idle,latency,backlog,many]
@@ -59,7 +60,7 @@ const { values: options } = parseArgs({
   },
 })
 const BYTES = bytesOf(options.size)
-const missed: string[] = []
+const result = new Result('agent')
 const root = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 const kafka = await startKafka({ dataDir: root, javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] })
 const millrace = options.sources ? join(ROOT, 'cli/main.ts') : (await bundleAgent({ outDir: root })).file
@@ -83,8 +84,7 @@ try {
   await kafka.stop()
   rmSync(root, { recursive: true, force: true, maxRetries: 3 })
 }
-for (const bar of missed) say(`missed: ${bar}`)
-process.exitCode = options.check && missed.length > 0 ? 1 : 0
+result.end(options.check)
 
 interface Drained {
   readonly rate: number
@@ -104,6 +104,8 @@ async function drainAll(contestants: readonly Contestant[]): Promise<void> {
     if (!figure) continue
     figures.set(contestant.name, figure)
     const { rate, cpuPerMillion, megabytes, checked } = figure
+    result.figure(`${contestant.name}: lines/s`, rate)
+    result.figure(`${contestant.name}: CPU seconds a million lines`, cpuPerMillion)
     const [lost, doubled] = checked ? [checked.lost, checked.doubled] : ['?', '?']
     say(
       `${contestant.name.padEnd(42)}${thousands(rate)}${cpuPerMillion.toFixed(2).padStart(7)}${megabytes.toFixed(0).padStart(9)}${`${lost}`.padStart(7)}${`${doubled}`.padStart(9)}  ${loadavg()[0]?.toFixed(1)}`,
@@ -119,10 +121,15 @@ function judgeDrain(figures: ReadonlyMap<string, Drained>): void {
   for (const [compression, lowest] of Object.entries(bars)) {
     const figure = figures.get(`millrace, ${compression}`)
     if (!figure) continue
-    bar(`lines/s, ${compression}`, figure.rate, 'at least', lowest)
-    bar(`lines/s, ${compression}, best other agent`, figure.rate, 'at least', best)
-    bar(`CPU seconds a million lines, ${compression}`, figure.cpuPerMillion, 'at most', 1)
-    bar(`lost and doubled, ${compression}`, (figure.checked?.lost ?? 0) + (figure.checked?.doubled ?? 0), 'at most', 0)
+    result.bar(`lines/s, ${compression}`, figure.rate, 'at least', lowest)
+    result.bar(`lines/s, ${compression}, best other agent`, figure.rate, 'at least', best)
+    result.bar(`CPU seconds a million lines, ${compression}`, figure.cpuPerMillion, 'at most', 1)
+    result.bar(
+      `lost and doubled, ${compression}`,
+      (figure.checked?.lost ?? 0) + (figure.checked?.doubled ?? 0),
+      'at most',
+      0,
+    )
   }
 }
 
@@ -171,7 +178,8 @@ async function pacedAll(contestants: readonly Contestant[]): Promise<void> {
     const share = await attempt(contestant, () => paced(contestant))
     if (share === undefined) continue
     say(`${contestant.name.padEnd(42)}${(share * 100).toFixed(1).padStart(10)} %`)
-    if (contestant.exactlyOnce) bar(`% of a core at that pace, ${contestant.name}`, share * 100, 'at most', 8)
+    result.figure(`${contestant.name}: % of a core, paced`, share * 100)
+    if (contestant.exactlyOnce) result.bar(`% of a core at that pace, ${contestant.name}`, share * 100, 'at most', 8)
   }
 }
 
@@ -200,8 +208,8 @@ async function idleAll(contestants: readonly Contestant[]): Promise<void> {
     const { share, megabytes } = figure
     say(`${contestant.name.padEnd(42)}${(share * 100).toFixed(2).padStart(10)} %${megabytes.toFixed(0).padStart(7)} MB`)
     if (!contestant.exactlyOnce) continue
-    bar(`% of a core idle, ${contestant.name}`, share * 100, 'below', 1)
-    bar(`MB idle, ${contestant.name}`, megabytes, 'below', 90)
+    result.bar(`% of a core idle, ${contestant.name}`, share * 100, 'below', 1)
+    result.bar(`MB idle, ${contestant.name}`, megabytes, 'below', 90)
   }
 }
 
@@ -221,7 +229,7 @@ async function latencyAll(contestants: readonly Contestant[]): Promise<void> {
     if (!times) continue
     const [median = 0, late = 0] = [0.5, 0.95].map((part) => times[Math.floor(times.length * part)])
     say(`${contestant.name.padEnd(42)}${median.toFixed(0).padStart(10)} ms${late.toFixed(0).padStart(7)} ms`)
-    if (contestant.exactlyOnce) bar(`ms to readable, median, ${contestant.name}`, median, 'below', 50)
+    if (contestant.exactlyOnce) result.bar(`ms to readable, median, ${contestant.name}`, median, 'below', 50)
   }
 }
 
@@ -266,7 +274,7 @@ async function backlog(contestants: readonly Contestant[]): Promise<void> {
   const lines = writeLines(file, bytes)
   const { rate, megabytes } = await drain(contestant, file, lines)
   say(`\nbacklog of ${options.backlog}: ${Math.round(rate / 1000)} k lines/s, peak ${megabytes.toFixed(0)} MB`)
-  bar('MB at most while draining a backlog', megabytes, 'below', 128)
+  result.bar('MB at most while draining a backlog', megabytes, 'below', 128)
 }
 
 /** Many sources, some of them rotated each second by rename and create: memory does not grow, no line is lost. */
@@ -279,8 +287,8 @@ async function many(contestants: readonly Contestant[]): Promise<void> {
   )
   say(`${early.toFixed(0)} MB at the third, ${late.toFixed(0)} MB at the end, ${(share * 100).toFixed(0)} % of a core`)
   if (checked) say(`lost ${checked.lost}, doubled ${checked.doubled}`)
-  bar('lost and doubled, many sources', (checked?.lost ?? 0) + (checked?.doubled ?? 0), 'at most', 0)
-  bar('growth of memory, many sources', late / early, 'at most', 1.15)
+  result.bar('lost and doubled, many sources', (checked?.lost ?? 0) + (checked?.doubled ?? 0), 'at most', 0)
+  result.bar('growth of memory, many sources', late / early, 'at most', 1.15)
 }
 
 async function rotateMany(agent: Measured, task: Task) {
@@ -326,7 +334,7 @@ async function attempt<T>({ name, exactlyOnce }: Contestant, work: () => Promise
     return await work()
   } catch (error) {
     say(`${name.padEnd(42)} failed: ${(error as Error).message}`)
-    if (exactlyOnce) missed.push(`${name} failed`)
+    if (exactlyOnce) result.failed(name)
     return undefined
   }
 }
@@ -352,11 +360,6 @@ function writeLines(file: string, bytes: number): number {
 async function until(is: () => boolean | Promise<boolean>): Promise<void> {
   for (const begun = performance.now(); !(await is()); await delay(1))
     if (performance.now() - begun > STALLED_MS) throw new Error('nothing has come for a minute')
-}
-
-function bar(what: string, value: number, relation: 'at least' | 'at most' | 'below', limit: number): void {
-  const met = { 'at least': value >= limit, 'at most': value <= limit, below: value < limit }[relation]
-  if (!met) missed.push(`${what}: ${Number(value.toPrecision(4))}, wanted ${relation} ${Number(limit.toPrecision(4))}`)
 }
 
 function bytesOf(text: string): number {

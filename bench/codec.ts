@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm'
 import protobuf from 'protobufjs'
 import { compileRoute, RowBuffer, type RowCodec } from '../shared/codec/index.ts'
 import { recordFromMessage } from '../shared/schema/proto.ts'
+import { Result } from './result.ts'
 
 const SCHEMA = `
 syntax = "proto3";
@@ -266,16 +267,7 @@ function heapGrowth(run: () => void, rounds: number): number {
   return process.memoryUsage().heapUsed - before.heapUsed
 }
 
-interface Bar {
-  readonly value: number
-  readonly bar: number
-  readonly ok: boolean
-}
-
-const atLeast = (value: number, bar: number): Bar => ({ value: round(value), bar, ok: value >= bar })
-const round = (value: number) => Math.round(value * 100) / 100
-
-function report(): boolean {
+function report(): void {
   const list = contests()
   const rates = measure(list)
   console.log(`${'contestant'.padEnd(40)} M events/s`)
@@ -286,37 +278,29 @@ function report(): boolean {
     .filter((contest) => contest.name.endsWith('to row'))
     .map(({ run }) => (heapGrowth(run, 5) - heapGrowth(run, 1)) / (4 * COUNT))
   const heapMax = Math.max(...heap)
-  const bars: Record<string, Bar> = {
-    'JSON to row / JSON.parse + protobufjs': atLeast(ratio('flat: JSON to row', 'flat: JSON.parse + protobufjs'), 4),
-    'JSON to row / JSON.parse': atLeast(ratio('flat: JSON to row', 'flat: JSON.parse'), 2.5),
-    'protobuf to row / protobufjs decode + encode': atLeast(
-      ratio('flat: protobuf to row', 'flat: protobufjs decode + encode'),
-      15,
-    ),
-    'combined to row / JSON.parse + protobufjs': atLeast(
-      ratio('access: combined to row', 'access: JSON.parse + protobufjs'),
-      2,
-    ),
-    'heap bytes for an event': { value: round(heapMax), bar: 1, ok: heapMax < 1 },
-  }
-  for (const [name, { value, bar, ok }] of Object.entries(bars))
-    console.log(`${ok ? 'ok  ' : 'MISS'} ${name}: ${value} (bar ${bar})`)
+  const result = new Result('codec')
+  const flat = 'flat: JSON to row'
+  const protobufs = ['flat: protobuf to row', 'flat: protobufjs decode + encode'] as const
+  const combined = ['access: combined to row', 'access: JSON.parse + protobufjs'] as const
+  result.bar('JSON to row / JSON.parse + protobufjs', ratio(flat, 'flat: JSON.parse + protobufjs'), 'at least', 4)
+  result.bar('JSON to row / JSON.parse', ratio(flat, 'flat: JSON.parse'), 'at least', 2.5)
+  result.bar('protobuf to row / protobufjs decode + encode', ratio(...protobufs), 'at least', 15)
+  result.bar('combined to row / JSON.parse + protobufjs', ratio(...combined), 'at least', 2)
+  result.bar('heap bytes for an event', heapMax, 'below', 1)
   for (const events of ['nested', 'odd']) {
     for (const [name, against] of [
       ['JSON to row', 'JSON.parse + protobufjs'],
       ['protobuf to row', 'protobufjs decode + encode'],
     ]) {
-      const value = round(ratio(`${events}: ${name}`, `${events}: ${against}`))
-      console.log(`     ${events}: ${name} / ${against}: ${value}`)
+      result.figure(`${events}: ${name} / ${against}`, ratio(`${events}: ${name}`, `${events}: ${against}`))
     }
   }
-  const figures = Object.fromEntries([...rates].map(([name, rate]) => [name, Math.round(rate)]))
-  console.log(JSON.stringify({ bench: 'codec', figures, bars }))
-  return sink > 0 && Object.values(bars).every((bar) => bar.ok)
+  for (const [name, rate] of rates) result.figure(name, rate)
+  if (sink === 0) result.failed('rows were made')
+  result.end(process.argv.includes('--check'))
 }
 
 // The heap is only measured where the collector can be called.
 setFlagsFromString('--expose-gc')
 globalThis.gc ??= runInNewContext('gc') as NonNullable<typeof globalThis.gc>
-const met = report()
-if (process.argv.includes('--check') && !met) process.exitCode = 1
+report()

@@ -20,6 +20,7 @@ import {
   type KafkaClient,
   openProducer,
 } from '../shared/kafka/index.ts'
+import { Result } from './result.ts'
 
 /**
  * `npm run bench -- consumer [--records N] [--only CASE] [--check]`: one worker process, compiled as it is shipped, from a real broker to
@@ -76,10 +77,11 @@ const { values: options } = parseArgs({
   },
 })
 const RECORDS = Number(options.records)
+const result = new Result('consumer')
 
 if (options.sink) await sink()
 else if (options.kafkajs) await eachBatchOfKafkajs(JSON.parse(options.kafkajs) as { brokers: string; topic: string })
-else process.exitCode = await main()
+else await main()
 
 /** Where a worker finds a stand-in, by how late it answers. */
 type Endpoints = Readonly<Record<number, { rest: string; grpc: string }>>
@@ -101,7 +103,7 @@ async function sink(): Promise<void> {
   process.stdin.on('end', () => process.exit()).resume()
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
   const built = join(folder, 'built')
   stageCloud(built)
@@ -109,7 +111,6 @@ async function main(): Promise<number> {
   const kafka = await startKafka({ dataDir: folder, javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] })
   const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'bench')
   const counting = spawn(process.execPath, [import.meta.filename, '--sink'], { stdio: ['pipe', 'pipe', 'inherit'] })
-  let missed: string[] = []
   try {
     const surroundings = {
       folder,
@@ -119,42 +120,37 @@ async function main(): Promise<number> {
     writeFileSync(join(folder, 'visit.proto'), SCHEMA)
     process.stdout.write(`${RECORDS} events, ${PARTITIONS} partitions, ${kafka.name}, Node ${process.version}\n`)
     const name = (kind: string) => `${kafka.topicPrefix}bench-${kind}`
-    missed = await throughput(surroundings, client, name)
-    if (!options.only || options.only === 'freshness') {
-      missed.push(...(await freshness(surroundings, client, name('freshness'))))
-    }
+    await throughput(surroundings, client, name)
+    if (!options.only || options.only === 'freshness') await freshness(surroundings, client, name('freshness'))
   } finally {
     counting.stdin.end()
     await client.close()
     await kafka.stop()
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   }
-  for (const bar of missed) process.stdout.write(`missed: ${bar}\n`)
-  return options.check && missed.length > 0 ? 1 : 0
+  result.end(options.check === true)
 }
 
-/** Each case in turn; answers the bars that were missed. */
+/** Each case in turn. */
 async function throughput(
   surroundings: Surroundings,
   client: KafkaClient,
   topicOf: (kind: string) => string,
-): Promise<string[]> {
-  const missed: string[] = []
+): Promise<void> {
   const published = new Set<string>()
   for (const one of CASES.filter(({ name }) => !options.only || name === options.only)) {
     const topic = topicOf(`${one.format}-${one.compression}`)
     if (!published.has(topic)) await publish(client, topic, one)
     published.add(topic)
     const figure = await bestOf(surroundings, topic, one)
-    missed.push(...missedBars(one, figure))
     if (one.name !== 'json' || !options.check) continue
     const idle = await measureKafkajs(surroundings.brokers, topic)
     print('kafkajs, eachBatch doing nothing', idle)
     const share = figure.cpuPerMillion / idle.cpuPerMillion
     process.stdout.write(`CPU of millrace / kafkajs: ${share.toFixed(2)} (bar ${KAFKAJS_SHARE_MAX})\n`)
-    if (share > KAFKAJS_SHARE_MAX) missed.push(`${KAFKAJS_SHARE_MAX} of the CPU of kafkajs`)
+    result.figure('kafkajs: CPU seconds a million', idle.cpuPerMillion)
+    result.bar('CPU of millrace / kafkajs', share, 'at most', KAFKAJS_SHARE_MAX)
   }
-  return missed
 }
 
 /** Measures again what misses a bar, a few times: something else may have had the machine. */
@@ -162,26 +158,26 @@ async function bestOf(surroundings: Surroundings, topic: string, one: Case): Pro
   for (let round = 1; ; round++) {
     const figure = await withWorker(surroundings, topic, { ...one, name: `${one.name}-${round}` }, measureThroughput)
     print(one.name, figure)
-    if (round === ROUNDS_MAX || missedBars(one, figure).length === 0) return figure
+    if (areMet(one, figure) || round === ROUNDS_MAX) return figure
   }
 }
 
-function missedBars({ name, bars: [rate, cpu, memory] }: Case, figure: Figure): string[] {
+function areMet({ name, bars: [rate, cpu, memory] }: Case, figure: Figure): boolean {
   return [
-    ...(figure.rate < rate ? [`${name}: ${rate} rows/s`] : []),
-    ...(figure.cpuPerMillion > cpu ? [`${name}: ${cpu} s/M`] : []),
-    ...(figure.megabytes > memory ? [`${name}: ${memory} MB`] : []),
-  ]
+    result.bar(`${name}: rows/s`, figure.rate, 'at least', rate),
+    result.bar(`${name}: CPU seconds a million`, figure.cpuPerMillion, 'at most', cpu),
+    result.bar(`${name}: MB`, figure.megabytes, 'at most', memory),
+  ].every(Boolean)
 }
 
-async function freshness(surroundings: Surroundings, client: KafkaClient, topic: string): Promise<string[]> {
+async function freshness(surroundings: Surroundings, client: KafkaClient, topic: string): Promise<void> {
   const one = { name: 'freshness', format: 'json', compression: 'zstd', bars: [0, 0, 0] } as const
   const publisher = await openPublisher(client, topic, one)
   const p99 = await withWorker(surroundings, topic, one, (worker) => measureFreshness(worker, publisher.send))
   await publisher.close()
   const { eventsASecond, barMs } = FRESHNESS
   process.stdout.write(`readable after, at ${eventsASecond} events/s: ${Math.round(p99)} ms (99 %, bar ${barMs} ms)\n`)
-  return p99 > barMs ? [`freshness: ${barMs} ms`] : []
+  result.bar('ms to readable, 99 %', p99, 'below', barMs)
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {

@@ -13,6 +13,7 @@ import {
   type PartitionBatch,
   type Producer,
 } from '../shared/kafka/index.ts'
+import { Result } from './result.ts'
 
 /**
  * `npm run bench -- kafka-seams [records]`: what the two seams bring, against kafkajs as it is, on the same broker in one
@@ -27,6 +28,8 @@ const BATCH_BYTES = 1_000_000
 const LINE = Buffer.from(
   `${'203.0.113.7 - - [12/Mar/2025:10:11:12 +0000] "GET /a/b/c HTTP/1.1" 200 '.padEnd(194, 'x')}\n`,
 )
+
+const result = new Result('kafka-seams')
 
 interface Figure {
   what: string
@@ -43,6 +46,8 @@ async function measure(what: string, records: number, work: () => Promise<void>)
 }
 
 function print({ what, records, seconds, cpuSeconds }: Figure): void {
+  result.figure(`${what}: records/s`, records / seconds)
+  result.figure(`${what}: CPU seconds a million`, (cpuSeconds / records) * 1e6)
   const rate = `${Math.round(records / seconds / 1000)} k/s`
   process.stdout.write(
     `${what.padEnd(44)}${rate.padStart(10)}  ${((cpuSeconds / records) * 1e6).toFixed(2).padStart(6)} s/M\n`,
@@ -188,3 +193,4 @@ try {
   await kafka.stop()
   rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 })
 }
+result.end(false)

@@ -3,6 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import { storageRoot } from '../local/bigquery/rows/descriptor.ts'
 import { BigQueryProcess, PROJECT } from '../test/conformance/bigquery-process.ts'
+import { Result } from './result.ts'
 
 /**
  * `npm run bench -- stand-ins [--rows N] [--check]`: what the embedded cloud can take, so that it is never what a
@@ -189,19 +190,15 @@ const written = await inServer('disk', async (server, stream) => ({
 const counted = await inServer('count', durable)
 const queried = await inServer('disk', queryable)
 
-const bar = (value: number, limit: number, ok: boolean) => ({ value: Number(value.toPrecision(4)), bar: limit, ok })
-const bars = {
-  durableRowsPerSecond: bar(written.rowsPerSecond, 300_000, written.rowsPerSecond >= 300_000),
-  countCpuSecondsPerMillion: bar(counted.cpuSecondsPerMillion, 0.4, counted.cpuSecondsPerMillion < 0.4),
-  rowsSeenByQuery: bar(queried.counted, ROWS, queried.counted === ROWS),
-  residentMB: bar(queried.rssMB, 2_000, queried.rssMB <= 2_000),
-  idleCpuPercent: bar(written.idlePercent, 1, written.idlePercent < 1),
-}
-const figures = {
-  durableCpuSecondsPerMillion: written.cpuSecondsPerMillion,
-  countRowsPerSecond: counted.rowsPerSecond,
-  firstQuerySeconds: queried.firstSeconds,
-  secondQuerySeconds: queried.secondSeconds,
-}
-process.stdout.write(`${JSON.stringify({ bench: 'stand-ins', figures, bars })}\n`)
-if (values.check && Object.values(bars).some(({ ok }) => !ok)) process.exitCode = 1
+const result = new Result('stand-ins')
+result.bar('durableRowsPerSecond', written.rowsPerSecond, 'at least', 300_000)
+result.bar('countCpuSecondsPerMillion', counted.cpuSecondsPerMillion, 'below', 0.4)
+result.bar('rowsSeenByQuery', queried.counted, 'at least', ROWS)
+result.bar('rowsSeenByQuery, not more', queried.counted, 'at most', ROWS)
+result.bar('residentMB', queried.rssMB, 'at most', 2_000)
+result.bar('idleCpuPercent', written.idlePercent, 'below', 1)
+result.figure('durableCpuSecondsPerMillion', written.cpuSecondsPerMillion)
+result.figure('countRowsPerSecond', counted.rowsPerSecond)
+result.figure('firstQuerySeconds', queried.firstSeconds)
+result.figure('secondQuerySeconds', queried.secondSeconds)
+result.end(values.check)
