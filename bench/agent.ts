@@ -272,7 +272,9 @@ async function backlog(contestants: readonly Contestant[]): Promise<void> {
   const file = join(root, 'backlog')
   const bytes = bytesOf(options.backlog)
   const lines = writeLines(file, bytes)
-  const { rate, megabytes } = await drain(contestant, file, lines)
+  const { rate, megabytes, checked } = await drain(contestant, file, lines)
+  result.figure('backlog: lines/s', rate)
+  result.bar('lost and doubled, backlog', (checked?.lost ?? 0) + (checked?.doubled ?? 0), 'at most', 0)
   say(`\nbacklog of ${options.backlog}: ${Math.round(rate / 1000)} k lines/s, peak ${megabytes.toFixed(0)} MB`)
   result.bar('MB at most while draining a backlog', megabytes, 'below', 128)
 }
