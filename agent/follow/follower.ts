@@ -1,47 +1,25 @@
-import { Events, type FramingOptions } from '../../shared/framing/index.ts'
+import { dirname } from 'node:path'
+import { Events, MAGIC_BYTES } from '../../shared/framing/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import type { Entry } from '../publish/positions.ts'
+import type { Followed, FollowedLog, FollowerOptions } from './followed.ts'
 import { firstEvent } from './first-event.ts'
 import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
-import { isCopyOf, keyOf, LogFile } from './log-file.ts'
+import { isHeldCopy, isNamedCompressed, originalOf } from './copies.ts'
+import { keyOf, LogFile } from './log-file.ts'
 import { compareAge } from './names.ts'
-import type { RateLimit } from './rate-limit.ts'
 import { type PlainReader, Scratch } from './reader.ts'
 import { type Claim, type Known, recognise, type Unclaimed } from './recognise.ts'
-import type { LogPattern, Seen } from './scan.ts'
+import type { Seen } from './scan.ts'
 import { Source, type Workspace } from './source.ts'
 
-/** A log to follow: a pattern, and what its bytes are. */
-export interface FollowedLog {
-  readonly pattern: LogPattern
-  readonly route: string
-  readonly framing: FramingOptions
-  /** The newest file will not grow for ever: it is finished like the others. */
-  readonly complete: boolean
-  /** Absent: as fast as Kafka takes it. */
-  readonly rate?: RateLimit
-}
-
-export interface FollowerOptions {
-  readonly agent: string
-  readonly logs: readonly FollowedLog[]
-  readonly finishAfterMs: number
-  /** Called once for each problem, and again when it has changed. */
-  readonly report: (message: string) => void
-}
-
-/** A source with the file that it is read from. */
-export interface Followed {
-  readonly source: Source
-  readonly file: LogFile
-  readonly log: FollowedLog
-}
+export type { Followed, FollowedLog, FollowerOptions } from './followed.ts'
 
 type KnownAt = Known & Likely
-type Like = (key: string, source: string) => Likeness
+type Like = (key: string, source: string) => Likeness | undefined
 
 /** Rounds of one look, when what it looks at changes meanwhile; the next look goes on. */
-const TRIES_MAX = 3
+const TRIES_MAX = 4
 /** Looks after which the file of nobody is forgotten: it was renamed between two of them, or it is gone. */
 const MISSED_LOOKS_MAX = 2
 
@@ -58,6 +36,10 @@ export class Follower {
   readonly #lost = new Map<string, { source: Source; unread: string | undefined }>()
   #entries = new Map<string, Entry>()
   #folders: readonly string[] = []
+  /** The path of each file, as the last scan found it. */
+  #listing: ReadonlyMap<string, string> = new Map()
+  /** Names of rotations that have a live file. */
+  #live: ReadonlySet<string> = new Set()
   #reported = new Map<string, string>()
   #looking: Promise<void> | undefined
   #lookedAtMs = -Infinity
@@ -146,8 +128,9 @@ export class Follower {
 
   /** The sources of each rotation, oldest first, with a file to read from. */
   rotations(): Followed[][] {
-    const byStem = Map.groupBy(this.sources.values(), ({ file }) => rotationOf(file.seen))
-    return Array.from(byStem.values(), (group) => group.sort((a, b) => compareFiles(a.file, b.file)))
+    const byStem = Map.groupBy(this.sources.values(), ({ file }) => this.#rotationOf(file))
+    const ageOf = ({ file }: Followed) => this.#ageOf(file)
+    return Array.from(byStem.values(), (group) => group.sort((a, b) => compareAge(ageOf(a), ageOf(b))))
   }
 
   /** Nothing more is expected in this file. */
@@ -171,9 +154,11 @@ export class Follower {
   }
 
   async #look(nowMs: number): Promise<void> {
+    let first = true
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const lost = this.#scan(nowMs, tries === 0)
-      if (!lost && (await this.#recognise(nowMs))) break
+      const settled = this.#scan(nowMs, first)
+      first = false
+      if (settled && (await this.#recognise(nowMs))) break
     }
     this.#markNewest()
     for (const { file } of this.sources.values()) file.fresh = false
@@ -184,9 +169,12 @@ export class Follower {
     }
   }
 
-  /** Returns whether a file was lost: then its copy may have appeared behind our back, and is wanted now. */
+  /**
+   * Returns false when files were found elsewhere than the last time, or a source was lost: a rotation may have torn the
+   * listing, or made a copy behind our back. Only what two listings say is believed.
+   */
   #scan(nowMs: number, first: boolean): boolean {
-    const seen = new Set<string>()
+    const seen = new Map<string, string>()
     const folders = new Set<string>()
     const complete = new Map<string, boolean>()
     let lost = false
@@ -198,7 +186,7 @@ export class Follower {
       for (const found of preferLive(scan.files)) {
         const key = keyOf(found)
         if (seen.has(key)) continue
-        seen.add(key)
+        seen.set(key, found.path)
         lost = this.#see(key, found, log, nowMs) || lost
       }
     }
@@ -206,7 +194,9 @@ export class Follower {
     this.#folders = [...folders]
     this.completeRoutes.clear()
     for (const [route, all] of complete) if (all) this.completeRoutes.add(route)
-    return lost
+    const isSame = seen.size === this.#listing.size && [...seen].every(([key, path]) => this.#listing.get(key) === path)
+    this.#listing = seen
+    return isSame && !lost
   }
 
   #see(key: string, found: Seen, log: FollowedLog, nowMs: number): boolean {
@@ -220,7 +210,7 @@ export class Follower {
     }
     const before = file.seen
     file.update(found, nowMs)
-    if (this.#logs.get(key) !== log) return this.#giveTo(log, file)
+    if (this.#logs.get(key) !== log) this.#giveTo(log, file)
     if (!file.fresh) return false
     const followed = this.#followedBy(file)
     const shrunk = found.size < before.size
@@ -233,13 +223,13 @@ export class Follower {
     return shrunk && !followed
   }
 
-  /** The file was deleted, and its inode is another log's by now; or it was moved there. */
-  #giveTo(log: FollowedLog, file: LogFile): false {
+  /** The file was moved to another log; or it was deleted, and its inode is that log's by now. */
+  #giveTo(log: FollowedLog, file: LogFile): void {
     const followed = this.#followedBy(file)
-    if (followed) this.lose(followed)
-    else this.#disown(file)
     this.#logs.set(file.key, log)
-    return false
+    if (followed?.log.route === log.route) this.sources.set(followed.source.id, { ...followed, log })
+    else if (followed) this.lose(followed)
+    else this.#disown(file)
   }
 
   #followedBy(file: LogFile): Followed | undefined {
@@ -274,30 +264,28 @@ export class Follower {
     for (const file of [...this.#files.values()].sort(compareFiles)) {
       if (file.role === 'copy' && file.fresh) file.disown()
       if (file.role !== 'unnamed') continue
-      const original = this.#tryTo(file, () => this.#originalOf(file))
+      const original = this.#tryTo(file, () => originalOf(file, this.#namesakes(file)))
       if (original) Object.assign(file, { role: 'copy', original })
       else if (await this.#name(file, nowMs)) unclaimed.push(file)
     }
     if (unclaimed.length === 0) return true
     const known = this.#known(new Set(unclaimed.map(({ base }) => base)))
     const likenesses = await this.#compare(unclaimed, known)
-    const like = (key: string, source: string) => likenesses.get(`${key} ${source}`) ?? 'other'
+    const like = (key: string, source: string) => likenesses.get(`${key} ${source}`)
     const named = unclaimed.filter(({ base }) => base !== undefined)
-    const claims = recognise(named.map(describe), known, like)
-    return named.map((file) => this.#claim(file, claims.get(file.key)!, known, like)).every(Boolean)
+    if (known.some(({ source, held }) => held && !this.sources.has(source))) return false
+    const claims = recognise(named.map(describe), known, (key, source) => like(key, source) ?? 'other')
+    // A compressed file may turn out to be the copy of one that is claimed in this look.
+    named.sort((a, b) => Number(a.encoding !== 'plain') - Number(b.encoding !== 'plain'))
+    return named.map((file) => this.#claim(file, claims.get(file.key)!, like)).every(Boolean)
   }
 
-  /** The file that this one is a mere copy of: compressed beside it, or made by copytruncate before it truncates. */
-  #originalOf(file: LogFile): LogFile | undefined {
-    const { folder, stem, plain, mark } = file.seen
-    const compressed = file.encoding !== 'plain'
-    if (!compressed && mark === '') return undefined
-    const there = [...this.#files.values()].filter((other) => other !== file && other.missed === 0)
-    if (compressed) return there.find(({ seen }) => seen.path === `${folder}/${plain}`)
-    const log = this.#logs.get(file.key)
-    const live = there.filter(({ key, seen }) => seen.stem === stem && seen.mark === '' && this.#logs.get(key) === log)
-    const beside = live.filter(({ seen }) => seen.folder === folder)
-    return (beside.length > 0 ? beside : live).find((original) => isCopyOf(file, original))
+  /** The other files of the same route that are there. */
+  #namesakes(file: LogFile): LogFile[] {
+    const routeOf = ({ key }: LogFile) => this.#logs.get(key)?.route
+    const isOther = (other: LogFile) =>
+      other !== file && this.#listing.has(other.key) && routeOf(other) === routeOf(file)
+    return [...this.#files.values()].filter(isOther)
   }
 
   /** Finds out what the sources of this file's first event are called. Returns false when there is none yet. */
@@ -307,7 +295,7 @@ export class Follower {
     const final = nowMs - file.changedAtMs >= this.#options.finishAfterMs && (!file.newest || log.complete)
     if (!file.fresh && !final) return false
     file.fresh = false
-    if (file.seen.size === 0) return false
+    if (file.seen.size < (isNamedCompressed(file) ? MAGIC_BYTES : 1)) return false
     const first = await this.#read(file, (reader) => firstEvent(reader, log.framing, final, this.#workspace.scratch))
     if (!first) return false
     file.base = baseId(this.#options.agent, log.route, first.event)
@@ -351,11 +339,11 @@ export class Follower {
   }
 
   /** Returns false when that cannot be said yet: look again. */
-  #claim(file: LogFile, { kind, source: id }: Claim, known: readonly KnownAt[], like: Like): boolean {
+  #claim(file: LogFile, { kind, source: id }: Claim, like: Like): boolean {
     if (kind === 'new') {
-      const namesakes = known.filter(({ source, held }) => held && splitId(source).base === file.base)
-      for (const { source } of namesakes) {
-        const relation = this.#relation(file, source, like(file.key, source))
+      const namesakes = [...this.sources.values()].filter(({ source }) => splitId(source.id).base === file.base)
+      for (const holder of namesakes) {
+        const relation = this.#relation(file, holder, like(file.key, holder.source.id))
         if (relation !== 'apart') return relation === 'copy'
       }
     }
@@ -392,26 +380,42 @@ export class Follower {
    * How a file relates to the source of the same first event that another file holds. That one may have been truncated
    * since the two were compared, and this file be its copy: only beside an intact holder it is another source.
    */
-  #relation(file: LogFile, id: string, like: Likeness): 'apart' | 'copy' | 'unclear' {
-    const holder = this.sources.get(id)
-    const intact = holder && this.#tryTo(holder.file, () => holder.source.isIntact())
-    if (holder && intact === false) this.lose(holder)
-    if (!holder || !intact || (holder.file.missed > 0 && like !== 'other')) return 'unclear'
-    const plain = file.encoding === 'plain' && holder.file.encoding === 'plain'
-    if (plain || like === 'other' || holder.source.progress.position === 0) return 'apart'
-    Object.assign(file, { role: 'copy', original: holder.file })
+  #relation(file: LogFile, holder: Followed, like: Likeness | undefined): 'apart' | 'copy' | 'unclear' {
+    const { source, file: held } = holder
+    const intact = this.#tryTo(held, () => source.isIntact())
+    if (intact === false) this.lose(holder)
+    if (!intact) return 'unclear'
+    const isThere = this.#listing.has(held.key)
+    if (like === 'other' || (isThere && source.progress.position === 0)) return 'apart'
+    if (!isHeldCopy(file, source.head, held, isThere)) return 'apart'
+    Object.assign(file, { role: 'copy', original: held })
     return 'copy'
   }
 
   #markNewest(): void {
     const claimed = [...this.#files.values()].filter(({ role }) => role !== 'copy')
-    for (const group of Map.groupBy(claimed, ({ seen }) => rotationOf(seen)).values()) {
+    this.#live = new Set(
+      claimed.filter(({ seen }) => seen.mark === '').map(({ seen }) => `${seen.folder}/${seen.stem}`),
+    )
+    for (const group of Map.groupBy(claimed, (file) => this.#rotationOf(file)).values()) {
       const newest = group
-        .filter(({ missed }) => missed === 0)
+        .filter(({ key }) => this.#listing.has(key))
         .sort(compareFiles)
         .at(-1)
       for (const file of group) file.newest = file === newest
     }
+  }
+
+  /** The live file that it was rotated from, in its folder or in the one above (olddir). */
+  #rotationOf({ seen: { folder, stem, mark } }: LogFile): string {
+    const [beside, above] = [`${folder}/${stem}`, `${dirname(folder)}/${stem}`]
+    return mark !== '' && !this.#live.has(beside) && this.#live.has(above) ? above : beside
+  }
+
+  /** A file that has no name any more is as old as its copy. */
+  #ageOf(file: LogFile): Seen {
+    const copies = this.#listing.has(file.key) ? [] : [...this.#files.values()]
+    return (copies.find(({ original, key }) => original === file && this.#listing.has(key)) ?? file).seen
   }
 
   #startOver(): void {
@@ -464,10 +468,6 @@ export class Follower {
 const NO_HINT = -1
 const NO_BYTES = Buffer.alloc(0)
 const NOTHING_READ: Fingerprint = { position: 0, head: 0, tail: 0 }
-
-function rotationOf({ folder, stem }: Seen): string {
-  return `${folder}/${stem}`
-}
 
 function compareFiles(a: LogFile, b: LogFile): number {
   return compareAge(a.seen, b.seen)

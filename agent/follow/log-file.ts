@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
-import { fileHint, HEAD_BYTES, TAIL_BYTES } from './identity.ts'
+import { fileHint } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import type { Seen } from './scan.ts'
 
@@ -68,14 +68,13 @@ export class LogFile {
     this.#encoding = undefined
   }
 
-  /** Compressed or not, by its first bytes. Throws ENOENT when another file has its name by now. */
+  /** Compressed or not, by its first bytes, once they are there. Throws ENOENT when another file has its name by now. */
   get encoding(): Encoding {
-    if (this.#encoding === undefined) {
-      const head = Buffer.alloc(MAGIC_BYTES)
-      readSync(this.descriptor(), head, 0, MAGIC_BYTES, 0)
-      this.#encoding = encodingOf(head)
-    }
-    return this.#encoding
+    if (this.#encoding !== undefined) return this.#encoding
+    const magic = this.bytes(0, MAGIC_BYTES)
+    const encoding = encodingOf(magic)
+    if (magic.length === MAGIC_BYTES) this.#encoding = encoding
+    return encoding
   }
 
   get isOpen(): boolean {
@@ -119,18 +118,4 @@ export class LogFile {
 
 export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
   return `${dev}:${ino}`
-}
-
-/**
- * Is a plain file a copy of the beginning of another one, made after that? What was seen of their sizes is old by now;
- * the copy's is asked for first, because the original only grows, or ends its likeness at once.
- */
-export function isCopyOf(copy: LogFile, original: LogFile): boolean {
-  const { size } = copy
-  if (size === 0 || copy.seen.birthMs < original.seen.birthMs) return false
-  const ranges = [
-    [0, Math.min(size, HEAD_BYTES)],
-    [Math.max(0, size - TAIL_BYTES), size],
-  ] as const
-  return ranges.every(([from, to]) => copy.bytes(from, to).equals(original.bytes(from, to)))
 }

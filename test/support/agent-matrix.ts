@@ -136,7 +136,8 @@ export const CASES: Readonly<Record<string, MatrixCase>> = {
   },
 }
 
-async function stopped(m: Matrix): Promise<void> {
+/** An agent that has published everything, and was stopped. */
+export async function stopped(m: Matrix): Promise<void> {
   const agent = m.run()
   await m.caughtUp()
   await agent.stop()
@@ -148,9 +149,9 @@ function copytruncate(path: string): void {
   truncateSync(path, 0)
 }
 
-/** Runs one case on one pattern, and reads the topic with an independent consumer. */
-export async function runCase(t: TestContext, act: MatrixCase, pattern: string): Promise<void> {
-  const bench = await agentBench(t, { paths: [pattern] })
+/** Runs one case on one pattern, or several, and reads the topic with an independent consumer. */
+export async function runCase(t: TestContext, act: MatrixCase, ...paths: string[]): Promise<void> {
+  const bench = await agentBench(t, { paths })
   const path = join(bench.folder, 'app.log')
   const writer = new LogWriter(path)
   let agent: RunningAgent | undefined
