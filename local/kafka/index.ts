@@ -3,7 +3,7 @@ import { UserError } from '../../shared/errors.ts'
 import { Broker, type ScramUser } from './broker.ts'
 import { freePorts, isFree } from './ports.ts'
 import type { Listener } from './properties.ts'
-import { findRuntime } from './runtime.ts'
+import { findRuntime } from './find-runtime.ts'
 
 export type { ScramUser } from './broker.ts'
 export type { Listener } from './properties.ts'

@@ -1,5 +1,5 @@
 import { UserError } from '../../shared/errors.ts'
-import { findRuntime } from './runtime.ts'
+import { findRuntime } from './find-runtime.ts'
 
 // Run by local/setup after the packages: fetches what a broker needs while there is network. A machine without a way
 // to run Kafka is told so, and is no failure here: whoever needs the broker fails with the same words.
