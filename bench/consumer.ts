@@ -1,50 +1,42 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
-import protobuf from 'protobufjs'
 import { stageCloud } from '../infra/packages/cloud.ts'
 import { startBigQuery } from '../local/bigquery/index.ts'
 import { startKafka } from '../local/kafka/index.ts'
-import {
-  BatchBuilder,
-  type Compression,
-  connectKafka,
-  createTopics,
-  type KafkaClient,
-  openProducer,
-} from '../shared/kafka/index.ts'
+import { connectKafka, type KafkaClient } from '../shared/kafka/index.ts'
 import { Result } from './result.ts'
+import {
+  cpuSeconds,
+  type Endpoints,
+  firstLine,
+  megabytes,
+  type Surroundings,
+  withWorker,
+  type Worker,
+} from './worker/process.ts'
+import { soak, SOAK_TOPIC } from './worker/soak.ts'
+import { type Form, openPublisher, PARTITIONS, SCHEMA } from './worker/visits.ts'
 
 /**
- * `npm run bench -- consumer [--records N] [--only CASE] [--check]`: one worker process, compiled as it is shipped, from a real broker to
+ * `npm run bench -- consumer [--records N] [--only CASE] [--soak 60m] [--check]`: one worker process, compiled as it is shipped, from a real broker to
  * a stand-in that only counts (and enforces offsets): 220-byte events, 4 partitions. CPU is the worker's own, user and system, for a
  * million rows, from the assignment on. `--check` compares with kafkajs's eachBatch doing nothing, in the same run, and exits 1 when
- * a bar is missed. All share this machine: the load average says whether anything else does.
+ * a bar is missed. All share this machine: the load average says whether anything else does. `--soak`: nothing but a steady flow with
+ * a backlog each minute, for so long: is the worker's memory flat?
  */
 
-const PARTITIONS = 4
-const BATCH_BYTES = 900_000
-const TICKS_A_SECOND = 100
 const ROUNDS_MAX = 3
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const SCHEMA = `syntax = "proto3";
-import "google/protobuf/timestamp.proto";
-message Visit {
-  int64 user_id = 1; string session = 2; string method = 3; string path = 4; int32 status = 5;
-  int32 bytes = 6; double latency = 7; string country = 8; bool cached = 9; google.protobuf.Timestamp at = 10;
-}
-`
-interface Case {
+
+interface Case extends Form {
   readonly name: string
-  readonly format: 'json' | 'protobuf'
-  readonly compression: Compression
   /** Issue 6: rows a second, CPU seconds for a million rows, megabytes. */
   readonly bars: readonly [rows: number, cpu: number, memory: number]
   /** How much longer an answer of BigQuery takes. */
@@ -74,23 +66,18 @@ const { values: options } = parseArgs({
     sink: { type: 'boolean' },
     kafkajs: { type: 'string' },
     only: { type: 'string' },
+    soak: { type: 'string' },
   },
 })
 const RECORDS = Number(options.records)
+const MINUTE_MS = 60_000
+/** How often the broker looks for what may go. */
+const RETENTION_CHECK = { 'log.retention.check.interval.ms': `${MINUTE_MS}` }
 const result = new Result('consumer')
 
 if (options.sink) await sink()
 else if (options.kafkajs) await eachBatchOfKafkajs(JSON.parse(options.kafkajs) as { brokers: string; topic: string })
 else await main()
-
-/** Where a worker finds a stand-in, by how late it answers. */
-type Endpoints = Readonly<Record<number, { rest: string; grpc: string }>>
-
-interface Surroundings {
-  readonly folder: string
-  readonly brokers: string
-  readonly endpoints: Endpoints
-}
 
 /** The stand-ins in a process of their own, so that their work is not counted as the worker's. */
 async function sink(): Promise<void> {
@@ -108,7 +95,11 @@ async function main(): Promise<void> {
   const built = join(folder, 'built')
   stageCloud(built)
   symlinkSync(join(ROOT, 'node_modules'), join(built, 'node_modules'))
-  const kafka = await startKafka({ dataDir: folder, javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] })
+  const kafka = await startKafka({
+    dataDir: folder,
+    javaOptions: ['-Xmx1g', '-XX:TieredStopAtLevel=4'],
+    properties: RETENTION_CHECK,
+  })
   const client = connectKafka({ brokers: [kafka.brokers], auth: 'none', tls: false }, 'bench')
   const counting = spawn(process.execPath, [import.meta.filename, '--sink'], { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
@@ -118,10 +109,13 @@ async function main(): Promise<void> {
       endpoints: JSON.parse(await firstLine(counting)) as Endpoints,
     }
     writeFileSync(join(folder, 'visit.proto'), SCHEMA)
-    process.stdout.write(`${RECORDS} events, ${PARTITIONS} partitions, ${kafka.name}, Node ${process.version}\n`)
+    const what = options.soak ? `soak for ${options.soak}` : `${RECORDS} events`
+    process.stdout.write(`${what}, ${PARTITIONS} partitions, ${kafka.name}, Node ${process.version}\n`)
     const name = (kind: string) => `${kafka.topicPrefix}bench-${kind}`
-    await throughput(surroundings, client, name)
-    if (!options.only || options.only === 'freshness') await freshness(surroundings, client, name('freshness'))
+    if (options.soak) await soakFor(options.soak, surroundings, client, name('soak'))
+    else await throughput(surroundings, client, name)
+    if (!options.soak && (!options.only || options.only === 'freshness'))
+      await freshness(surroundings, client, name('freshness'))
   } finally {
     counting.stdin.end()
     await client.close()
@@ -180,9 +174,16 @@ async function freshness(surroundings: Surroundings, client: KafkaClient, topic:
   result.bar('ms to readable, 99 %', p99, 'below', barMs)
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
-  for await (const text of child.stdout?.setEncoding('utf8') ?? []) return String(text)
-  throw new Error('a process of the benchmark ended at its start')
+async function soakFor(text: string, surroundings: Surroundings, client: KafkaClient, topic: string): Promise<void> {
+  const [, count, unit] = /^(\d+)(m|s)$/.exec(text) ?? []
+  if (!count) throw new Error(`--soak ${text}: give minutes or seconds, as in 60m`)
+  const form = { format: 'json', compression: 'zstd' } as const
+  const publisher = await openPublisher(client, topic, form, SOAK_TOPIC)
+  const forMs = Number(count) * (unit === 'm' ? MINUTE_MS : 1000)
+  await withWorker(surroundings, topic, { ...form, name: 'soak' }, (worker) =>
+    soak(worker, publisher.send, forMs, result),
+  )
+  await publisher.close()
 }
 
 function print(what: string, { rate, cpuPerMillion, megabytes }: Figure): void {
@@ -193,124 +194,10 @@ function print(what: string, { rate, cpuPerMillion, megabytes }: Figure): void {
   )
 }
 
-/** Sends JSON or protobuf events, up to so many in one transaction, spread over the partitions; answers how many. */
-async function openPublisher(client: KafkaClient, topic: string, { format, compression }: Case) {
-  await createTopics(client, [{ topic, partitions: PARTITIONS }])
-  const producer = await openProducer(client, { transactionalId: `${topic}-writer`, timeoutMs: 30_000 })
-  const root = new protobuf.Root()
-  root.addJSON(protobuf.common.get('google/protobuf/timestamp.proto')?.nested ?? {})
-  const message = protobuf.parse(SCHEMA, root, { keepCase: true }).root.lookupType('Visit')
-  const samples = Array.from({ length: 1000 }, (_, index) => sample(index, format, message))
-  const builders = Array.from({ length: PARTITIONS }, () => new BatchBuilder(BATCH_BYTES))
-  let sent = 0
-  const fill = (builder: BatchBuilder, partition: number, most: number) => {
-    builder.reset()
-    while (builder.records < most) {
-      const value = samples[sent % samples.length] as Buffer
-      const key = Buffer.from(`abcdefghijklmnopqrstuvwx2${'abcd'[partition]}@${sent * 221}+221`)
-      if (!builder.append(key, value, 0, value.length, Date.now())) break
-      sent++
-    }
-  }
-  return {
-    async send(most: number): Promise<number> {
-      const before = sent
-      for (const [partition, builder] of builders.entries()) {
-        fill(builder, partition, Math.floor((most + partition) / PARTITIONS))
-      }
-      const batches = builders.map(async (builder, partition) => ({
-        topic,
-        partition,
-        batch: await builder.seal(compression),
-      }))
-      await producer.transact(await Promise.all(batches), [])
-      return sent - before
-    },
-    close: () => producer.close(),
-  }
-}
-
 async function publish(client: KafkaClient, topic: string, one: Case): Promise<void> {
   const publisher = await openPublisher(client, topic, one)
   for (let left = RECORDS; left > 0; ) left -= await publisher.send(left)
   await publisher.close()
-}
-
-function sample(index: number, format: Case['format'], message: protobuf.Type): Buffer {
-  const atMs = 1_764_000_000_000 + index * 37
-  const visit = {
-    user_id: 10_000_000 + index * 7,
-    session: `s${(index * 2_654_435_761) >>> 0}`,
-    method: index % 5 === 0 ? 'POST' : 'GET',
-    path: `/api/v1/items/${index % 977}/offers/${'x'.repeat(20)}`,
-    status: index % 17 === 0 ? 404 : 200,
-    bytes: 200 + (index % 5000),
-    latency: ((index * 37) % 10_000) / 1000,
-    country: ['DE', 'SG', 'US', 'FR'][index % 4],
-    cached: index % 3 === 0,
-  }
-  if (format === 'json') return Buffer.from(JSON.stringify({ ...visit, at: new Date(atMs).toISOString() }))
-  const at = { seconds: Math.floor(atMs / 1000), nanos: (atMs % 1000) * 1_000_000 }
-  return Buffer.from(message.encode(message.fromObject({ ...visit, at })).finish())
-}
-
-interface Worker {
-  readonly process: ChildProcess
-  /** Rows that BigQuery has acknowledged. */
-  rows(): Promise<number>
-}
-
-/** Starts a worker, and does `work` from its assignment on. */
-async function withWorker<T>(
-  { folder, brokers, endpoints }: Surroundings,
-  topic: string,
-  { name, format, answerMs = 0 }: Pick<Case, 'name' | 'format' | 'answerMs'>,
-  work: (worker: Worker) => Promise<T>,
-): Promise<T> {
-  const file = join(folder, `${name}.yaml`)
-  const port = await freePort()
-  const { rest, grpc } = endpoints[answerMs] ?? { rest: '', grpc: '' }
-  writeFileSync(
-    file,
-    `name: bench-${name}
-project: millrace-bench
-dataset: bench
-kafka: { brokers: ["${brokers}"] }
-consumer: { port: ${port} }
-endpoints: { bigquery: "${rest}", bigquery_storage: "${grpc}" }
-routes:
-  visits: { topic: ${topic}, schema: visit.proto#Visit, format: ${format}, table: ${name.replaceAll('-', '_')} }
-`,
-  )
-  const built = join(folder, 'built')
-  const { scripts } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { scripts: { worker: string } }
-  const [, ...command] = scripts.worker.split(' ') // without `node`
-  const flags = process.env['WORKER_ARGS']?.split(' ') ?? []
-  const worker = spawn(process.execPath, [...flags, ...command, '--config', file], {
-    cwd: built,
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
-  try {
-    await saidAssigned(worker)
-    return await work({ process: worker, rows: () => rowsOf(worker, port) })
-  } finally {
-    worker.kill('SIGTERM')
-    if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
-  }
-}
-
-async function saidAssigned(worker: ChildProcess): Promise<void> {
-  for await (const text of worker.stderr?.setEncoding('utf8') ?? []) if (String(text).includes('assigned')) break
-}
-
-async function rowsOf(worker: ChildProcess, port: number): Promise<number> {
-  const ended = worker.exitCode ?? worker.signalCode
-  if (ended !== null) throw new Error(`the worker ended with ${ended}`)
-  const text = await fetch(`http://127.0.0.1:${port}/metrics`).then(
-    (answer) => answer.text(),
-    () => '', // not listening yet
-  )
-  return Number(/^millrace_rows (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
 async function measureThroughput(worker: Worker): Promise<Figure> {
@@ -318,7 +205,7 @@ async function measureThroughput(worker: Worker): Promise<Figure> {
   while ((await worker.rows()) < RECORDS) await delay(20)
   const seconds = (performance.now() - begun) / 1000
   const cpuPerMillion = ((cpuSeconds(worker.process) - cpu) / RECORDS) * 1e6
-  return { rate: RECORDS / seconds, cpuPerMillion, megabytes: peakMegabytes(worker.process) }
+  return { rate: RECORDS / seconds, cpuPerMillion, megabytes: megabytes(worker.process, 'VmHWM') }
 }
 
 /**
@@ -350,18 +237,6 @@ async function measureFreshness(worker: Worker, send: (most: number) => Promise<
   }
   await published
   return times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Infinity
-}
-
-/** User and system time of a process and all its threads. */
-function cpuSeconds({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
-}
-
-function peakMegabytes({ pid }: ChildProcess): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }
 
 async function measureKafkajs(brokers: string, topic: string): Promise<Figure> {
@@ -397,13 +272,4 @@ async function eachBatchOfKafkajs({ brokers, topic }: { brokers: string; topic: 
   const figure: Figure = { rate: RECORDS / seconds, cpuPerMillion: (user + system) / RECORDS, megabytes }
   process.stdout.write(JSON.stringify(figure))
   await consumer.disconnect()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
