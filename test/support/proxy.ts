@@ -68,7 +68,7 @@ export async function startProxy(brokers: string): Promise<KafkaProxy> {
   const server = createServer((client) => {
     const link = new Link(client, { host, port: Number(port) }, () => (server.address() as AddressInfo).port, judge)
     links.add(link)
-    client.once('close', () => links.delete(link))
+    void link.ended.then(() => links.delete(link))
   })
   function judge(api: number): Rule | undefined {
     seen.set(api, (seen.get(api) ?? 0) + 1)
@@ -89,7 +89,7 @@ export async function startProxy(brokers: string): Promise<KafkaProxy> {
     },
     async close() {
       for (const rule of rules) rule.remove()
-      for (const link of links) link.cut()
+      for (const link of links) link.destroy()
       server.close()
       await once(server, 'close')
     },
@@ -140,6 +140,9 @@ class Link {
   readonly #expected = new Map<number, { api: number; rule: Rule | undefined }>()
   readonly #ports: () => [from: number, to: number]
   readonly #judge: (api: number) => Rule | undefined
+  /** Requests that are held: the broker's side stays open for them. */
+  #held = 0
+  readonly ended: Promise<unknown>
 
   constructor(
     client: Socket,
@@ -153,12 +156,22 @@ class Link {
     this.#judge = judge
     onFrames(client, (frame) => this.#request(frame))
     onFrames(this.#broker, (frame) => this.#answer(frame))
-    client.on('error', () => undefined).on('close', () => this.#broker.end())
+    client.on('error', () => undefined).on('close', () => this.#endWithClient())
     this.#broker.on('error', () => undefined).on('close', () => client.destroy())
+    this.ended = new Promise((resolve) => this.#broker.on('close', resolve))
   }
 
   cut(): void {
     this.#client.destroy()
+  }
+
+  destroy(): void {
+    this.#client.destroy()
+    this.#broker.destroy()
+  }
+
+  #endWithClient(): void {
+    if (this.#client.destroyed && this.#held === 0) this.#broker.end()
   }
 
   #request(frame: Buffer): void {
@@ -168,8 +181,13 @@ class Link {
     if (rule?.action === 'lose-request') return
     if (rule?.action === 'cut-before') return this.cut()
     this.#expected.set(frame.readInt32BE(8), { api, rule })
-    if (rule?.action === 'hold') rule.hold(send)
-    else send()
+    if (rule?.action !== 'hold') return send()
+    this.#held++
+    rule.hold(() => {
+      this.#held--
+      send()
+      this.#endWithClient()
+    })
   }
 
   #answer(frame: Buffer): void {

@@ -1,16 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { BatchBuilder, type KafkaClient, openProducer, type Producer, readCommits } from '../../shared/kafka/index.ts'
+import {
+  BatchBuilder,
+  type KafkaClient,
+  openProducer,
+  type Producer,
+  readCommits,
+} from '../../../shared/kafka/index.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const EVENTS_A_BATCH = 60
 const BATCH_BYTES = 64 * 1024
 const PAUSE_MS = 15
 /** One event in so many is no JSON, and becomes a dead letter. */
-const BROKEN_EVERY = 97
+export const BROKEN_EVERY = 97
+/** After the last event: so long may it take until the outcome of the last transaction is known. */
+const RECOVER_WITHIN_MS = 60_000
+
+/** A source, and how many events of it are in the topic: those with the positions from 0 on. */
+export interface PublishedSource {
+  readonly source: string
+  readonly events: number
+}
 
 /** Publishes numbered events, each once: the position goes with them in one transaction, as an agent does it. */
 export class ChaosPublisher {
-  /** Events that are in the topic for certain. */
-  published = 0
+  /** What is in the topic for certain; known when `run` has ended. */
+  published: readonly PublishedSource[] = []
   readonly #client: KafkaClient
   readonly #topic: string
   readonly #partitions: number
@@ -37,9 +52,12 @@ export class ChaosPublisher {
       await delay(PAUSE_MS)
     }
     // The outcome of the last transaction may be unknown.
-    while (!(await this.#recover().catch(() => undefined))) await delay(500)
+    await eventually(() => this.#recover(), {
+      timeoutMs: RECOVER_WITHIN_MS,
+      what: 'the outcome of the last transaction',
+    })
     await this.#producer?.close().catch(() => undefined)
-    this.published = this.#sent.reduce((sum, count) => sum + count, 0)
+    this.published = this.#sent.map((events, partition) => ({ source: sourceOf(partition), events }))
   }
 
   async #publish(partition: number): Promise<void> {
@@ -48,7 +66,7 @@ export class ChaosPublisher {
     const builder = new BatchBuilder(BATCH_BYTES)
     for (let number = first; number < first + EVENTS_A_BATCH; number++) this.#append(builder, partition, number)
     const batch = await builder.seal(partition % 2 === 0 ? 'zstd' : 'none')
-    const { topic } = { topic: this.#topic }
+    const topic = this.#topic
     const position = { group: this.#group, topic, partition, offset: first + EVENTS_A_BATCH, metadata: '' }
     await producer.transact([{ topic, partition, batch }], [position])
     this.#sent[partition] = first + EVENTS_A_BATCH
@@ -57,8 +75,7 @@ export class ChaosPublisher {
   #append(builder: BatchBuilder, partition: number, number: number): void {
     const broken = number % BROKEN_EVERY === 0
     const value = Buffer.from(broken ? `broken ${number}` : JSON.stringify({ number, text: 'x'.repeat(number % 200) }))
-    const source = `chaos${'abcdefg'[partition]}`.padEnd(26, 'z')
-    builder.append(Buffer.from(`${source}@${number}+1`), value, 0, value.length, Date.now())
+    builder.append(Buffer.from(`${sourceOf(partition)}@${number}+1`), value, 0, value.length, Date.now())
   }
 
   /** A new life of the producer, and only then the positions. */
@@ -70,4 +87,8 @@ export class ChaosPublisher {
     this.#producer = producer
     return producer
   }
+}
+
+function sourceOf(partition: number): string {
+  return `chaos${'abcdefg'[partition]}`.padEnd(26, 'z')
 }
