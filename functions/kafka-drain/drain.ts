@@ -98,13 +98,13 @@ async function endsOf(kafka: KafkaClient, topic: string, log: Log): Promise<Part
   }
 }
 
-/** Every commit is clean and at the end of its partition. */
+/** Every commit is clean and at the end of its partition, and none waits for an operator. */
 async function isIdle(kafka: KafkaClient, config: Config, ends: readonly PartitionOffsets[]): Promise<boolean> {
   const commits = await commitsOf(kafka, config, ends)
   return ends.every((range) => {
     const commit = commits.get(keyOf(range))
     const decoded = decodeLog(commit?.metadata ?? '')
-    return commit?.offset === range.end && decoded.kind === 'log' && decoded.log.clean
+    return commit?.offset === range.end && decoded.kind === 'log' && decoded.log.clean && !decoded.log.lost
   })
 }
 

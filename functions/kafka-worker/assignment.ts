@@ -70,7 +70,7 @@ export class Assignment {
     const { offset, start, end } = stop
     const lost =
       offset < start ? `offsets ${offset} to ${start - 1} are no longer in the topic` : `the topic ends at ${end}`
-    task?.halt('out-of-range', lost)
+    task?.halt('out-of-range', lost, true)
   }
 
   /** Finishes what is named, and commits `clean`. */

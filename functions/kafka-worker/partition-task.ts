@@ -4,8 +4,13 @@ import type { ConsumerConfig, Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { FetchedBatch, Membership, PartitionCommit, TopicPartition } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import { tableId } from '../../shared/config/index.ts'
-import { type Appender, isStreamOf, type StreamName, type Warehouse } from '../../shared/warehouse/index.ts'
+import {
+  type Appender,
+  highestOffset,
+  isStreamOf,
+  type StreamName,
+  type Warehouse,
+} from '../../shared/warehouse/index.ts'
 import type { Effect, Event, Rule } from '../../shared/warehouse/protocol/events.ts'
 import { Owner } from '../../shared/warehouse/protocol/owner.ts'
 import type { LetterWriter } from '../../shared/dead-letters/index.ts'
@@ -139,7 +144,8 @@ export class PartitionTask {
 
   /** Instead of `begin`: nothing is done until the operator starts it again. */
   refuse(message: string): void {
-    this.#apply({ kind: 'stop', reason: 'topic-replaced', message })
+    this.halt('topic-replaced', message)
+    this.#left.resolve()
   }
 
   /** What this partition adds to the next commit of its membership. */
@@ -161,18 +167,18 @@ export class PartitionTask {
   }
 
   /** Finishes what is named and commits `clean`. */
-  leave(): Promise<void> {
+  leave(lost = false): Promise<void> {
     this.#discardUnbuilt()
-    this.#handle({ kind: 'leave' })
+    this.#handle({ kind: 'leave', lost })
     return this.#left.promise
   }
 
-  /** Fetching has stopped by itself, or must: an alarm, and nothing of it is skipped. */
-  halt(reason: string, message: string): void {
+  /** Fetching has stopped by itself, or must: an alarm, and nothing of it is skipped. `lost`: nor by the next owner. */
+  halt(reason: string, message: string, lost = false): void {
     this.stopped = reason
     this.#log.error({ reason, route: this.#sink.route.name, durable: this.durable }, `stopped: ${message}`)
     this.#context.membership.pause([this.at])
-    void this.leave()
+    void this.leave(lost)
   }
 
   /** The membership is over: nothing is sent any more. */
@@ -308,7 +314,10 @@ export class PartitionTask {
       case 'finalize':
         return this.#do(() => this.#finalize(effect.stream))
       case 'ask':
-        return this.#do(async () => ({ kind: 'asked', highest: await this.#ask(effect) }))
+        return this.#do(async () => {
+          const range = { ...this.at, from: effect.from, below: effect.below, since: effect.since }
+          return { kind: 'asked', highest: await highestOffset(this.#context.warehouse, effect.stream, range) }
+        })
       case 'read':
         return this.#do(() => this.#readAgain())
       case 'create':
@@ -328,7 +337,6 @@ export class PartitionTask {
         return this.#context.rejoin()
       case 'stop':
         this.#appender?.close()
-        this.#left.resolve()
         return this.halt(effect.reason, effect.message)
       case 'left':
         return this.#left.resolve()
@@ -368,20 +376,6 @@ export class PartitionTask {
     this.#appender = undefined
     const answer = await this.#context.warehouse.finalizeStream(stream)
     return answer.kind === 'gone' ? { kind: 'gone' } : { kind: 'counted', rows: answer.rows }
-  }
-
-  async #ask({ from, below, since }: Effect & { kind: 'ask' }): Promise<number | null> {
-    await this.#sink.ensureTables()
-    const { table, metadata: m } = this.#sink.route
-    const sql = `SELECT MAX(${m}.kafka_offset) AS highest FROM \`${tableId(table)}\`
-      WHERE ${m}.kafka_topic = @topic AND ${m}.kafka_partition = @partition
-        AND ${m}.kafka_offset >= @from AND ${m}.kafka_offset < @below AND ${m}.ingested_at >= @since`
-    const { topic, partition } = this.at
-    const parameters = { topic, partition, from, below, since: new Date(since) }
-    for await (const { highest } of this.#context.warehouse.query(sql, parameters)) {
-      return highest === undefined ? null : Number(highest)
-    }
-    return null
   }
 
   async #readAgain(): Promise<Event> {

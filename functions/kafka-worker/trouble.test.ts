@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
@@ -170,18 +170,41 @@ void test('a topic that is made again under a worker, and is longer than before,
   await expectCounts(pipeline, '70 rows, 70 numbers, 0 letters')
 })
 
-void test('a commit beyond the end stops the partition with an alarm; --accept-loss goes on, in a drain too', async (t) => {
+void test('a commit beyond the end stops the partition, however the topic grows; --accept-loss goes on, in a drain too', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   const at = { topic: pipeline.topics['visits'] ?? '', partition: 0 }
   const group = `millrace.${pipeline.config.name}.drain`
+  const drained = async (...accept: string[]) =>
+    (await drain(pipeline.config, createLog('test'), parseAcceptLoss(accept[0]))).rows
   await pipeline.publish('visits', visits(0, 20))
-  assert.equal((await drain(pipeline.config, createLog('test'))).rows, 20)
+  assert.equal(await drained(), 20)
   const [commit] = await readCommits(pipeline.kafka, group, [at])
-  await commitFor(pipeline.kafka, group, [{ ...at, offset: 1000, metadata: commit?.metadata ?? '' }])
+  await commitFor(pipeline.kafka, group, [{ ...at, offset: 40, metadata: commit?.metadata ?? '' }])
   await pipeline.publish('visits', visits(20, 5))
-  assert.equal((await drain(pipeline.config, createLog('test'))).rows, 0)
-  const going = await drain(pipeline.config, createLog('test'), parseAcceptLoss(`${at.topic}/0@21`))
-  assert.deepEqual([going.rows, await counts(pipeline)], [5, '25 rows, 25 numbers, 0 letters'])
+  assert.equal(await drained(), 0)
+  // Offsets 0 to 19, a marker, 21 to 25, a marker, 27 to 56, a marker.
+  await pipeline.publish('visits', visits(25, 30))
+  assert.equal(await drained(), 0)
+  assert.deepEqual([await drained(`${at.topic}/0@21`), await counts(pipeline)], [35, '55 rows, 55 numbers, 0 letters'])
+})
+
+void test('a log that is not clean, its stream expired, its route with another table: each event in one of the two', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const worker = pipeline.worker()
+  await pipeline.publish('visits', visits(0, 20))
+  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  await worker.kill('SIGKILL') // before a commit says that the rows are there
+  pipeline.clock.advance(4 * 24 * 3_600_000)
+  const text = readFileSync(pipeline.configFile, 'utf8')
+  writeFileSync(pipeline.configFile, text.replace('table: visits,', 'table: visits2, metadata: origin,'))
+  await pipeline.publish('visits', visits(20, 5))
+  const second = pipeline.worker()
+  const numbers = async () =>
+    (await pipeline.query('SELECT number FROM logs.visits2 ORDER BY number')).map(({ number }) => number)
+  await eventually(async () => assert.deepEqual(await numbers(), ['20', '21', '22', '23', '24']) ?? true, {
+    timeoutMs: 20_000,
+  }).catch((error: unknown) => assert.fail(`${String(error)}\n${second.log.join('')}`))
+  assert.match(second.log.join(''), /expired-asked/)
 })
 
 void test('a quota that is used up for a while only delays', async (t) => {

@@ -1,6 +1,7 @@
 export type { AppendAnswer, RefusedRow } from './answers.ts'
 export type { Appender } from './appender.ts'
 export { type DefaultWriter, openDefaultWriter } from './default-writer.ts'
+export { highestOffset } from './highest-offset.ts'
 export type { Parameter, Row } from './query.ts'
 export { type CommitAnswer, defaultStream, type FinalizeAnswer, isStreamOf, type StreamName } from './streams.ts'
 export { type SchemaChange, planChange, type TableSpec, type ViewSpec } from './table-spec.ts'

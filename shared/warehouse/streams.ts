@@ -32,6 +32,11 @@ export const defaultStream = (table: TableName): StreamName => `${tablePath(tabl
 export const isStreamOf = (stream: StreamName, table: TableName): boolean =>
   stream.startsWith(`${tablePath(table)}/streams/`)
 
+export function tableOfStream(stream: StreamName): TableName {
+  const [, project = '', , dataset = '', , table = ''] = stream.split('/')
+  return { project, dataset, table }
+}
+
 /** @throws GrpcError; a table made a moment ago may be denied for a while, so PERMISSION_DENIED is tried again first */
 export async function createStream(
   channel: Channel,

@@ -12,6 +12,7 @@ import {
   type FinalizeAnswer,
   finalizeStream,
   type StreamName,
+  tableOfStream,
 } from './streams.ts'
 import type { TableSpec, ViewSpec } from './table-spec.ts'
 import { ensureTable, ensureView, getTable, type TableState } from './tables.ts'
@@ -52,15 +53,11 @@ export function openWarehouse(config: Config, entry: string): Warehouse {
     ensureView: (name, spec) => ensureView(rest, config.region, name, spec),
     query: (sql, parameters) => query(rest, config.project, config.region, sql, parameters),
     createStream: (table, type) => createStream(channel, table, type, streamTurn),
-    finalizeStream: (name) => finalizeStream(channel, name, () => tableExists(name)),
+    finalizeStream: (name) =>
+      finalizeStream(channel, name, async () => (await getTable(rest, tableOfStream(name))) !== undefined),
     commitStreams: (table, names) => commitStreams(channel, table, names),
     openAppender: (stream, descriptor, options) =>
       openAppender(channel, stream, descriptorProto.encode(descriptor), options),
     close: () => channel.close(),
-  }
-
-  async function tableExists(stream: StreamName): Promise<boolean> {
-    const [, project = '', , dataset = '', , table = ''] = stream.split('/')
-    return (await getTable(rest, { project, dataset, table })) !== undefined
   }
 }

@@ -36,8 +36,8 @@ export type Event =
   | { readonly kind: 'committed' }
   /** Put what is durable into the log soon, even when no append needs a commit. */
   | { readonly kind: 'checkpoint' }
-  /** Finish what is named, commit `clean`, take nothing more. */
-  | { readonly kind: 'leave' }
+  /** Finish what is named, commit `clean`, take nothing more. `lost`: the topic does not hold what would be fetched next. */
+  | { readonly kind: 'leave'; readonly lost?: boolean }
 
 /** What is to be done, for one partition, in this order. */
 export type Effect =
@@ -45,8 +45,14 @@ export type Effect =
   | { readonly kind: 'fetch'; readonly from: number }
   /** End the stream for every writer and count it. */
   | { readonly kind: 'finalize'; readonly stream: string }
-  /** Ask the table for the highest Kafka offset in [from, below) ingested at or after `since`. */
-  | { readonly kind: 'ask'; readonly from: number; readonly below: number; readonly since: number }
+  /** Ask the stream's table for the highest Kafka offset in [from, below) ingested at or after `since`. */
+  | {
+      readonly kind: 'ask'
+      readonly stream: string
+      readonly from: number
+      readonly below: number
+      readonly since: number
+    }
   /** Read the commit again. */
   | { readonly kind: 'read' }
   /** `failures`: streams in a row that ended without one durable row; wait longer each time. */

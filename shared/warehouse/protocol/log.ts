@@ -10,6 +10,8 @@ export interface Log {
   readonly intents: readonly Intent[]
   /** No append is under way, nor will one be before the next commit. */
   readonly clean: boolean
+  /** The topic lost records that nobody has read: nothing is done until an operator accepts it, however the topic grows. */
+  readonly lost?: boolean
 }
 
 /** An append takes the partition to Kafka offset `end` with `rows` rows more. */
@@ -21,8 +23,8 @@ const VERSION = 1
 
 export const EMPTY_LOG: Log = { stream: null, created: 0, offset: 0, intents: [], clean: true }
 
-export function encodeLog({ stream, created, offset, intents, clean }: Log): string {
-  return JSON.stringify({ v: VERSION, stream, created, offset, intents, clean })
+export function encodeLog({ stream, created, offset, intents, clean, lost }: Log): string {
+  return JSON.stringify({ v: VERSION, stream, created, offset, intents, clean, lost: lost || undefined })
 }
 
 /** `wiped`: no metadata, somebody reset the offsets. `foreign`: metadata that this version did not write. */
@@ -35,16 +37,17 @@ export function decodeLog(metadata: string): DecodedLog {
   if (metadata === '') return { kind: 'wiped' }
   const value = parse(metadata)
   if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
-  const { stream, created, offset, intents, clean } = value
+  const { stream, created, offset, intents, clean, lost = false } = value
   const sound =
     (stream === null || typeof stream === 'string') &&
     isCount(created) &&
     isCount(offset) &&
     Array.isArray(intents) &&
     intents.every(isIntent) &&
-    typeof clean === 'boolean'
+    typeof clean === 'boolean' &&
+    typeof lost === 'boolean'
   if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' }
-  return { kind: 'log', log: { stream, created, offset, intents, clean } }
+  return { kind: 'log', log: { stream, created, offset, intents, clean, lost } }
 }
 
 function parse(metadata: string): Record<string, unknown> | undefined {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Effect, Event } from './events.ts'
-import { decodeLog, encodeLog, type Log, positionOfCount, positionOfRow } from './log.ts'
+import { decodeLog, EMPTY_LOG, encodeLog, type Log, positionOfCount, positionOfRow } from './log.ts'
 import { Owner, type OwnerOptions } from './owner.ts'
 
 const LOG: Log = {
@@ -13,6 +13,7 @@ const LOG: Log = {
     [30, 6],
   ],
   clean: false,
+  lost: false,
 }
 
 function owner(options: Partial<OwnerOptions> = {}): Owner {
@@ -94,7 +95,7 @@ void test('a count between two intents: the same commit stops, another one re-jo
     const one = owner()
     one.handle(read(10, encodeLog(LOG)))
     assert.deepEqual(kinds(one.handle({ kind: 'counted', rows: 107 })), ['note', 'read'])
-    assert.equal(kinds(one.handle(read(10, metadata))).at(-1), effect)
+    assert.equal(kinds(one.handle(read(10, metadata)))[0], effect)
   }
 })
 
@@ -115,7 +116,13 @@ void test('a stream that is gone: the table is asked', () => {
   ] as const) {
     const one = owner()
     one.handle(read(10, encodeLog(LOG)))
-    assert.deepEqual(only(one.handle({ kind: 'gone' }), 'ask'), { kind: 'ask', from: 10, below: 30, since: 5 })
+    assert.deepEqual(only(one.handle({ kind: 'gone' }), 'ask'), {
+      kind: 'ask',
+      stream: 's1',
+      from: 10,
+      below: 30,
+      since: 5,
+    })
     assert.equal(only(one.handle({ kind: 'asked', highest }), 'fetch').from, position)
   }
 })
@@ -130,6 +137,23 @@ void test('positions that the topic does not hold stop the partition, until the 
   assert.equal(only(owner({ acceptLossAt: 15 }).handle(read(10, clean, 15, 100)), 'fetch').from, 15)
   assert.equal(only(owner({ acceptLossAt: 3 }).handle(read(200, clean, 0, 100)), 'fetch').from, 3)
   assert.equal(only(owner({ acceptLossAt: 3 }).handle(read(10, clean, 15, 100)), 'stop').reason, 'records-lost')
+})
+
+void test('a stopped partition stays stopped, however the topic grows, until the operator accepts the loss', () => {
+  const stopped = owner()
+  assert.deepEqual(kinds(stopped.handle(read(200, encodeLog({ ...LOG, intents: [], clean: true }), 0, 100))), [
+    'note',
+    'stop',
+  ])
+  const { offset, metadata } = only(stopped.handle({ kind: 'turn' }), 'commit')
+  assert.deepEqual(kinds(stopped.handle({ kind: 'committed' })), ['left'])
+  assert.equal(only(owner().handle(read(offset, metadata, 0, 1000)), 'stop').reason, 'topic-replaced')
+  const accepting = owner({ acceptLossAt: 3 })
+  assert.equal(only(accepting.handle(read(offset, metadata, 0, 1000)), 'fetch').from, 3)
+  accepting.handle({ kind: 'piece', id: 1, end: 5, rows: 1, letters: false })
+  const begun = accepting.handle({ kind: 'turn' })
+  assert.ok(kinds(begun).includes('create'), 'a stream of its own')
+  assert.deepEqual(JSON.parse(only(begun, 'commit').metadata), { v: 1, ...EMPTY_LOG })
 })
 
 void test('metadata of somebody else stop the partition; none at all is a new start', () => {

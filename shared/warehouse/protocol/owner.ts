@@ -48,6 +48,8 @@ export class Owner {
   #accepted: Commit = { offset: -1, log: EMPTY_LOG }
   #committing: Commit | undefined
   #checkpoint = false
+  /** The topic does not hold what would be fetched next, and nobody has accepted that. */
+  #lost = false
   /** The stream that takes the next append. */
   #stream: string | null = null
   #created = 0
@@ -113,7 +115,7 @@ export class Owner {
         this.#checkpoint = true
         return
       case 'leave':
-        return this.#onLeave()
+        return this.#onLeave(event.lost === true)
     }
   }
 
@@ -183,7 +185,7 @@ export class Owner {
     if (below === undefined) return this.#continueAt(offset)
     this.#phase = 'asking'
     this.#note('expired-asked', `${log.stream} is gone: asks the table for offsets from ${offset} below ${below}`)
-    this.#emit({ kind: 'ask', from: offset, below, since: log.created })
+    this.#emit({ kind: 'ask', stream: log.stream ?? '', from: offset, below, since: log.created })
   }
 
   #onAsked(highest: number | null): void {
@@ -207,22 +209,40 @@ export class Owner {
 
   /** Fetches from `position` on, unless the topic does not hold it. */
   #begin(position: number): void {
-    const { start, end } = this.#topic
-    const reach = Math.max(position, this.#accepted.log.intents.at(-1)?.[0] ?? 0)
-    const accepted = this.#options.acceptLossAt
-    const unreachable = position < start || reach > end
-    if (unreachable && (accepted === undefined || accepted < start || accepted > end)) {
-      return position < start
-        ? this.#stop('records-lost', `offsets ${position} to ${start - 1} are no longer in the topic`)
-        : this.#stop('topic-replaced', `the group has been at ${reach}, the topic ends at ${end}`)
-    }
-    if (unreachable) {
-      this.#checkpoint = true
-      this.#note('loss-accepted', `goes on at ${accepted} instead of ${position}`)
-    }
-    this.#begun = true
     this.#phase = 'running'
-    this.#rewind(unreachable ? (accepted ?? position) : position)
+    const loss = this.#lossAt(position)
+    const accepted = this.#options.acceptLossAt
+    const { start, end } = this.#topic
+    if (loss === undefined) return this.#start(position)
+    if (accepted === undefined || accepted < start || accepted > end) return this.#alarm(position, ...loss)
+    this.#note('loss-accepted', `goes on at ${accepted} instead of ${position}`)
+    // Earlier rows may have the offsets that come now: only a stream made after them tells them apart.
+    this.#stream = null
+    this.#pieces.base = 0
+    this.#checkpoint = true
+    this.#start(accepted)
+  }
+
+  #start(position: number): void {
+    this.#begun = true
+    this.#rewind(position)
+  }
+
+  /** Why the partition cannot go on at `position` by itself. */
+  #lossAt(position: number): [StopReason, string] | undefined {
+    const { start, end } = this.#topic
+    const { intents, lost } = this.#accepted.log
+    const reach = Math.max(position, intents.at(-1)?.[0] ?? 0)
+    if (position < start) return ['records-lost', `offsets ${position} to ${start - 1} are no longer in the topic`]
+    if (reach > end) return ['topic-replaced', `the group has been at ${reach}, the topic ends at ${end}`]
+    return lost ? ['topic-replaced', `it had stopped at ${position}, and nobody has accepted the loss`] : undefined
+  }
+
+  /** Says so in the log, too: however the topic grows, the next owner must not go on as if nothing had been. */
+  #alarm(position: number, reason: StopReason, message: string): void {
+    this.#pieces.rewind(position)
+    this.#emit({ kind: 'stop', reason, message })
+    this.#onLeave(true)
   }
 
   /** Gives up what is not durable and fetches it again. */
@@ -299,7 +319,8 @@ export class Owner {
     const intents = this.#pieces.intents()
     const clean = intents.length === 0
     const stream = { stream: this.#stream, created: this.#created, offset: this.#pieces.base }
-    return { offset: this.durable, log: this.#stream === null ? EMPTY_LOG : { ...stream, intents, clean } }
+    const log = this.#stream === null ? EMPTY_LOG : { ...stream, intents, clean }
+    return { offset: this.durable, log: this.#lost ? { ...log, lost: true } : log }
   }
 
   #isAccepted({ offset, log }: Commit): boolean {
@@ -377,8 +398,9 @@ export class Owner {
 
   // Leaving.
 
-  #onLeave(): void {
+  #onLeave(lost: boolean): void {
     this.#leaving = true
+    this.#lost ||= lost
     this.#release(this.#pieces.dropNew(), false)
   }
 
@@ -407,6 +429,7 @@ export class Owner {
     this.#phase = 'over'
     this.#release(this.#pieces.rewind(this.durable), false)
     this.#emit({ kind: 'stop', reason, message })
+    this.#emit({ kind: 'left' })
   }
 
   #note(rule: Rule, message: string): void {

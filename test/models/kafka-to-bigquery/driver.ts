@@ -1,6 +1,6 @@
 import { Owner } from '../../../shared/warehouse/protocol/owner.ts'
 import type { Effect, Event } from '../../../shared/warehouse/protocol/events.ts'
-import type { TableRow } from './services.ts'
+import { type KafkaRecord, type ServerAnswer, type Table, type TableRow, tableOf } from './services.ts'
 import type { World } from './world.ts'
 
 /** What a mutant does to the effects of the untouched core, or to what they are answered. */
@@ -30,6 +30,18 @@ export type Mutant =
   | 'no-ask'
   /** Rule 5: rows of an earlier stream count too. */
   | 'ask-without-created'
+  /** Rule 5: the route's table is asked, though the stream was of another one. */
+  | 'ask-new-table'
+  /** Rule 5: a log start beyond `k` is skipped, without an alarm and without an operator. */
+  | 'loss-skipped'
+  /** Rule 5: the log does not say that the partition has stopped. */
+  | 'loss-forgotten'
+  /** Rule 5: after an accepted loss the stream may hold rows that were ingested before. */
+  | 'loss-keeps-created'
+  /** Rule 5: the offset that the operator gave is taken although the topic holds the position. */
+  | 'loss-taken-literally'
+  /** Rule 3: a clean stream goes on although the route has another table. */
+  | 'table-kept'
   /** Rule 6: dead letters count as durable when they are sent. */
   | 'letters-unconfirmed'
   /** Rule 6: refused rows are left out without a letter. */
@@ -37,7 +49,7 @@ export type Mutant =
 
 interface BuiltPiece {
   readonly rows: readonly TableRow[]
-  readonly letters: readonly number[]
+  readonly letters: readonly KafkaRecord[]
 }
 
 interface Request {
@@ -48,11 +60,14 @@ interface Request {
   readonly rows: readonly TableRow[]
 }
 
-/** One process: its code's version, the generation of its member, and the rows it knows BigQuery to refuse. */
+/** One process: what was deployed, the generation of its member, and the rows it knows BigQuery to refuse. */
 export interface Process {
   readonly code: number
+  /** The route's. */
+  readonly table: Table
+  readonly acceptLossAt: number | undefined
   generation: number
-  readonly refused: Set<number>
+  readonly refused: Set<KafkaRecord>
 }
 
 const ROWS_MAX = 5
@@ -73,6 +88,7 @@ export class Driver {
   readonly #pieces = new Map<number, BuiltPiece>()
   #position: number | undefined
   #ids = 0
+  #lossAccepted = false
   /** The connection: requests on their way, and answers on theirs, both in order. */
   #requests: Request[] = []
   #answers: { request: Request; answer: string }[] = []
@@ -81,7 +97,12 @@ export class Driver {
     this.#world = world
     this.process = process
     this.generation = process.generation
-    this.owner = new Owner({ isOwnStream: () => true, from: 'start', logBytesMax: world.logBytesMax })
+    this.owner = new Owner({
+      isOwnStream: (stream) => tableOf(stream) === process.table || world.mutant === 'table-kept',
+      from: 'start',
+      acceptLossAt: process.acceptLossAt,
+      logBytesMax: world.logBytesMax,
+    })
     this.readCommit()
   }
 
@@ -90,13 +111,14 @@ export class Driver {
   }
 
   get caughtUp(): boolean {
-    return this.#position !== undefined && this.owner.durable === this.#world.kafka.records.length
+    return this.#position !== undefined && this.owner.durable === this.#world.kafka.end
   }
 
   readCommit(): void {
     this.#world.send(this, () => {
-      const end = this.#world.kafka.records.length
-      this.handle({ kind: 'read', ...this.#world.kafka.committed, start: 0, end, now: this.#world.tick })
+      const { committed, start, end } = this.#world.kafka
+      const told = this.#world.mutant === 'loss-skipped' ? Math.min(start, Math.max(committed.offset, 0)) : start
+      this.handle({ kind: 'read', ...committed, start: told, end, now: this.#world.tick })
     })
   }
 
@@ -107,29 +129,37 @@ export class Driver {
 
   /** Takes some records and makes a piece of them, as this process's code sees them. */
   fetch(): void {
-    const { kafka, random, tick } = this.#world
-    if (this.#position === undefined || this.left) return
-    const available = kafka.records.length - this.#position
+    const { kafka, random, tick, mutant } = this.#world
+    if (this.#position === undefined || this.left || this.stopped) return
+    if (this.#position < kafka.start && mutant === 'loss-skipped') this.#position = kafka.start
+    if (this.#position < kafka.start) return this.#halt('out-of-range')
+    const available = kafka.end - this.#position
     if (available <= 0) return
     const from = this.#position
     const end = from + 1 + random.below(Math.min(available, ROWS_MAX))
     this.#position = end
     const rows: TableRow[] = []
-    const letters: number[] = []
-    for (let offset = from; offset < end; offset++) {
-      const becomes = this.#becomes(offset)
-      if (becomes === 'row') rows.push({ offset, ingestedAt: Math.max(tick, this.owner.since) })
-      if (becomes === 'letter') letters.push(offset)
-    }
+    const letters: KafkaRecord[] = []
+    kafka.records.slice(from, end).forEach((record, index) => {
+      const becomes = this.#becomes(record)
+      if (becomes === 'row') rows.push({ offset: from + index, record, ingestedAt: Math.max(tick, this.owner.since) })
+      if (becomes === 'letter') letters.push(record)
+    })
     const id = ++this.#ids
     this.#pieces.set(id, { rows, letters })
     this.handle({ kind: 'piece', id, end, rows: rows.length, letters: letters.length > 0 })
   }
 
-  #becomes(offset: number): 'row' | 'letter' | 'nothing' {
-    const kind = this.#world.kafka.records[offset]
+  /** What it would fetch is gone: it finishes what is named, and waits for the operator. */
+  #halt(reason: string): void {
+    this.stopped = reason
+    this.handle({ kind: 'leave', lost: true })
+  }
+
+  #becomes(record: KafkaRecord): 'row' | 'letter' | 'nothing' {
+    const { kind } = record
     if (kind === 'void') return 'nothing'
-    if (this.process.refused.has(offset)) return this.#world.mutant === 'refused-forgotten' ? 'nothing' : 'letter'
+    if (this.process.refused.has(record)) return this.#world.mutant === 'refused-forgotten' ? 'nothing' : 'letter'
     return kind === 'dead' || (kind === 'flips' && this.process.code % 2 === 1) ? 'letter' : 'row'
   }
 
@@ -138,8 +168,7 @@ export class Driver {
     world.count(effect)
     switch (effect.kind) {
       case 'fetch':
-        this.#position = effect.from
-        return
+        return this.#seek(effect.from)
       case 'finalize':
         return this.#finalize(effect.stream)
       case 'ask':
@@ -147,12 +176,15 @@ export class Driver {
       case 'read':
         return this.readCommit()
       case 'create':
-        return world.send(this, () => this.handle({ kind: 'created', stream: world.bigQuery.create() }))
+        return world.send(this, () =>
+          this.handle({ kind: 'created', stream: world.bigQuery.create(this.process.table) }),
+        )
       case 'write letters':
         return this.#writeLetters(effect.id)
       case 'commit':
         return this.#commit(effect.offset, effect.metadata)
       case 'append':
+        if (tableOf(effect.stream) !== this.process.table) world.misplaced++
         this.#requests.push({ ...effect, rows: this.#pieces.get(effect.id)?.rows ?? [] })
         return
       case 'wait':
@@ -170,8 +202,15 @@ export class Driver {
         this.left = true
         return
       case 'note':
+        if (effect.rule === 'loss-accepted') this.#lossAccepted = true
         return
     }
+  }
+
+  #seek(from: number): void {
+    const { acceptLossAt } = this.process
+    const literally = this.#world.mutant === 'loss-taken-literally' && this.#position === undefined
+    this.#position = literally ? (acceptLossAt ?? from) : from
   }
 
   #finalize(stream: string): void {
@@ -187,21 +226,21 @@ export class Driver {
     })
   }
 
-  #ask({ from, below, since }: Effect & { kind: 'ask' }): number | null {
-    if (this.#world.mutant === 'no-ask') return null
-    return this.#world.bigQuery.highest(from, below, this.#world.mutant === 'ask-without-created' ? 0 : since)
+  #ask({ stream, from, below, since }: Effect & { kind: 'ask' }): number | null {
+    const { mutant, bigQuery } = this.#world
+    if (mutant === 'no-ask') return null
+    const table = mutant === 'ask-new-table' ? this.process.table : tableOf(stream)
+    return bigQuery.highest(table, from, below, mutant === 'ask-without-created' ? 0 : since)
   }
 
   #writeLetters(id: number): void {
     const letters = this.#pieces.get(id)?.letters ?? []
     if (this.#world.mutant === 'letters-unconfirmed') {
-      this.#world.hang(
-        () => this.#world.random.chance(0.5) && letters.forEach((at) => this.#world.bigQuery.letters.add(at)),
-      )
+      this.#world.hang(() => this.#world.random.chance(0.5) && letters.forEach((record) => (record.letter = true)))
       return this.handle({ kind: 'letters durable', id })
     }
     this.#world.send(this, () => {
-      for (const offset of letters) this.#world.bigQuery.letters.add(offset)
+      for (const record of letters) record.letter = true
       this.#world.send(this, () => this.handle({ kind: 'letters durable', id }))
     })
   }
@@ -211,7 +250,7 @@ export class Driver {
   #commit(offset: number, metadata: string): void {
     const { kafka, mutant } = this.#world
     const generation = mutant === 'no-generation-gate' ? () => this.process.generation : () => this.generation
-    const written = mutant === 'always-clean' ? metadata.replace('"clean":false', '"clean":true') : metadata
+    const written = this.#mutateLog(metadata)
     this.commitUnderWay = true
     const arrive = (then: (accepted: boolean) => void) => () => then(kafka.commit(generation(), offset, written))
     if (mutant === 'append-before-commit') {
@@ -226,6 +265,14 @@ export class Driver {
       this,
       arrive((accepted) => this.#world.send(this, () => this.#committed(accepted, true))),
     )
+  }
+
+  #mutateLog(metadata: string): string {
+    const { mutant } = this.#world
+    if (mutant === 'always-clean') return metadata.replace('"clean":false', '"clean":true')
+    if (mutant === 'loss-forgotten') return metadata.replace(',"lost":true', '')
+    if (mutant === 'loss-keeps-created' && this.#lossAccepted) return metadata.replace(/"created":\d+/, '"created":0')
+    return metadata
   }
 
   #committed(accepted: boolean, tell: boolean): void {
@@ -253,12 +300,12 @@ export class Driver {
     const { random, faults } = this.#world
     if (random.chance(faults.later)) {
       // "Not now" is not always true: the very same request may land later.
-      const landing = () => void this.#world.append(request)
+      const landing = () => void this.#append(request)
       if (random.chance(faults.hungLater)) random.chance(0.5) ? landing() : this.#world.hang(landing)
       this.#answers.push({ request, answer: 'later' })
       return
     }
-    this.#answers.push({ request, answer: this.#world.append(request) })
+    this.#answers.push({ request, answer: this.#append(request) })
   }
 
   /** The client reads the next answer of the connection. */
@@ -278,15 +325,19 @@ export class Driver {
   hang(): void {
     const { random, faults } = this.#world
     for (const request of this.#requests) {
-      if (random.chance(faults.hungAppend)) this.#world.hang(() => this.#world.append(request))
+      if (random.chance(faults.hungAppend)) this.#world.hang(() => void this.#append(request))
     }
     this.#requests = []
     this.#answers = []
   }
 
+  #append({ stream, offset, rows }: Request): ServerAnswer {
+    return this.#world.bigQuery.append(stream, offset, rows)
+  }
+
   #answered({ id, attempt, rows }: Request, answer: string): void {
     if (answer === 'refused')
-      for (const { offset } of rows) if (this.#world.isPoison(offset)) this.process.refused.add(offset)
+      for (const { record } of rows) if (record.kind === 'poison') this.process.refused.add(record)
     this.handle({ kind: 'answer', id, attempt, answer: this.#mutate(answer) as 'written' })
   }
 

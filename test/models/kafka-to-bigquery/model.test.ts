@@ -18,6 +18,12 @@ const MUTANTS: readonly Mutant[] = [
   'later-is-believed',
   'no-ask',
   'ask-without-created',
+  'ask-new-table',
+  'loss-skipped',
+  'loss-forgotten',
+  'loss-keeps-created',
+  'loss-taken-literally',
+  'table-kept',
   'letters-unconfirmed',
   'refused-forgotten',
 ]
@@ -31,9 +37,10 @@ void test('no row is lost and none doubled, over random schedules of crashes, zo
 for (const mutant of MUTANTS) {
   void test(`a protocol with ${mutant} is caught`, (t) => {
     for (let seed = 1; seed <= MUTANT_SCHEDULES_MAX; seed++) {
-      const { missing, doubled, stopped } = runSchedule(seed, mutant)
-      if (missing.length + doubled.length === 0 && !stopped) continue
-      t.diagnostic(`schedule ${seed}: ${missing.length} missing, ${doubled.length} doubled, ${stopped ?? 'no alarm'}`)
+      const { missing, doubled, misplaced, stopped } = runSchedule(seed, mutant)
+      if (missing.length + doubled.length + misplaced === 0 && !stopped) continue
+      const wrong = `${missing.length} missing, ${doubled.length} doubled, ${misplaced} misplaced`
+      t.diagnostic(`schedule ${seed}: ${wrong}, ${stopped ?? 'no alarm'}`)
       return
     }
     assert.fail(`not caught in ${MUTANT_SCHEDULES_MAX} schedules`)

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
-import type { Effect, Rule } from '../../../shared/warehouse/protocol/events.ts'
+import type { Effect, Rule, StopReason } from '../../../shared/warehouse/protocol/events.ts'
 import type { Mutant } from './driver.ts'
 import { type Verdict, World } from './world.ts'
 
 /** What must have happened at least once: the rules, and the effects that carry the others. */
-export const RULES: readonly (Rule | Effect['kind'])[] = [
+export const RULES: readonly (Rule | StopReason | Effect['kind'])[] = [
   'first-start',
   'offsets-reset',
+  'loss-accepted',
   'adopted',
+  'table-changed',
   'taken-over',
   'expired-asked',
   'moved-on',
@@ -22,7 +24,9 @@ export const RULES: readonly (Rule | Effect['kind'])[] = [
   'commit',
   'append',
   'rejoin',
-  'stop',
+  'records-lost',
+  'topic-replaced',
+  'count-between',
   'left',
 ]
 
@@ -34,8 +38,8 @@ export function runSchedule(seed: number, mutant: Mutant = 'none', rules = new M
 export function checkSchedules(first: number, schedules: number): Map<string, number> {
   const rules = new Map<string, number>()
   for (let seed = first; seed < first + schedules; seed++) {
-    const { missing, doubled, stopped, meddled, stuck } = runSchedule(seed, 'none', rules)
-    assert.deepEqual({ seed, missing, doubled, stuck }, { seed, missing: [], doubled: [], stuck: false })
+    const { stopped, meddled, ...verdict } = runSchedule(seed, 'none', rules)
+    assert.deepEqual({ seed, ...verdict }, { seed, missing: [], doubled: [], misplaced: 0, stuck: false })
     assert.ok(stopped === undefined || (meddled && stopped === 'count-between'), `schedule ${seed} stopped: ${stopped}`)
   }
   return rules

@@ -19,11 +19,29 @@ export type Random = ReturnType<typeof createRandom>
 /** What a record becomes: `flips` with each version of the code, `poison` is a row that BigQuery refuses. */
 export type RecordKind = 'row' | 'dead' | 'void' | 'flips' | 'poison'
 
+/** One event, however often and in whichever table it lands. */
+export interface KafkaRecord {
+  readonly kind: RecordKind
+  /** How often it is to be there: once, and once more for each time an operator sent the group back before it. */
+  due: number
+  /** Its loss was accepted: it may be there less often. */
+  lossAccepted: boolean
+  rows: number
+  letter: boolean
+}
+
 /** Kafka, as the protocol leans on it: a topic of one partition, and a group whose commits are fenced by generation. */
 export class Kafka {
-  readonly records: RecordKind[] = []
+  /** By offset. */
+  readonly records: KafkaRecord[] = []
+  /** Retention has taken what is before. */
+  start = 0
   generation = 0
   committed = { offset: -1, metadata: '' }
+
+  get end(): number {
+    return this.records.length
+  }
 
   commit(generation: number, offset: number, metadata: string): boolean {
     if (generation !== this.generation) return false
@@ -32,8 +50,13 @@ export class Kafka {
   }
 }
 
+/** The tables that a route has in turn. */
+export const TABLES = ['A', 'B'] as const
+export type Table = (typeof TABLES)[number]
+
 export interface TableRow {
   readonly offset: number
+  readonly record: KafkaRecord
   readonly ingestedAt: number
 }
 
@@ -44,26 +67,30 @@ interface Stream {
 
 export type ServerAnswer = 'written' | 'refused' | 'exists' | 'gap' | 'gone'
 
-/** BigQuery, as the protocol leans on it: streams with offsets, Finalize, a table that can be asked, dead letters. */
-export class BigQuery {
-  readonly table: TableRow[] = []
-  readonly letters = new Set<number>()
-  readonly #streams = new Map<string, Stream>()
+/** A stream's name begins with its table's, as in the service. */
+export const tableOf = (stream: string): Table => stream.slice(0, stream.indexOf('/')) as Table
 
-  create(): string {
-    const name = `s${this.#streams.size + 1}`
+/** BigQuery, as the protocol leans on it: streams with offsets, Finalize, tables that can be asked. */
+export class BigQuery {
+  readonly #tables: Record<Table, TableRow[]> = { A: [], B: [] }
+  /** Undefined: expired. The name stays taken. */
+  readonly #streams = new Map<string, Stream | undefined>()
+
+  create(table: Table): string {
+    const name = `${table}/s${this.#streams.size + 1}`
     this.#streams.set(name, { rows: 0, finalized: false })
     return name
   }
 
-  append(name: string, offset: number, rows: readonly TableRow[], poison: (offset: number) => boolean): ServerAnswer {
+  append(name: string, offset: number, rows: readonly TableRow[]): ServerAnswer {
     const stream = this.#streams.get(name)
     if (!stream || stream.finalized) return 'gone'
-    if (rows.some((row) => poison(row.offset))) return 'refused'
+    if (rows.some(({ record }) => record.kind === 'poison')) return 'refused'
     if (offset < stream.rows) return 'exists'
     if (offset > stream.rows) return 'gap'
     stream.rows += rows.length
-    this.table.push(...rows)
+    this.#tables[tableOf(name)].push(...rows)
+    for (const { record } of rows) record.rows++
     return 'written'
   }
 
@@ -79,22 +106,21 @@ export class BigQuery {
     return this.#streams.get(name)?.rows
   }
 
-  /** Three days without traffic. The name stays taken. */
+  /** Three days without traffic. */
   expire(): void {
-    for (const name of this.#streams.keys()) {
-      const stream = this.#streams.get(name)
-      if (stream) this.#streams.set(name, undefined as never)
-    }
+    for (const name of this.#streams.keys()) this.#streams.set(name, undefined)
   }
 
-  /** A row of somebody else's in the stream: not in the topic, so not in the model's table. */
+  /** A row of somebody else's in the stream: not of the topic, so in no record's count. */
   intrude(name: string): void {
     const stream = this.#streams.get(name)
     if (stream) stream.rows++
   }
 
-  highest(from: number, below: number, since: number): number | null {
-    const found = this.table.filter(({ offset, ingestedAt }) => offset >= from && offset < below && ingestedAt >= since)
+  highest(table: Table, from: number, below: number, since: number): number | null {
+    const found = this.#tables[table].filter(
+      ({ offset, ingestedAt }) => offset >= from && offset < below && ingestedAt >= since,
+    )
     return found.length > 0 ? Math.max(...found.map(({ offset }) => offset)) : null
   }
 }

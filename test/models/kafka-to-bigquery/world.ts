@@ -1,25 +1,21 @@
 import type { Effect } from '../../../shared/warehouse/protocol/events.ts'
 import { Driver, type Mutant, type Process } from './driver.ts'
-import {
-  BigQuery,
-  createRandom,
-  Kafka,
-  type Random,
-  type RecordKind,
-  type ServerAnswer,
-  type TableRow,
-} from './services.ts'
+import { BigQuery, createRandom, Kafka, type KafkaRecord, type Random, type RecordKind, TABLES } from './services.ts'
 
 const STEPS = 300
 /** Chance, at each step, that something that hangs arrives. */
 const ARRIVES_LATE = 0.03
 const HEALING_STEPS_MAX = 20_000
+/** Steps within which a topic that has lost its tail must be noticed, and the log say so. */
+const ALARM_STEPS_MAX = 500
 const KINDS: readonly RecordKind[] = ['row', 'row', 'row', 'row', 'row', 'dead', 'void', 'flips', 'flips']
 
-/** How one schedule ended. */
+/** How one schedule ended: records by their number in the order of production, over both tables. */
 export interface Verdict {
   readonly missing: number[]
   readonly doubled: number[]
+  /** Appends to a table that was not the route's. */
+  readonly misplaced: number
   /** The core stopped and alarmed: right only where somebody else meddled with its stream. */
   readonly stopped: string | undefined
   readonly meddled: boolean
@@ -39,24 +35,31 @@ export class World {
   readonly mutant: Mutant
   readonly rules: Map<string, number>
   readonly logBytesMax: number
-  faults: Readonly<Record<'lostCommit' | 'later' | 'hungLater' | 'hungAppend', number>>
+  faults: Readonly<Record<'lostCommit' | 'later' | 'hungLater' | 'hungAppend' | 'newTable', number>>
   tick = 0
-  /** How often each record is to be there: once, and once more for each time an operator sent the group back before it. */
-  readonly #expected: number[] = []
+  misplaced = 0
+  /** Also those that the topic holds no more. */
+  readonly #records: KafkaRecord[] = []
   #packets: Packet[] = []
   /** Nobody waits for these any more; each arrives whenever it likes. */
   #hanging: (() => void)[] = []
   #drivers: Driver[] = []
   #code = 0
+  #table = 0
+  /** Where the topic ended when it had lost its tail. */
+  #cutAt = 0
+  /** `--accept-loss`, as the processes are started now. */
+  #acceptLossAt: number | undefined
   #meddled = false
 
   constructor(seed: number, mutant: Mutant, rules: Map<string, number>) {
     this.random = createRandom(seed)
     this.mutant = mutant
     this.rules = rules
-    this.logBytesMax = this.random.pick([85, 100, 130, 4096])
+    this.logBytesMax = this.random.pick([95, 110, 140, 4096])
     const often = (probability: number) => (this.random.chance(0.5) ? probability : 0)
-    this.faults = { lostCommit: often(0.05), later: often(0.15), hungLater: often(0.4), hungAppend: 0.6 }
+    const newTable = often(0.4)
+    this.faults = { lostCommit: often(0.05), later: often(0.15), hungLater: often(0.4), hungAppend: 0.6, newTable }
   }
 
   run(): Verdict {
@@ -75,16 +78,8 @@ export class World {
     this.#hanging.push(arrive)
   }
 
-  append({ stream, offset, rows }: { stream: string; offset: number; rows: readonly TableRow[] }): ServerAnswer {
-    return this.bigQuery.append(stream, offset, rows, (at) => this.isPoison(at))
-  }
-
-  isPoison(offset: number): boolean {
-    return this.kafka.records[offset] === 'poison'
-  }
-
   count(effect: Effect): void {
-    const rule = effect.kind === 'note' ? effect.rule : effect.kind
+    const rule = effect.kind === 'note' ? effect.rule : effect.kind === 'stop' ? effect.reason : effect.kind
     this.rules.set(rule, (this.rules.get(rule) ?? 0) + 1)
   }
 
@@ -103,13 +98,16 @@ export class World {
     else if (roll < 97) this.#break()
     else if (roll < 98) this.#expire()
     else if (roll < 99) this.#reset()
-    else this.#meddle()
+    else random.pick([() => this.#meddle(), () => this.#retain(), () => this.#truncate()])()
+    if (random.chance(0.1)) this.#acceptLoss()
   }
 
   #produce(): void {
     for (let more = this.random.below(8); more >= 0; more--) {
-      this.kafka.records.push(this.random.chance(0.02) ? 'poison' : this.random.pick(KINDS))
-      this.#expected.push(1)
+      const kind = this.random.chance(0.02) ? 'poison' : this.random.pick(KINDS)
+      const record = { kind, due: 1, lossAccepted: false, rows: 0, letter: false }
+      this.kafka.records.push(record)
+      this.#records.push(record)
     }
   }
 
@@ -149,9 +147,15 @@ export class World {
   #join(process?: Process): void {
     const generation = ++this.kafka.generation
     if (!process && this.random.chance(0.3)) this.#code++
-    const member: Process = process ?? { code: this.#code, generation, refused: new Set() }
+    if (!process && this.random.chance(this.faults.newTable)) this.#table++
+    const member: Process = process ?? this.#startProcess()
     member.generation = generation
     this.#drivers.push(new Driver(this, member))
+  }
+
+  #startProcess(): Process {
+    const table = TABLES[this.#table % TABLES.length] ?? 'A'
+    return { code: this.#code, table, acceptLossAt: this.#acceptLossAt, generation: 0, refused: new Set() }
   }
 
   get #owner(): Driver | undefined {
@@ -210,14 +214,72 @@ export class World {
 
   /** An operator stops everything, waits, and sends the group back: what follows is to be there once more. */
   #reset(): void {
-    const { offset, metadata } = this.kafka.committed
-    if (offset <= 0 || !metadata.includes('"clean":true') || this.mutant === 'always-clean') return
+    const { kafka, random } = this
+    const { offset, metadata } = kafka.committed
+    if (offset <= kafka.start || !metadata.endsWith('"clean":true}') || this.mutant === 'always-clean') return
+    this.#stopEverything()
+    const back = kafka.start + random.below(Math.min(offset, kafka.end) + 1 - kafka.start)
+    for (const record of kafka.records.slice(back, offset)) record.due++
+    kafka.committed = { offset: back, metadata: '' }
+    this.#join()
+  }
+
+  /** Everything is ended, and what was under way has arrived or never will. */
+  #stopEverything(): void {
     for (const driver of this.#drivers) driver.ended = true
     this.#packets = []
     this.#hanging = []
-    const back = this.random.below(offset + 1)
-    for (let at = back; at < offset; at++) this.#expected[at]!++
-    this.kafka.committed = { offset: back, metadata: '' }
+  }
+
+  /** Retention is faster than the group, or nearly. What it takes before the first commit is nobody's. */
+  #retain(): void {
+    const { kafka, random } = this
+    const near = Math.max(kafka.start, kafka.committed.offset) + 4
+    kafka.start = Math.min(kafka.end, kafka.start + random.below(near - kafka.start))
+    if (kafka.committed.offset < 0) this.#giveUp(kafka.start)
+  }
+
+  /** Nothing before this offset, nor what the topic has lost, need be there. */
+  #giveUp(offset: number): void {
+    const held = new Set(this.kafka.records.slice(offset))
+    for (const record of this.#records) if (!held.has(record)) record.lossAccepted = true
+  }
+
+  /** The topic loses its tail, or is made again: later records have the offsets of earlier ones. The owner must alarm. */
+  #truncate(): void {
+    const { kafka } = this
+    const { offset, metadata } = kafka.committed
+    if (Math.min(offset, kafka.end) <= kafka.start || metadata === '' || this.#owner?.stopped || this.#meddled) return
+    this.#stopEverything()
+    this.#acceptLossAt = undefined
+    this.#cutAt = kafka.start + this.random.below(Math.min(offset, kafka.end) - kafka.start)
+    kafka.records.length = this.#cutAt
+    this.#join()
+    for (let patience = ALARM_STEPS_MAX; patience > 0 && !this.#hasAlarmed; patience--) {
+      if (this.#owner?.ended) this.#join()
+      this.#progress()
+    }
+    this.tick++
+  }
+
+  get #hasAlarmed(): boolean {
+    return this.#owner?.stopped !== undefined && this.#owner.left
+  }
+
+  /** The operator sees the alarm, and lets the partition go on: where the topic begins or a little later, or where it ended. */
+  #acceptLoss(): void {
+    const { kafka } = this
+    const reason = this.#owner?.stopped
+    if (
+      this.#owner === undefined ||
+      (reason !== 'records-lost' && reason !== 'topic-replaced' && reason !== 'out-of-range')
+    )
+      return
+    const from = reason === 'topic-replaced' ? Math.max(this.#cutAt, kafka.start) : kafka.start + this.random.below(3)
+    const at = Math.min(kafka.end, from)
+    this.#acceptLossAt = at
+    this.#giveUp(at)
+    this.#end(this.#owner)
     this.#join()
   }
 
@@ -234,9 +296,7 @@ export class World {
       if (border === rows) {
         if (more < 2) return
         this.#meddled = true
-        for (const driver of this.#drivers) driver.ended = true
-        this.#packets = []
-        this.#hanging = []
+        this.#stopEverything()
         this.bigQuery.intrude(log.stream)
         this.#join()
         return this.#repair(proven)
@@ -259,11 +319,12 @@ export class World {
   // The end: faults stop, the last owner works everything off, and what still hangs arrives.
 
   #heal(): Verdict {
-    this.faults = { lostCommit: 0, later: 0, hungLater: 0, hungAppend: 0.6 }
+    this.faults = { lostCommit: 0, later: 0, hungLater: 0, hungAppend: 0.6, newTable: 0 }
     this.#wake()
     let left = HEALING_STEPS_MAX
     while (left-- > 0 && !this.#done()) {
       this.tick++
+      this.#acceptLoss()
       if (this.#owner?.stopped) break
       if (!this.#owner || this.#owner.ended) this.#join()
       this.#progress()
@@ -282,23 +343,19 @@ export class World {
     )
   }
 
-  #tally(): { missing: number[]; doubled: number[] } {
-    const rows = new Array<number>(this.kafka.records.length).fill(0)
-    for (const { offset } of this.bigQuery.table) rows[offset]!++
-    const { offset: passed } = this.kafka.committed
-    const missing: number[] = []
-    const doubled: number[] = []
-    this.kafka.records.forEach((kind, offset) => {
-      const count = rows[offset] ?? 0
-      const expected = this.#expected[offset] ?? 1
+  #tally(): Pick<Verdict, 'missing' | 'doubled' | 'misplaced'> {
+    const held = new Set(this.kafka.records.slice(this.kafka.committed.offset))
+    const stopped = this.#owner?.stopped !== undefined
+    const [missing, doubled]: [number[], number[]] = [[], []]
+    this.#records.forEach((record, number) => {
+      const { kind, due, rows, letter, lossAccepted } = record
       if (kind === 'void') return
-      if (count > expected) doubled.push(offset)
+      if (rows > due) doubled.push(number)
       // A dead letter stands for a row that is not there: the view hides it where there is one.
-      if (count < expected && !(this.#mayBeLetter(kind) && this.bigQuery.letters.has(offset))) {
-        if (!this.#owner?.stopped || offset < passed) missing.push(offset)
-      }
+      const there = rows === due || (letter && this.#mayBeLetter(kind)) || lossAccepted || (stopped && held.has(record))
+      if (rows < due && !there) missing.push(number)
     })
-    return { missing, doubled }
+    return { missing, doubled, misplaced: this.misplaced }
   }
 
   #mayBeLetter(kind: RecordKind): boolean {
