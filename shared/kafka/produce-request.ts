@@ -1,12 +1,14 @@
 import { crc32c } from '@node-rs/crc32'
 import Encoder from 'kafkajs/src/protocol/encoder.js'
 import { CODECS } from './compression.ts'
+import { KafkaError } from './errors.ts'
 import { BATCH_LENGTH_FROM } from './record-batch.ts'
 import type { PartitionBatch, SealedBatch } from './types.ts'
 
 /** What stands where kafkajs keeps the messages of one partition; it adds `length` to its sequence number. */
 export class EncodedPartition {
   readonly batch: SealedBatch
+  #sequence: number | undefined
 
   constructor(batch: SealedBatch) {
     this.batch = batch
@@ -15,6 +17,15 @@ export class EncodedPartition {
   get length(): number {
     return this.batch.records
   }
+
+  /**
+   * With several leaders kafkajs begins a send anew when one of them fails, though another one has its part, or is about to. Under the
+   * same sequence number the broker stores a batch once; under a second one, twice. Throws KafkaError then: the transaction is over.
+   */
+  sentAs(sequence: number): void {
+    this.#sequence ??= sequence
+    if (this.#sequence !== sequence) throw new KafkaError('refused', 'STORED_ALREADY', 'a leader moved amid a send')
+  }
 }
 
 /**
@@ -22,11 +33,13 @@ export class EncodedPartition {
  * value?) and `reduce` (group by partition), and nothing else: producer/messageProducer.js, groupMessagesPerPartition.js.
  */
 export class EncodedTopic {
-  readonly #batches: readonly PartitionBatch[]
+  readonly #partitions: Record<number, EncodedPartition>
 
   /** At most one batch for a partition: the broker refuses a request with two. */
   constructor(batches: readonly PartitionBatch[]) {
-    this.#batches = batches
+    this.#partitions = Object.fromEntries(
+      batches.map(({ partition, batch }) => [partition, new EncodedPartition(batch)]),
+    )
   }
 
   find(): undefined {
@@ -34,7 +47,7 @@ export class EncodedTopic {
   }
 
   reduce(): Record<number, EncodedPartition> {
-    return Object.fromEntries(this.#batches.map(({ partition, batch }) => [partition, new EncodedPartition(batch)]))
+    return this.#partitions
   }
 }
 
@@ -69,6 +82,7 @@ export class ProduceBody {
     for (const { topic, partitions } of topicData) {
       parts.push(new Encoder().writeString(topic).writeInt32(partitions.length).buffer)
       for (const { partition, firstSequence, messages } of partitions) {
+        messages.sentAs(firstSequence)
         parts.push(batchHead(options, partition, firstSequence, messages.batch), messages.batch.body)
       }
     }

@@ -150,11 +150,14 @@ function topicMessages(round: readonly PartitionBatch[]): { topic: string; messa
   return Array.from(topics, ([topic, group]) => ({ topic, messages: new EncodedTopic(group) as unknown as Message[] }))
 }
 
-/** kafkajs leaves out, without a word, what belongs to a partition that its metadata do not have: the topic may have been made again. */
+/**
+ * kafkajs leaves out, without a word, what belongs to a partition that its metadata do not have, or that moved to a leader which had
+ * answered for its own by then.
+ */
 function refuseUnsent(round: readonly PartitionBatch[], stored: readonly RecordMetadata[]): void {
   for (const { topic, partition } of round) {
     if (stored.some((answer) => answer.topicName === topic && answer.partition === partition)) continue
-    throw new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no partition ${topic}/${partition} is known`)
+    throw new KafkaError('refused', 'NOT_STORED', `${topic}/${partition} is not known, or its leader moved amid a send`)
   }
 }
 
