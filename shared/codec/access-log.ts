@@ -1,10 +1,10 @@
-import type { ColumnType, RecordField, RecordType, RowType } from '../schema/index.ts'
-import { int64, parseInteger } from './numbers.ts'
-import { INVALID, LINE_TOO_LONG, NO_MATCH, RANGE, UTF8 } from './reasons.ts'
-import { RowBuffer } from './row-buffer.ts'
-import { hexDigit, isAscii, isUtf8, quoteEnd, seen } from './strings.ts'
-import { parseClf } from './time.ts'
-import { LINE_BYTES_MAX, type Walker } from './walker.ts'
+import { recordFromTableSchema, type TableField } from '../schema/index.ts'
+import type { Plan, Slot } from './plan.ts'
+import { INVALID, NO_MATCH } from './reasons.ts'
+import { hexDigit, isUtf8, quoteEnd, seen } from './strings.ts'
+import { TextColumns } from './text-columns.ts'
+import { writeClf } from './text-values.ts'
+import { LINE_BYTES_MAX } from './walker.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
@@ -13,79 +13,55 @@ const OPEN = 0x5b
 const BACKSLASH = 0x5c
 const CLOSE = 0x5d
 
-const COLUMNS: readonly (readonly [string, ColumnType, RowType, string])[] = [
-  ['remote_host', 'STRING', 'string', 'address or name of the client'],
-  ['ident', 'STRING', 'string', 'identity by RFC 1413'],
-  ['user', 'STRING', 'string', 'name that the client was authenticated as'],
-  ['time', 'TIMESTAMP', 'int64', 'when the request was received'],
-  ['method', 'STRING', 'string', ''],
-  ['path', 'STRING', 'string', 'what was asked for, with its query'],
-  ['protocol', 'STRING', 'string', ''],
-  ['request', 'STRING', 'string', 'the request line when it is not of three parts'],
-  ['status', 'INT64', 'int64', ''],
-  ['bytes', 'INT64', 'int64', 'size of the body that was sent'],
-  ['referer', 'STRING', 'string', ''],
-  ['user_agent', 'STRING', 'string', ''],
+/** `HTTP`. */
+const HTTP = 0x48545450
+
+const COMMON: readonly TableField[] = [
+  { name: 'remote_host', type: 'STRING', description: 'address or name of the client' },
+  { name: 'ident', type: 'STRING', description: 'identity by RFC 1413' },
+  { name: 'user', type: 'STRING', description: 'name that the client was authenticated as' },
+  { name: 'time', type: 'TIMESTAMP', mode: 'REQUIRED', description: 'when the request was received' },
+  { name: 'method', type: 'STRING' },
+  { name: 'path', type: 'STRING', description: 'what was asked for, with its query' },
+  { name: 'protocol', type: 'STRING' },
+  { name: 'request', type: 'STRING', description: 'the request line when it is not of three parts' },
+  { name: 'status', type: 'INT64' },
+  { name: 'bytes', type: 'INT64', description: 'size of the body that was sent' },
 ]
-
-const TAGS = COLUMNS.map(([, , rowType], index) => (index + 1) * 8 + (rowType === 'string' ? 2 : 0))
-// Places in COLUMNS.
-const [
-  HOST = 0,
-  IDENT = 0,
-  USER = 0,
-  TIME = 0,
-  METHOD = 0,
-  PATH = 0,
-  PROTOCOL = 0,
-  REQUEST = 0,
-  STATUS = 0,
-  BYTES = 0,
-  REFERER = 0,
-  AGENT = 0,
-] = COLUMNS.keys()
-
-function fieldOf(column: (typeof COLUMNS)[number], index: number): RecordField {
-  const [name, type, rowType, description] = column
-  const mode = name === 'time' ? 'REQUIRED' : 'NULLABLE'
-  return { name, type, mode, number: index + 1, rowType, packed: false, attributes: description ? { description } : {} }
-}
-
-function recordOf(name: string, columns: number): RecordType {
-  return { name, origin: 'bigquery', fields: COLUMNS.slice(0, columns).map(fieldOf), ignored: [] }
-}
+const COMBINED: readonly TableField[] = [
+  ...COMMON,
+  { name: 'referer', type: 'STRING' },
+  { name: 'user_agent', type: 'STRING' },
+]
+// Places in COMBINED.
+const [HOST, IDENT, USER, TIME, METHOD, PATH, PROTOCOL, REQUEST, STATUS, BYTES, REFERER, AGENT] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+] as const
 
 /** The schemas of the presets: Apache's common and combined log formats, which nginx writes, too. */
-export const ACCESS_RECORDS = { common: recordOf('common', 10), combined: recordOf('combined', 12) } as const
+export const ACCESS_RECORDS = {
+  common: recordFromTableSchema(COMMON, 'common', 'preset'),
+  combined: recordFromTableSchema(COMBINED, 'combined', 'preset'),
+} as const
 
 /**
  * Lines of Apache and nginx: `host ident user [time] "request" status bytes "referer" "user agent"`. The parts are read
  * one after the other: each writes its column, steps over the space behind it and answers 0, or a reason.
  */
-export class AccessLogWalker implements Walker {
-  path = ''
+export class AccessLogWalker extends TextColumns {
   private readonly combined: boolean
   private bytes: Buffer = Buffer.alloc(0)
-  private view = new DataView(this.bytes.buffer)
-  private out = new RowBuffer(64)
   private at = 0
   private end = 0
   private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
 
-  constructor(combined: boolean) {
+  constructor(plan: Plan, combined: boolean) {
+    super(plan)
     this.combined = combined
   }
 
-  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    if (input !== this.bytes) {
-      this.bytes = input
-      this.view = new DataView(input.buffer, input.byteOffset, input.length)
-    }
-    this.path = ''
-    if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
-    // Every column is a part of the line, and never longer than it but for its tag and length.
-    out.reserve(end - start + COLUMNS.length * 16)
-    this.out = out
+  protected line(input: Buffer, start: number, end: number): number {
+    this.bytes = input
     this.at = start
     this.end = end
     const failed =
@@ -105,9 +81,15 @@ export class AccessLogWalker implements Walker {
     const { bytes, at, end } = this
     let p = at
     while (p < end && bytes[p] !== SPACE) p++
-    if (p === at || p >= end) return NO_MATCH
+    if (p === at) return NO_MATCH
     this.at = p + 1
-    return this.put(at, p, column)
+    return this.put(column, at, p)
+  }
+
+  /** No number of its column is a line of another form. */
+  private number(column: number): number {
+    const failed = this.word(column)
+    return failed === INVALID ? this.fail(NO_MATCH, '') : failed
   }
 
   /** A user's name may have spaces in it; it ends before ` [`. */
@@ -117,18 +99,15 @@ export class AccessLogWalker implements Walker {
     while (p + 1 < end && !(bytes[p] === SPACE && bytes[p + 1] === OPEN)) p++
     if (p === at || p + 1 >= end) return NO_MATCH
     this.at = p + 1
-    return this.put(at, p, USER)
+    return this.put(USER, at, p)
   }
 
   private time(): number {
-    const { bytes, at, out } = this
+    const { bytes, at } = this
     if (bytes[at] !== OPEN || at + 29 > this.end || bytes[at + 27] !== CLOSE || bytes[at + 28] !== SPACE)
       return NO_MATCH
-    if (parseClf(bytes, at + 1, this.end) < 0) return this.fail(INVALID, TIME)
-    out.varint(TAGS[TIME] as number)
-    out.varint64(int64.low, int64.high)
     this.at = at + 29
-    return 0
+    return this.column(this.slot(TIME), bytes, at + 1, at + 27, writeClf)
   }
 
   private request(): number {
@@ -142,42 +121,15 @@ export class AccessLogWalker implements Walker {
     let last = stop
     while (last > first && bytes[last - 1] !== SPACE) last--
     const parts = first > from && bytes[first] === SPACE && last > first + 2 && stop - last >= 5
-    const http =
-      parts && bytes[last] === 0x48 && bytes[last + 1] === 0x54 && bytes[last + 2] === 0x54 && bytes[last + 3] === 0x50
-    if (!http) return this.unquoted(from, stop, REQUEST)
-    this.put(from, first, METHOD)
-    return this.unquoted(first + 1, last - 1, PATH) || this.put(last, stop, PROTOCOL)
-  }
-
-  private number(column: number): number {
-    const { bytes, at, end } = this
-    let p = at
-    let value = 0
-    while (p < end && bytes[p] !== SPACE) {
-      const digit = (bytes[p++] as number) - 0x30
-      value = digit >>> 0 < 10 && value >= 0 && p - at < 10 ? value * 10 + digit : -1
-    }
-    this.at = p + 1
-    if (p === at) return NO_MATCH
-    if (value < 0) return bytes[at] === DASH && p === at + 1 ? 0 : this.long(at, p, column)
-    this.out.varint(TAGS[column] as number)
-    this.out.varint(value)
-    return 0
-  }
-
-  private long(start: number, end: number, column: number): number {
-    const failed = parseInteger(this.bytes, start, end, false)
-    if (failed < 0) return failed === RANGE ? this.fail(failed, column) : NO_MATCH
-    this.out.varint(TAGS[column] as number)
-    this.out.varint64(int64.low, int64.high)
-    return 0
+    if (!parts || bytes.readUInt32BE(last) !== HTTP) return this.unquoted(REQUEST, from, stop)
+    return this.put(METHOD, from, first) || this.unquoted(PATH, first + 1, last - 1) || this.put(PROTOCOL, last, stop)
   }
 
   private quoted(column: number): number {
     const { at } = this
     const stop = this.closing()
     this.at = stop + 2
-    return stop < 0 ? stop : this.unquoted(at + 1, stop, column)
+    return stop < 0 ? stop : this.unquoted(column, at + 1, stop)
   }
 
   /** The closing quote of what begins with a quote here and is followed by a space or the end. */
@@ -188,29 +140,21 @@ export class AccessLogWalker implements Walker {
     return p < end && (p + 1 === end || bytes[p + 1] === SPACE) ? p : NO_MATCH
   }
 
-  /** Writes what stood between quotes, without the escapes of Apache and nginx where that gives UTF-8. */
-  private unquoted(start: number, stop: number, column: number): number {
+  /** What stood between quotes, without the escapes of Apache and nginx where that gives UTF-8. */
+  private unquoted(column: number, start: number, stop: number): number {
     const length = seen.escapes ? unescapeLog(this.bytes, start, stop, this.scratch) : 0
-    if (!seen.escapes || !isUtf8(this.scratch, 0, length)) return this.put(start, stop, column)
-    this.out.varint(TAGS[column] as number)
-    this.out.varint(length)
-    this.out.copy(this.scratch, 0, length)
-    return 0
+    const isText = seen.escapes && isUtf8(this.scratch, 0, length)
+    return isText ? this.column(this.slot(column), this.scratch, 0, length) : this.put(column, start, stop)
   }
 
-  /** A text column; a dash, or nothing, is NULL. */
-  private put(start: number, end: number, column: number): number {
-    const { bytes, out, view } = this
-    if (start === end || (end - start === 1 && bytes[start] === DASH)) return 0
-    out.varint(TAGS[column] as number)
-    out.varint(end - start)
-    out.copyWords(view, start, end)
-    return isAscii(bytes, view, start, end) || isUtf8(bytes, start, end) ? 0 : this.fail(UTF8, column)
+  /** A dash, or nothing, is NULL. */
+  private put(column: number, start: number, end: number): number {
+    const isNothing = start === end || (end - start === 1 && this.bytes[start] === DASH)
+    return isNothing ? 0 : this.column(this.slot(column), this.bytes, start, end)
   }
 
-  private fail(reason: number, column: number): number {
-    this.path = COLUMNS[column]?.[0] ?? ''
-    return reason
+  private slot(column: number): Slot {
+    return this.plan.slots[column] as Slot
   }
 }
 

@@ -1,5 +1,4 @@
 import { compile } from './compile.ts'
-import { POWERS } from './numbers.ts'
 import { AFTER, AT, CLOSED, Op, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
 /** Wider records would make a function that V8 does not optimize: the values of their other members are read elsewhere. */
@@ -10,6 +9,8 @@ const TAG_MAX = 0x3fff
 const ROOM = 32
 /** A double takes at most so much more in the row than the member in JSON. */
 const DOUBLE_GROWTH = 4
+
+const POWERS = Float64Array.from({ length: 10 }, (_, k) => 10 ** k)
 
 /** Makes the PlainMembers of a plan and those within it, where code can be made. */
 export function compilePlainMembers(plan: Plan): void {
@@ -22,7 +23,8 @@ export function compilePlainMembers(plan: Plan): void {
 /** For each word of the bits of a plan. */
 const eachWord = ({ present }: Plan, text: (k: number) => string) => Array.from(present, (_, k) => text(k)).join('; ')
 
-// p: where a member begins, later its value; q: behind the value before it; r: in the value; i: the member before, plus one.
+// named: the member of which the name has been read, p being at its value; else p: where a member begins, later its
+// value; q: behind the value before it; r: in the value; i: the member before, plus one.
 // `| 0` and the looks before the loop save V8 checks in it, and so does that nothing is called.
 function source(plan: Plan): string {
   const slots = plan.slots.filter((slot) => namesOf(slot).length > 0).slice(0, MEMBERS_MAX)
@@ -30,20 +32,21 @@ function source(plan: Plan): string {
   return `function plainMembers(bytes, view, start, end, out, fresh) {
   if (out.length + end - start + ${room} > out.bytes.length) out.reserve(end - start + ${room})
   const into = out.view, stop = end | 0
+  let named = fresh ? ${SEPARATOR} : progress[${AT}]
   let p = start | 0, q = p, r = 0, o = out.length | 0, at = ${SEPARATOR}, i = fresh ? 0 : progress[${AFTER}]
   let w = bytes[p] | view.getInt8(p) | into.getInt8(o), m = 0, n = 0, c = 0, d = 0
   ${eachWord(plan, (k) => `let n${k} = fresh ? 0 : nulls[${k}], s${k} = fresh ? 0 : present[${k}] | n${k}`)}
   members: for (;;) {
     if (p >= stop) break
-    if (i !== 0) {
+    if (named < 0 && i !== 0) {
       if (bytes[p] !== 44) {
         if (bytes[p] === 125) { at = ${CLOSED}; q = p + 1 | 0 }
         break
       }
       p = p + 1 | 0
     }
-    switch (next[i]) {${slots.map((slot) => member(slot, plan)).join('')}
-      default: break members
+    switch (named < 0 ? next[i] : named) {${slots.map((slot) => member(slot, plan)).join('')}
+      default: at = named; break members
     }
   }
   progress[${AFTER}] = i
@@ -63,12 +66,14 @@ function member(slot: Slot, plan: Plan): string {
   const value = inline ? valueOf(slot) : undefined
   const head = `
       case ${index}:
-        if (bytes[p] === 32) p = p + 1 | 0
-        ${names(slot, plan)} else break members
-        if (bytes[p] === 32) p = p + 1 | 0
-        if (p >= stop || (s${word} & ${bit}) !== 0) break members`
+        if (named < 0) {
+          if (bytes[p] === 32) p = p + 1 | 0
+          ${names(slot, plan)} else break members
+          if (bytes[p] === 32) p = p + 1 | 0
+          if (p >= stop || (s${word} & ${bit}) !== 0) break members
+        }`
   // A value behind more white space than one blank is found with its name.
-  const elsewhere = `if (bytes[p] > 32) at = ${index}; break members`
+  const elsewhere = `at = bytes[p] > 32 ? ${index} : named; break members`
   if (value === undefined) return `${head}\n        ${elsewhere}`
   return `${head}
         value: {
@@ -82,6 +87,7 @@ function member(slot: Slot, plan: Plan): string {
         }
         if (r >= stop) { ${elsewhere} }
         p = q = r
+        named = ${SEPARATOR}
         s${word} |= ${bit}
         i = ${index + 1}
         if (bytes[p] !== 44 || next[${index + 1}] !== ${index + 1}) continue

@@ -1,6 +1,6 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
-import { decimalDouble, int64, jsonNumberEnd, parseInteger, readDecimal, textOf } from './numbers.ts'
+import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
 import { Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
@@ -108,8 +108,6 @@ export abstract class JsonValues extends JsonScanner {
 
   private float(slot: Slot, p: number): number {
     if (this.bytes[p] === QUOTE) return this.quotedFloat(slot, p)
-    const short = readDecimal(this.bytes, p, this.end)
-    if (short >= 0) return this.putFloat(slot, decimalDouble()) || short
     const q = this.number(p)
     if (q < 0) return q
     return this.putFloat(slot, Number(textOf(this.bytes, p, q))) || q

@@ -65,9 +65,12 @@ export class JsonWalker extends JsonValues implements Walker {
     let p = start
     for (let fresh = true; ; fresh = false) {
       p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out, fresh)
-      if (progress[AT] === SEPARATOR) p = this.separator(plan, p, depth)
-      if (p < 0) return p
-      if (progress[AT] === CLOSED) break
+      if (progress[AT] === SEPARATOR) {
+        p = this.separator(plan, p, depth)
+        if (p < 0) return p
+        if (progress[AT] !== CLOSED) continue
+      }
+      if ((progress[AT] as number) === CLOSED) break
       const slot = slots[progress[AT] as number] as Slot
       p = this.member(plan, slot, p, depth)
       if (p < 0) return this.fail(p, slot.name)
@@ -94,6 +97,7 @@ export class JsonWalker extends JsonValues implements Walker {
       p = this.colon(behind)
       if (p < 0) return p
       if (slot) {
+        if (plan.isNamed(slot)) return this.fail(DUPLICATE, slot.name)
         next[after] = progress[AT] = slot.index
         return p
       }
@@ -105,7 +109,6 @@ export class JsonWalker extends JsonValues implements Walker {
   }
 
   private member(plan: Plan, slot: Slot, p: number, depth: number): number {
-    if (plan.isNamed(slot)) return DUPLICATE
     if (this.bytes[p] === LETTER_N && !slot.takesNull) {
       plan.takeNull(slot)
       return this.literal(p)

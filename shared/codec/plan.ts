@@ -117,9 +117,8 @@ export type PlainFields = (
 ) => number
 
 /**
- * The same of JSON: reads members from behind a value (or the brace) on, and writes them. What it comes to is in
- * plan.progress[AT]: the index of a slot whose value is where it stopped; or SEPARATOR: it stopped behind a value; or
- * CLOSED: it stopped behind the closing brace.
+ * The same of JSON: reads members and writes them. Where it begins and stops is said by plan.progress[AT]: at the value
+ * of the slot with that index; or SEPARATOR: behind a value (or the brace); or CLOSED: behind the closing brace.
  */
 export type PlainMembers = PlainFields
 

@@ -115,6 +115,6 @@ function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker
   if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
   if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown, new RowBuffer(64))
   if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)
-  if (route.preset) return new AccessLogWalker(route.preset === 'combined')
+  if (route.preset) return new AccessLogWalker(plan, route.preset === 'combined')
   return new PatternWalker(plan, route)
 }

@@ -1,3 +1,4 @@
+import { textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, TRUNCATED, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
@@ -22,17 +23,6 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
     p += length
   }
   return true
-}
-
-/** Whether bytes[start, end), which `view` shows, is ASCII. */
-export function isAscii(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-  let all = 0
-  if (end - start < 4) for (let p = start; p < end; p++) all |= bytes[p] as number
-  else {
-    all = view.getInt32(end - 4, true)
-    for (let p = start; p < end - 4; p += 4) all |= view.getInt32(p, true)
-  }
-  return (all & 0x80808080) === 0
 }
 
 /** The same as isUtf8, sooner for ASCII. `view` shows the same bytes, and up to seven behind the end. */
@@ -172,36 +162,15 @@ function putCodePoint(code: number, into: Uint8Array, at: number): number {
   return o
 }
 
-// Both alphabets of base64; 255: not a digit.
-const BASE64 = new Uint8Array(256).fill(255)
-for (const alphabet of ['+/', '-_']) {
-  const all = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${alphabet}`
-  for (let i = 0; i < 64; i++) BASE64[all.charCodeAt(i)] = i
-}
+// Both alphabets, with or without padding.
+const BASE64 = /^(?:[\w+/-]{4})*(?:[\w+/-]{2}(?:==)?|[\w+/-]{3}=?)?$/
 
-/** base64 in either alphabet, with or without padding, as a length and bytes. Answers 0 or INVALID. */
+/** base64 as a length and bytes. Answers 0 or INVALID. */
 export function writeBase64(bytes: Uint8Array, start: number, end: number, out: RowBuffer): number {
-  let last = end
-  while (last > start && end - last < 2 && bytes[last - 1] === 0x3d) last--
-  const digits = last - start
-  if (digits % 4 === 1 || (last !== end && (end - start) % 4 !== 0)) return INVALID
-  const size = Math.floor((digits * 3) / 4)
-  out.reserve(size + 8)
-  out.varint(size)
-  const into = out.bytes
-  let o = out.length
-  let bits = 0
-  let held = 0
-  for (let p = start; p < last; p++) {
-    const digit = BASE64[bytes[p] as number] as number
-    if (digit === 255) return INVALID
-    bits = (bits << 6) | digit
-    held += 6
-    if (held < 8) continue
-    held -= 8
-    into[o++] = (bits >> held) & 255
-  }
-  out.length = o
+  const text = textOf(bytes, start, end)
+  if (!BASE64.test(text)) return INVALID
+  const decoded = Buffer.from(text, 'base64')
+  out.lengthAndCopy(decoded, 0, decoded.length)
   return 0
 }
 

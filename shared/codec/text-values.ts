@@ -1,9 +1,9 @@
 import type { ColumnType, RecordField } from '../schema/index.ts'
-import { jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
+import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { isUtf8, writeBase64 } from './strings.ts'
-import { daysOf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
+import { isText, isUtf8, writeBase64 } from './strings.ts'
+import { daysOf, parseClf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
 
 /** Writes the value that bytes[start, end) say, without its tag. Answers 0 or a reason. */
 export type TextWriter = (bytes: Buffer, start: number, end: number, out: RowBuffer) => number
@@ -62,9 +62,23 @@ function charactersIn(bytes: Uint8Array, start: number, end: number): number {
 }
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  if (!isUtf8(bytes, start, end)) return UTF8
-  out.lengthAndCopy(bytes, start, end)
-  return 0
+  const size = end - start
+  out.reserve(size + 16)
+  out.varint(size)
+  out.copyWords(viewOf(bytes), start, end)
+  return isText(out.bytes, out.view, out.length - size, out.length) ? 0 : UTF8
+}
+
+let shown: Buffer = Buffer.alloc(0)
+let view = new DataView(shown.buffer)
+
+/** The view of a buffer, kept for the next value of it. */
+function viewOf(bytes: Buffer): DataView {
+  if (bytes !== shown) {
+    shown = bytes
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+  return view
 }
 
 function writeInteger(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -104,6 +118,11 @@ function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffe
 /** RFC 3339 alone. */
 export function writeRfc3339(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   return putInt64(parseRfc3339(bytes, start, end), out)
+}
+
+/** The time of Apache and nginx. */
+export function writeClf(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+  return putInt64(parseClf(bytes, start, end), out)
 }
 
 function writeDate(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -162,8 +181,6 @@ function isCanonical(bytes: Buffer, start: number, end: number, wholeMax: number
 }
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
-/** Digits of a number as it is written, and before its point: what has more is not computed with. */
-const DIGITS_MAX = 1000
 
 /**
  * NUMERIC and BIGNUMERIC as text; digits behind the scale are rounded half away from zero, as BigQuery does.

@@ -1,4 +1,4 @@
-import { negate, setProduct, setSafe } from './numbers.ts'
+import { setBig, setSafe } from './numbers.ts'
 import { INVALID, RANGE } from './reasons.ts'
 
 /** 0001-01-01 and 9999-12-31 23:59:59 in seconds since 1970: the limits of TIMESTAMP, DATETIME and DATE. */
@@ -25,34 +25,26 @@ let lastDays = 0
 /** Days since 1970-01-01 of a date of the Gregorian calendar, or NaN when there is no such date. */
 export function daysOf(year: number, month: number, day: number): number {
   if (day === lastDay && month === lastMonth && year === lastYear) return lastDays
-  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return Number.NaN
-  // Howard Hinnant, "chrono-compatible low-level date algorithms": days_from_civil.
-  const y = month <= 2 ? year - 1 : year
-  const era = Math.floor(y / 400)
-  const yearOfEra = y - era * 400
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear
+  const days = dayNumber(year, month, day)
+  const isDate = year >= 1 && year <= 9999 && month >= 1 && month <= 12 && day >= 1
+  if (!isDate || days >= dayNumber(year, month + 1, 1)) return Number.NaN
   lastYear = year
   lastMonth = month
   lastDay = day
-  lastDays = era * 146_097 + dayOfEra - 719_468
-  return lastDays
+  lastDays = days
+  return days
 }
 
-function daysInMonth(year: number, month: number): number {
-  if (month === 2) return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0 ? 29 : 28
-  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+/** Date.UTC takes the years 0 to 99 for those of the last century; the calendar repeats itself every 400 years. */
+function dayNumber(year: number, month: number, day: number): number {
+  return Date.UTC(year + 400, month - 1, day) / 86_400_000 - 146_097
 }
 
 /** Sets int64 to the microseconds of a moment, exactly: doubles end in the year 2255. Answers 0 or RANGE. */
 export function setMicros(seconds: number, micros: number): number {
   if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) return RANGE
   if (seconds > -SAFE_SECONDS && seconds < SAFE_SECONDS) setSafe(seconds * 1e6 + micros)
-  else if (seconds >= 0) setProduct(seconds, 1e6, micros)
-  else {
-    setProduct(-seconds - 1, 1e6, 1e6 - micros)
-    negate()
-  }
+  else setBig(BigInt(seconds) * 1_000_000n + BigInt(micros))
   return 0
 }
 

@@ -1,4 +1,4 @@
-export type { TableField } from './bigquery.ts'
+export { recordFromTableSchema, type TableField } from './bigquery.ts'
 export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from './descriptor.ts'
 export { type ColumnType, columnType, type RowType, rowTypeOf } from './kinds.ts'
 export { loadSchema } from './load.ts'
