@@ -98,6 +98,7 @@ void test('leaders, coordinators and replicas move and die amid traffic: agent a
   }
   await goesOn('the last rows')
   assert.deepEqual(await rowsOf(pipeline), { n: written, numbers: written })
+  assert.match(worker.log.join(''), /not fetched for now, trying again/)
   agent.child.kill('SIGTERM')
   await once(agent.child, 'exit')
   assert.equal(await worker.kill('SIGTERM'), 0)

@@ -80,6 +80,12 @@ export function kafkaError(thrown: unknown): KafkaError {
   return new KafkaError(KIND_OF_CODE[code] ?? 'refused', code, `${code}: ${messageOf(thrown)}`, { cause: thrown })
 }
 
+/** A mistake in a program, its innermost cause: trying again mends nothing. */
+export function isDefect(thrown: unknown): boolean {
+  if (thrown instanceof Error && thrown.cause instanceof Error) return isDefect(thrown.cause)
+  return thrown instanceof TypeError || thrown instanceof ReferenceError
+}
+
 /** The broker's name of an error, from the depth of kafkajs's wrappers; else the name of kafkajs's own error. */
 function codeOf(thrown: unknown): string {
   let code = 'UNKNOWN'

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/index.js'
 import { type Broker, byTopic, type Cluster } from './cluster.ts'
-import { KafkaError, kafkaError } from './errors.ts'
+import { createLog } from '../telemetry/index.ts'
+import { isDefect, KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
 import { bothEnds, unknownTopic } from './topics.ts'
 import type { FetchedBatch, GroupOptions, PartitionStop, StopReason, TopicPartition } from './types.ts'
@@ -30,8 +31,8 @@ export type FetchOptions = Pick<Required<GroupOptions>, 'fetchBytes' | 'fetchWai
 export interface FetchSink {
   batch(batch: FetchedBatch): void
   stopped(stop: PartitionStop): void
-  /** Something threw that is no affair of a single partition. */
-  failed(error: KafkaError): void
+  /** Something threw that is no affair of a single partition, and that no further try would mend. */
+  failed(error: unknown): void
 }
 
 interface Place extends TopicPartition {
@@ -44,7 +45,11 @@ interface Place extends TopicPartition {
   /** In a request that is under way, or waiting for metadata: never in two, though its leader moves. */
   busy: boolean
   corrupt: number
+  /** No answer of use has come, and that was told. */
+  troubled: boolean
 }
+
+const log = createLog('kafka')
 
 /**
  * Fetches the partitions of one membership, one request at a time from each leader, and sends the next one as soon as the
@@ -63,7 +68,7 @@ export class Fetcher {
     this.#cluster = cluster
     this.#options = options
     this.#sink = sink
-    const fresh = { offset: -1, epoch: 0, paused: false, idle: true, busy: false, corrupt: 0 }
+    const fresh = { offset: -1, epoch: 0, paused: false, idle: true, busy: false, corrupt: 0, troubled: false }
     this.#places = new Map(
       partitions.map(({ topic, partition }) => [`${topic}/${partition}`, { topic, partition, ...fresh }]),
     )
@@ -132,7 +137,7 @@ export class Fetcher {
 
   /** Gives back those whose leader must be looked for again, while the others go on. */
   async #fetchFrom(leader: string, places: readonly Place[]): Promise<readonly Place[]> {
-    if (leader === '') return places
+    if (leader === '') return this.#tell(places, 'they have no leader')
     try {
       const broker = await this.#cluster.findBroker({ nodeId: leader })
       const asked = places.map((place) => ({ place, epoch: place.epoch }))
@@ -145,21 +150,36 @@ export class Fetcher {
           this.#sink.failed(unknownTopic([answer.topic]))
           return later
         }
-        if (LEADER_MOVED.has(answer.errorCode)) later.push(ask.place)
-        else await this.#take(ask.place, answer)
+        if (LEADER_MOVED.has(answer.errorCode)) {
+          later.push(ask.place)
+          continue
+        }
+        ask.place.troubled = false
+        await this.#take(ask.place, answer)
       }
       answers[0]?.memory?.release() // its batches hold it from here on
-      return later
+      return this.#tell(later, 'their leader has moved')
     } catch (thrown) {
       const error = kafkaError(thrown)
-      if (error.kind === 'unauthorized') this.#sink.failed(error)
-      return places
+      if (error.kind === 'unauthorized' || isDefect(thrown)) this.#sink.failed(thrown)
+      return this.#tell(places, error.message)
     }
+  }
+
+  /** Once for each partition, until it is answered again. */
+  #tell(places: readonly Place[], why: string): readonly Place[] {
+    const fresh = places.filter(({ troubled }) => !troubled)
+    for (const place of fresh) place.troubled = true
+    const partitions = fresh.map(({ topic, partition }) => `${topic}/${partition}`)
+    if (fresh.length > 0 && !this.#stopped) log.warn({ partitions }, `not fetched for now, trying again: ${why}`)
+    return places
   }
 
   async #send(broker: Broker, places: readonly Place[]): Promise<FetchedPartition[]> {
     const { fetchBytes, fetchWaitMs } = this.#options
     const paused = [...this.#places.values()].some((place) => place.paused)
+    // What waits grows with the partitions: of many, each is asked for less.
+    const maxBytes = Math.min(fetchBytes, (2 * FETCH_BYTES_MAX) / this.#places.size)
     const create = broker.lookupRequest(FETCH_KEY, protocol.requests.Fetch)
     const made = create({
       isolationLevel: READ_COMMITTED,
@@ -170,7 +190,7 @@ export class Fetcher {
       topics: byTopic(rotate(places), ({ partition, offset }) => ({
         partition,
         fetchOffset: `${offset}`,
-        maxBytes: fetchBytes,
+        maxBytes: Math.ceil(maxBytes),
       })),
       rackId: '',
     })
@@ -195,6 +215,7 @@ export class Fetcher {
       place.corrupt = 0
       return ranges
     } catch (thrown) {
+      if (isDefect(thrown)) throw thrown
       const error = kafkaError(thrown)
       if (++place.corrupt >= CORRUPT_TRIES_MAX) this.#stop(place, { kind: 'corrupt', message: error.message })
       return []
@@ -219,7 +240,9 @@ export class Fetcher {
   async #refresh(places: readonly Place[]): Promise<void> {
     await delay(RETRY_AFTER_MS)
     if (this.#stopped) return
-    await this.#cluster.refreshMetadata().catch(() => undefined)
+    await this.#cluster.refreshMetadata().catch((thrown: unknown) => {
+      if (isDefect(thrown)) this.#sink.failed(thrown)
+    })
     for (const place of places) place.busy = false
     this.#pump()
   }

@@ -407,6 +407,18 @@ test('an error of a handler ends the membership, and the member joins again', as
   await eventually(() => reader.memberships.length === 3 && reader.values.size === 1)
 })
 
+test('a mistake in the program ends the group: whoever runs it must not go on', async (t) => {
+  const w = await world(t, 1)
+  await w.publish(1)
+  const defect = new TypeError('on purpose')
+  const onBatch = () => {
+    throw defect
+  }
+  const reader = await w.join({}, { onBatch })
+  await assert.rejects(reader.group.done, defect)
+  assert.equal(reader.memberships.length, 1)
+})
+
 test('a topic that does not exist yet is waited for, and the others go on', async (t) => {
   const w = await world(t, 1)
   const later = w.broker.unique('later')

@@ -3,7 +3,7 @@ import { createLog } from '../telemetry/index.ts'
 import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
 import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
-import { KafkaError, kafkaError } from './errors.ts'
+import { isDefect, KafkaError, kafkaError } from './errors.ts'
 import { type Ending, GroupMembership, type Joined } from './membership.ts'
 import { fetchCommits, findTopics, listOffsets } from './topics.ts'
 import { GROUP_DEFAULTS, type GroupHandlers, type GroupOptions, type TopicPartition } from './types.ts'
@@ -22,7 +22,7 @@ const log = createLog('kafka')
 
 /**
  * Joins a consumer group. Resolves when the cluster was reached; from then on the member joins, re-joins and survives every
- * error but a lack of rights, which `done` reports. Rejects with KafkaError when the cluster cannot be reached.
+ * error but a lack of rights and mistakes in the program, which `done` reports. Rejects with KafkaError when the cluster cannot be reached.
  */
 export async function joinGroup(client: KafkaClient, options: GroupOptions, handlers: GroupHandlers): Promise<Group> {
   const cluster = client.openCluster()
@@ -37,7 +37,7 @@ export async function joinGroup(client: KafkaClient, options: GroupOptions, hand
 
 /** One member of a group: the loop of joining and being a member. docs/protocols/kafka-seams.md walks through it. */
 export class Group {
-  /** Resolves when the group was closed, rejects when it cannot go on (authorisation, configuration). */
+  /** Resolves when the group was closed, rejects when it cannot go on (authorisation, a defect). */
   readonly done: Promise<void>
   readonly #cluster: Cluster
   readonly #options: Required<GroupOptions>
@@ -73,6 +73,7 @@ export class Group {
         if (ending !== 'rebalance') await this.#leave()
         if (ending === 'lost') await pause(REJOIN_AFTER_MS, this.#closing.signal)
       } catch (thrown) {
+        if (isDefect(thrown)) throw thrown
         const error = kafkaError(thrown)
         if (error.kind === 'unauthorized') throw error
         if (error.code === 'REBALANCE_IN_PROGRESS') continue // while joining: join again, under the same id
@@ -204,7 +205,7 @@ export class Group {
     const level = membership.ended.aborted ? 'debug' : 'error'
     const { group, generation } = membership
     log[level]({ group, generation, err: thrown }, 'the membership ends by an error')
-    membership.lose()
+    membership.lose(isDefect(thrown) ? thrown : undefined)
   }
 
   /** Heartbeats on a clock of their own, so that neither a slow handler nor a long fetch costs the membership. */
@@ -227,7 +228,8 @@ export class Group {
       } catch (error) {
         const verdict = judgeHeartbeat(error)
         failed = verdict === 'again'
-        if (verdict === 'rebalance') membership.finish('rebalance')
+        if (isDefect(error)) membership.lose(error)
+        else if (verdict === 'rebalance') membership.finish('rebalance')
         else if (verdict === 'lost' || performance.now() - heardAt > sessionTimeoutMs) membership.lose()
       }
     }

@@ -81,10 +81,11 @@ export class GroupMembership implements Membership {
     this.#over.resolve(ending)
   }
 
-  /** Ends it here and now. */
-  lose(): void {
+  /** Ends it here and now; `defect`: and the group with it. */
+  lose(defect?: unknown): void {
     this.lost = true
-    this.#over.resolve('lost')
+    if (defect) this.#over.reject(defect)
+    else this.#over.resolve('lost')
     this.end()
   }
 

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { eventually } from '../../test/support/eventually.ts'
+import type { Cluster } from './cluster.ts'
+import { KafkaError } from './errors.ts'
+import { Fetcher } from './fetcher.ts'
+
+const at = { topic: 't', partition: 0 }
+
+/** A fetcher of one partition whose leader cannot be asked: `find` says why. */
+function fetching(find: () => never) {
+  const failures: unknown[] = []
+  let tries = 0
+  const cluster = {
+    findLeaderForPartitions: () => ({ 1: [0] }),
+    refreshMetadata: async () => undefined,
+    findBroker: async () => {
+      tries++
+      find()
+    },
+  } as unknown as Cluster
+  const unexpected = () => assert.fail('nothing can have come')
+  const fetcher: Fetcher = new Fetcher(
+    cluster,
+    [at],
+    { fetchBytes: 1, fetchWaitMs: 1 },
+    {
+      batch: unexpected,
+      stopped: unexpected,
+      failed(error) {
+        failures.push(error)
+        fetcher.stop() // as a membership does that ends
+      },
+    },
+  )
+  fetcher.seek(at, 0)
+  fetcher.start()
+  return { fetcher, failures, tries: () => tries }
+}
+
+test('a broker that cannot be reached is asked again', async () => {
+  const { fetcher, failures, tries } = fetching(() => {
+    throw new KafkaError('unreachable', 'KafkaJSConnectionError', 'on purpose')
+  })
+  await eventually(() => tries() > 2)
+  fetcher.stop()
+  assert.deepEqual(failures, [])
+})
+
+test('a mistake in the program is not tried again, even where kafkajs has wrapped it', async () => {
+  for (const cause of [new TypeError('on purpose'), new ReferenceError('on purpose')]) {
+    const { failures, tries } = fetching(() => {
+      throw new Error('KafkaJSNonRetriableError', { cause })
+    })
+    await eventually(() => failures.length > 0)
+    assert.equal((failures[0] as Error).cause, cause)
+    assert.equal(tries(), 1)
+  }
+})
