@@ -65,12 +65,13 @@ export class JsonWalker extends JsonValues implements Walker {
     let p = start
     for (let fresh = true; ; fresh = false) {
       p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out, fresh)
+      if (progress[AT] === CLOSED) break
       if (progress[AT] === SEPARATOR) {
         p = this.separator(plan, p, depth)
         if (p < 0) return p
-        if (progress[AT] !== CLOSED) continue
+        if (this.closed) break
+        continue
       }
-      if ((progress[AT] as number) === CLOSED) break
       const slot = slots[progress[AT] as number] as Slot
       p = this.member(plan, slot, p, depth)
       if (p < 0) return this.fail(p, slot.name)
@@ -104,7 +105,6 @@ export class JsonWalker extends JsonValues implements Walker {
       p = slot === null ? this.valueEnd(p, depth) : this.unknownMember(name, behind - 1, p, depth)
       if (p >= 0) p = this.following(p, CLOSE)
     }
-    progress[AT] = CLOSED
     return p
   }
 

@@ -155,10 +155,6 @@ export class Plan {
   private readonly maps: readonly Slot[]
   /** By oneof: a member is taken. */
   private readonly oneofs: Uint8Array
-  /** Those of them that the message lacks. */
-  private readonly lacks: Int32Array
-  /** Sets of absent slots that came before, by their hash of six bits. */
-  private readonly absents: (Absent | undefined)[] = new Array<undefined>(64)
 
   constructor(record: RecordType) {
     this.slots = record.fields.map((field, index) => new Slot(field, index))
@@ -166,7 +162,6 @@ export class Plan {
     const words = 1 + (this.slots.length >> 5)
     this.present = new Int32Array(words)
     this.nulls = new Int32Array(words)
-    this.lacks = new Int32Array(words)
     this.needed = new Int32Array(words)
     for (const slot of this.slots) if (slot.required || slot.standard) setBit(this.needed, slot.index)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
@@ -241,47 +236,18 @@ export class Plan {
 
   /** The end of a message: writes what stands for its absent fields. Answers a required one that is missing. */
   close(out: RowBuffer): Slot | undefined {
-    const { present, needed, lacks } = this
-    let any = 0
-    let hash = 0
-    for (let i = 0; i < needed.length; i++) {
-      const word = (needed[i] as number) & ~(present[i] as number)
-      lacks[i] = word
-      any |= word
-      hash = Math.imul(hash ^ word, 0x9e3779b1)
+    for (let word = 0; word < this.needed.length; word++) {
+      let absent = (this.needed[word] as number) & ~(this.present[word] as number)
+      while (absent !== 0) {
+        const slot = this.slots[word * 32 + 31 - Math.clz32(absent & -absent)] as Slot
+        if (slot.standard === undefined) return slot
+        out.reserve(slot.standard.length)
+        out.copy(slot.standard, 0, slot.standard.length)
+        absent &= absent - 1
+      }
     }
-    if (any === 0) return undefined
-    let absent = this.absents[hash >>> 26]
-    if (absent === undefined || !isSame(absent.lacks, lacks)) {
-      absent = this.absentOf(lacks.slice())
-      this.absents[hash >>> 26] = absent
-    }
-    out.reserve(absent.size)
-    out.copyWords(absent.standards, 0, absent.size)
-    return absent.missing
+    return undefined
   }
-
-  private absentOf(lacks: Int32Array): Absent {
-    const absent = this.slots.filter(({ index }) => hasBit(lacks, index))
-    const bytes = Buffer.concat(absent.map(({ standard }) => standard ?? NOTHING))
-    const standards = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    return { lacks, standards, size: bytes.length, missing: absent.find(({ standard }) => standard === undefined) }
-  }
-}
-
-const NOTHING = Buffer.alloc(0)
-
-/** What stands for a set of absent fields, and the first of them that is required. */
-interface Absent {
-  readonly lacks: Int32Array
-  readonly standards: DataView
-  readonly size: number
-  readonly missing: Slot | undefined
-}
-
-function isSame(a: Int32Array, b: Int32Array): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
 }
 
 function hasBit(bits: Int32Array, index: number): boolean {

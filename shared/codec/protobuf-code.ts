@@ -7,8 +7,6 @@ import { isUtf8 } from './strings.ts'
 /** Wider records would make a function that V8 does not optimize; their other fields go the general way. */
 const FIELDS_MAX = 400
 const TAG_MAX = 0x3fff
-/** More fields that say something when they are absent are looked up together. */
-const ABSENT_MAX = 16
 
 /** Makes the PlainFields of a plan and those within it, where code can be made. */
 export function compilePlainFields(plan: Plan): void {
@@ -84,39 +82,16 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   into.setInt8(mark, ${ENTRY_TAG})
   ${COPY}
   if (${lacks(needed)}) {
-    ${absent(plan)}
-  }
-  ${COMMON_END}
-}`
-}
-
-/** Writes what stands for the absent fields: of few one by one, else by plan.close. */
-function absent(plan: Plan): string {
-  const slots = plan.slots.filter(({ required, standard }) => required || standard)
-  if (slots.length <= ABSENT_MAX && !slots.some(({ required }) => required))
-    return slots
-      .map(
-        ({ index, standard = NOTHING }) =>
-          `if ((s${index >> 5} & ${1 << (index & 31)}) === 0) {${constant(standard)} }`,
-      )
-      .join('\n    ')
-  return `${eachWord(plan.present.length, (k) => `present[${k}] = s${k}`)}
+    ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
     out.length = o
     const missing = plan.close(out)
     o = out.length | 0
     out.length = mark
-    if (missing !== undefined) return false`
+    if (missing !== undefined) return false
+  }
+  ${COMMON_END}
+}`
 }
-
-/** Writes bytes, eight at a time, up to seven zeros behind them. */
-function constant(bytes: Buffer): string {
-  const padded = Buffer.concat([bytes, Buffer.alloc(7)])
-  const words = Array.from({ length: Math.ceil(bytes.length / 8) }, (_, k) => padded.readBigInt64LE(k * 8))
-  const stores = words.map((word, k) => ` into.setBigInt64(o + ${k * 8} | 0, ${word}n, true);`)
-  return `${stores.join('')} o = o + ${bytes.length} | 0`
-}
-
-const NOTHING = Buffer.alloc(0)
 
 const lacks = (needed: Int32Array) => `(${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0`
 

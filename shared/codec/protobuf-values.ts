@@ -38,9 +38,11 @@ function convertVarint(slot: Slot, kind: string, bytes: Buffer, p: number, end: 
   const q = readVarint(bytes, p, end)
   if (q < 0) return q
   const { low, high } = wire
-  if (kind === 'int32') out.int32(low)
+  if (kind === 'bool') out.varint(low !== 0 || high !== 0 ? 1 : 0)
+  // Overlong forms stay, as in the runs that are copied.
+  else if (slot.verbatim === Op.INT64 || (slot.verbatim >= 0 && q - p <= 4)) out.copy(bytes, p, q)
+  else if (kind === 'int32') out.int32(low)
   else if (kind === 'uint32') out.varint(low >>> 0)
-  else if (kind === 'bool') out.varint(low !== 0 || high !== 0 ? 1 : 0)
   else if (kind === 'sint32') out.int32((low >>> 1) ^ -(low & 1))
   else if (kind === 'sint64') {
     const sign = -(low & 1)

@@ -3,23 +3,20 @@ import { Op, type Plan, type Slot } from './plan.ts'
 import { compilePlainFields, compilePlainRow, type PlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
-import { MISSING, TOO_DEEP, UNKNOWN_FIELD, UTF8, WIRE } from './reasons.ts'
+import { MISSING, TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { isText } from './strings.ts'
 import type { UnknownFields } from './unknown.ts'
 import { ByteReader, NESTING_MAX, pathWithin, type Walker } from './walker.ts'
-import { field, GROUP_END, LENGTH, nextField, readLength, readSized, readVarint, skipValue, wire } from './wire.ts'
+import { field, GROUP_END, LENGTH, nextField, readLength, readSized, skipValue, wire } from './wire.ts'
 
 /** A singular field came twice, or two of a oneof: the event is read again from a merged copy. */
 const AGAIN = -1000
-/** The value cannot be copied as it stands. */
-const CONVERT = 0
 
 const UNKNOWN_KEY = Buffer.from('protobuf')
 
 /**
- * Protobuf wire to wire: walks the tags, copies runs of fields that are the same in the row, converts the others, adds
- * what is absent. The walk is the validation, too.
+ * Protobuf wire to wire: walks the tags, copies runs of plain fields, writes the others one by one, adds what is absent.
+ * The walk is the validation, too.
  */
 export class ProtobufWalker extends ByteReader implements Walker {
   path = ''
@@ -85,14 +82,15 @@ export class ProtobufWalker extends ByteReader implements Walker {
     let run = start
     let p = at
     while (p < end) {
-      this.copyRun(run, p)
+      this.out.reserve(p - run)
+      this.out.copyWords(this.view, run, p)
       run = p
       p = readLength(bytes, p, end)
       if (p < 0) return p
       const tag = wire.low
       const slot = plan.slotOf(tag >>> 3)
       if (slot?.takes(tag & 7)) {
-        p = this.field(plan, slot, tag & 7, run, p, end, depth)
+        p = this.field(plan, slot, tag & 7, p, end, depth)
         if (p < 0) return p === AGAIN ? p : this.fail(p, slot)
       } else if ((tag & 7) === GROUP_END) {
         if (group === 0 || tag >>> 3 !== group) return WIRE
@@ -111,59 +109,8 @@ export class ProtobufWalker extends ByteReader implements Walker {
     return group === 0 ? p : WIRE
   }
 
-  /** One field of the row: its tag is at `at`, its value at p. */
-  private field(plan: Plan, slot: Slot, type: number, at: number, p: number, end: number, depth: number): number {
+  private field(plan: Plan, slot: Slot, type: number, p: number, end: number, depth: number): number {
     if (!slot.repeated && !plan.take(slot)) return AGAIN
-    const q = type !== slot.rowType ? CONVERT : slot.packed ? this.runEnd(slot, p, end) : this.verbatimEnd(slot, p, end)
-    if (q === CONVERT) return this.converted(slot, type, p, end, depth)
-    if (q > 0) this.copyRun(at, q)
-    return q
-  }
-
-  private copyRun(start: number, end: number): void {
-    if (start === end) return
-    this.out.reserve(end - start)
-    this.out.copyWords(this.view, start, end)
-  }
-
-  /** The position behind a value that the row takes as it is, CONVERT, or a reason. */
-  private verbatimEnd(slot: Slot, p: number, end: number): number {
-    const { bytes } = this
-    switch (slot.verbatim) {
-      case Op.INT64:
-        return readVarint(bytes, p, end)
-      case Op.INT32:
-      case Op.UINT32: {
-        // Written as 64 bits: positive ones of up to 31 bits and sign-extended ones are equal.
-        const q = readVarint(bytes, p, end)
-        return q < 0 || wire.high === (slot.verbatim === Op.INT32 ? wire.low >> 31 : 0) ? q : CONVERT
-      }
-      case Op.BOOL:
-        return p < end && (bytes[p] as number) < 2 ? p + 1 : CONVERT
-      case Op.STRING: {
-        const q = readSized(bytes, p, end)
-        return q < 0 ? q : isText(bytes, this.view, q, q + wire.low) ? q + wire.low : UTF8
-      }
-      case -1:
-        return CONVERT
-      default:
-        return skipValue(bytes, p, end, slot.scalarType, 0, 0)
-    }
-  }
-
-  /** The same of a packed run: every element has to be so. */
-  private runEnd(slot: Slot, start: number, end: number): number {
-    let p = readSized(this.bytes, start, end)
-    if (p < 0) return p
-    const stop = p + wire.low
-    while (p < stop) {
-      p = this.verbatimEnd(slot, p, stop)
-      if (p <= 0) return p
-    }
-    return stop
-  }
-
-  private converted(slot: Slot, type: number, p: number, end: number, depth: number): number {
     if (slot.packable && (slot.packed || type === LENGTH)) return this.elements(slot, type, p, end)
     this.out.tag(slot.tag)
     return slot.op === Op.MESSAGE ? this.nested(slot, p, end, depth) : convertValue(slot, this.bytes, p, end, this.out)
