@@ -27,5 +27,5 @@ export async function carriedLines(client: KafkaClient, topic: string, bucket: B
       )
     }
   }
-  return { numbers: lineNumbers(values), undecided }
+  return { values, numbers: lineNumbers(values), undecided }
 }

@@ -18,7 +18,7 @@ export class LogWriter {
   /** The next lines as text, for who writes them in another way. */
   lines(lines: number, bytes = 120): string {
     let text = ''
-    for (let i = 0; i < lines; i++) text += `${`line ${this.count++} `.padEnd(bytes - 1, 'x')}\n`
+    for (let i = 0; i < lines; i++) text += `${lineText(this.count++, bytes)}\n`
     return text
   }
 
@@ -30,6 +30,11 @@ export class LogWriter {
     renameSync(this.path, `${this.path}.1`)
     if (last > keep) rmSync(`${this.path}.${last}`)
   }
+}
+
+/** A line of so many bytes, its end included. */
+export function lineText(number: number, bytes = 120): string {
+  return `line ${number} `.padEnd(bytes - 1, 'x')
 }
 
 /** The numbers of the lines, in the order given. */

@@ -34,13 +34,13 @@ interface Child {
   readonly process: ChildProcess
   readonly exited: Promise<unknown>
   frozen: boolean
-  /** Its end was asked for. */
-  ending: boolean
+  /** Its end was asked for by this signal. */
+  ending: NodeJS.Signals | undefined
 }
 
 /** Processes of the command `millrace` that are killed, frozen and replaced. They are counted in the order of their start. */
 export class Children {
-  /** How those ended whose end nobody had asked for: `code 2`. */
+  /** How those ended that were not killed: `code 2`, or `SIGTERM: code 0` when they were asked to. */
   readonly endings: string[] = []
   readonly #options: ChildrenOptions
   readonly #living = new Set<Child>()
@@ -74,7 +74,7 @@ export class Children {
       env: { ...process.env, MILLRACE_LOG_LEVEL: 'info' },
     })
     closeSync(log)
-    const child: Child = { name, process: process_, exited: once(process_, 'exit'), frozen: false, ending: false }
+    const child: Child = { name, process: process_, exited: once(process_, 'exit'), frozen: false, ending: undefined }
     this.#living.add(child)
     void child.exited.then(() => this.#ended(child))
     return true
@@ -83,7 +83,8 @@ export class Children {
   #ended(child: Child): void {
     this.#living.delete(child)
     const { exitCode, signalCode } = child.process
-    if (!child.ending) this.endings.push(signalCode ?? `code ${exitCode}`)
+    const end = signalCode ?? `code ${exitCode}`
+    if (child.ending !== 'SIGKILL') this.endings.push(child.ending ? `${child.ending}: ${end}` : end)
     if (!this.#closed) setTimeout(() => this.ensure(), RESTART_MS).unref()
   }
 
@@ -100,6 +101,11 @@ export class Children {
     const child = this.#nth(nth)
     if (child) this.#signal(child, 'SIGTERM')
     this.ensure()
+  }
+
+  /** A signal that does not mean its end. */
+  tell(nth: number, signal: NodeJS.Signals): void {
+    this.#nth(nth)?.process.kill(signal)
   }
 
   /** SIGSTOP to the nth, for so long: it wakes as a zombie if another one has taken over. */
@@ -154,7 +160,7 @@ export class Children {
   }
 
   #signal(child: Child, signal: NodeJS.Signals): void {
-    child.ending = true
+    child.ending = signal
     child.process.kill(signal)
   }
 

@@ -22,10 +22,10 @@ export interface Scenario<H> {
 
 /** What is harmed. */
 export interface World<H> {
-  /** Starts the processes and their work, which goes on for so long. */
-  begin(forMs: number): void
+  /** Starts the processes and their work; resolves when the first of it has been carried. */
+  begin(): Promise<void>
   act(harm: H): void | Promise<void>
-  /** Heals everything, waits until all is carried, and compares. */
+  /** Ends the work, heals everything, waits until all is carried, and compares. */
   verdict(): Promise<Verdict>
   /** What the processes have said last: for who has to find out what went wrong. */
   tails(): string
@@ -79,7 +79,7 @@ async function carryOut<H>(scenario: Scenario<H>, run: Run<H>): Promise<{ ok: bo
   try {
     const harmed = async () => {
       world = await scenario.open(run.folder, run.seed, trouble.tell)
-      world.begin(run.forMs)
+      await world.begin()
       await runPlan(run.plan, scenario.laneOf, (harm) => world?.act(harm))
       return world.verdict()
     }

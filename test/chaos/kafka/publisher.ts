@@ -40,8 +40,9 @@ export class ChaosPublisher {
     this.#group = `${topic}-publisher`
   }
 
-  async run(untilMs: number): Promise<void> {
-    for (let turn = 0; Date.now() < untilMs; turn++) {
+  /** Publishes until the signal; rejects when the outcome of the last transaction stays unknown. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let turn = 0; !signal.aborted; turn++) {
       try {
         await this.#publish(turn % this.#partitions)
       } catch {

@@ -6,8 +6,16 @@ import { createClock, createFaults, createRecorder } from '../../../local/faults
 import { type RunningKafka, startKafka } from '../../../local/kafka/index.ts'
 import { runAudit } from '../../../shared/audit/index.ts'
 import { type Config, loadConfig } from '../../../shared/config/index.ts'
-import { connectKafka, createTopics, type KafkaClient, readCommits, topicOffsets } from '../../../shared/kafka/index.ts'
+import {
+  type Committed,
+  connectKafka,
+  createTopics,
+  type KafkaClient,
+  readCommits,
+  topicOffsets,
+} from '../../../shared/kafka/index.ts'
 import { openWarehouse, type Warehouse } from '../../../shared/warehouse/index.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type KafkaProxy, startProxy } from '../../support/proxy.ts'
 import { Children } from '../harness/children.ts'
 import { whatStruck } from '../harness/faults.ts'
@@ -22,6 +30,7 @@ const PARTITIONS = 3
 const WORKERS_MIN = 2
 const WORKERS_MAX = 4
 const DAY_MS = 24 * 3_600_000
+const BEGIN_WITHIN_MS = 60_000
 /** After the last harm: so long may it take until the group has passed everything. */
 const HEAL_WITHIN_MS = 90_000
 /** Longer than anything hangs. */
@@ -42,6 +51,7 @@ export class KafkaWorld implements World<KafkaHarm> {
   #warehouse!: Warehouse
   #publisher!: ChaosPublisher
   #workers!: Children
+  readonly #done = new AbortController()
   #publishing: Promise<void> = Promise.resolve()
   #topic = ''
 
@@ -104,10 +114,12 @@ routes:
     return file
   }
 
-  begin(forMs: number): void {
-    this.#publishing = this.#publisher.run(Date.now() + forMs)
+  async begin(): Promise<void> {
+    this.#publishing = this.#publisher.run(this.#done.signal)
     this.#publishing.catch(() => undefined) // the verdict waits for it
     this.#workers.ensure()
+    const begun = async () => (await this.#commits()).some(({ offset }) => offset > 0)
+    await eventually(begun, { timeoutMs: BEGIN_WITHIN_MS, what: 'the first events in the table' })
   }
 
   async act(harm: KafkaHarm): Promise<void> {
@@ -138,13 +150,14 @@ routes:
   async verdict(): Promise<Verdict> {
     const begunMs = performance.now()
     const struck = whatStruck(this.#faults.plan())
+    this.#done.abort()
     this.#faults.clear()
     const met = this.#wire.heal()
     this.#workers.wakeAll()
     await this.#publishing
     const settled = await this.#settles()
     const healSeconds = Math.round((performance.now() - begunMs) / 1000)
-    this.#clock.advance(HANGS_MS_MAX)
+    this.#clock.advance(HANGS_MS_MAX) // what hangs lands now, before it is counted
     const late = await this.#workers.stopAll()
     const places = await comparePlaces(this.#warehouse, this.#publisher.published)
     const { faults, sources, events } = await runAudit(this.#warehouse, this.#config)
@@ -161,7 +174,7 @@ routes:
       ],
       notes: [
         `${published} events published; audit: ${events} events in ${sources} sources, ${faults} faults; healed in ${healSeconds} s`,
-        `workers started: ${this.#workers.started}; ended by themselves: ${tally(this.#workers.endings) || 'none'}`,
+        `workers started: ${this.#workers.started}; ended: ${tally(this.#workers.endings) || 'by kill alone'}`,
         struck,
         `requests to the broker: ${met || 'none met'}`,
         `take-overs that they told of: ${this.#rulesTold() || 'none'}`,
@@ -175,7 +188,7 @@ routes:
     const ends = await topicOffsets(this.#client, [this.#topic])
     while (Date.now() < deadline) {
       this.#workers.ensure()
-      const commits = await readCommits(this.#client, 'millrace.chaos.worker', ends)
+      const commits = await this.#commits()
       const passed = ends.every(({ partition, end }) =>
         commits.some((c) => c.partition === partition && c.offset >= end && c.metadata.includes('"intents":[]')),
       )
@@ -183,6 +196,11 @@ routes:
       await delay(500)
     }
     return false
+  }
+
+  async #commits(): Promise<Committed[]> {
+    const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic: this.#topic, partition }))
+    return readCommits(this.#client, 'millrace.chaos.worker', partitions)
   }
 
   /** The protocol's rules that workers log by name. */
