@@ -2,9 +2,9 @@ import type { FaultRule, RuleState } from '../../../local/faults/index.ts'
 import { tally } from './plan.ts'
 
 /** `AppendRows error UNAVAILABLE after`: without its numbers. */
-export function nameOfRule({ method, resource, fault }: FaultRule): string {
+export function nameOfRule({ service, method, resource, fault }: FaultRule): string {
   const letters = resource?.includes('dead_letters') ? 'of letters' : undefined
-  return [method, letters, fault.kind, ...detailsOf(fault)].filter((part) => part !== undefined).join(' ')
+  return [method ?? service, letters, fault.kind, ...detailsOf(fault)].filter((part) => part !== undefined).join(' ')
 }
 
 function detailsOf(fault: FaultRule['fault']): (string | undefined)[] {
