@@ -1,28 +1,47 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { runAgent } from '../agent/index.ts'
 import { drain } from '../functions/kafka-drain/index.ts'
-import { type KafkaConfig, loadConfig } from '../shared/config/index.ts'
+import { type Config, type KafkaConfig, loadConfig } from '../shared/config/index.ts'
+import { topicOffsets } from '../shared/kafka/index.ts'
 import { createLog } from '../shared/telemetry/index.ts'
 import { createAuthority } from './support/certificates.ts'
+import { eventually } from './support/eventually.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
 import { startSecureBroker, unsecuredToken } from './support/secure-broker.ts'
 
 type Auth = Omit<KafkaConfig, 'brokers'>
 const EVENTS = 25
 
-/** The pipeline's configuration with another way to its broker. */
+/** The pipeline's configuration with another way to its broker, and an agent. */
 function configured({ folder, configFile }: Pipeline, address: string, auth: Auth) {
   const file = join(folder, 'secure.yaml')
   const kafka = `kafka: ${JSON.stringify({ brokers: [address], ...auth })}`
-  writeFileSync(file, readFileSync(configFile, 'utf8').replace(/^kafka: .*$/m, kafka))
+  const logs = [{ path: join(folder, 'visits.log'), route: 'visits' }]
+  const agent = `agent: ${JSON.stringify({ id: 'secure', logs, lock_file: join(folder, 'agent.lock') })}`
+  writeFileSync(file, `${readFileSync(configFile, 'utf8').replace(/^kafka: .*$/m, kafka)}${agent}\n`)
   return loadConfig(file, {})
 }
 
-void test('the consumer authenticates in every way against a real broker, and each carries its events once', async (t) => {
+/** Has an agent with this configuration carry the log's new lines, until the topic is longer by as many. */
+async function carry(config: Config, { kafka, topics, folder }: Pipeline, lines: readonly string[]): Promise<void> {
+  const length = async () =>
+    (await topicOffsets(kafka, [topics['visits'] ?? ''])).reduce((sum, { end, start }) => sum + end - start, 0)
+  const before = await length()
+  appendFileSync(join(folder, 'visits.log'), lines.map((line) => `${line}\n`).join(''))
+  const stop = new AbortController()
+  const running = runAgent(config, { signal: stop.signal, read: () => config })
+  running.catch(() => undefined)
+  await Promise.race([running, eventually(async () => (await length()) >= before + lines.length)])
+  stop.abort()
+  await running
+}
+
+void test('agent and consumer authenticate in every way against a real broker, and carry each event once', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'millrace-secure-'))
   t.after(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
   const authority = createAuthority()
@@ -60,9 +79,9 @@ void test('the consumer authenticates in every way against a real broker, and ea
   ]
   let first = 0
   for (const [name, listener, auth] of ways) {
-    const values = Array.from({ length: EVENTS }, (_, index) => Buffer.from(`{"number":${first + index}}`))
-    await pipeline.publish('visits', values, { partition: (first / EVENTS) % 2 })
     const config = configured(pipeline, kafka.listeners[listener] ?? '', auth)
+    const lines = Array.from({ length: EVENTS }, (_, index) => `{"number":${first + index}}`)
+    await carry(config, pipeline, lines)
     const { rows, remaining } = await drain(config, createLog('test'))
     assert.deepEqual({ name, rows, remaining }, { name, rows: EVENTS, remaining: 0 })
     first += EVENTS

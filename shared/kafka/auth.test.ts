@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -7,6 +9,7 @@ import type { RunningKafka } from '../../local/kafka/index.ts'
 import { createAuthority } from '../../test/support/certificates.ts'
 import { startSecureBroker, unsecuredToken } from '../../test/support/secure-broker.ts'
 import type { KafkaConfig } from '../config/index.ts'
+import { authentication } from './auth.ts'
 import { UserError } from '../errors.ts'
 import { connectKafka, createTopics, KafkaError, topicOffsets } from './index.ts'
 import { googleToken } from './google-token.ts'
@@ -120,4 +123,33 @@ test("Google's token: three parts like a JWT's, the access token last", async ()
   assert.equal(value.includes('='), false)
   const nobody = { ...credentials, getCredentials: async () => ({}) }
   await assert.rejects(googleToken(nobody)(), /service account/)
+})
+
+test("auth: google takes the token of the metadata server's service account, over TLS", async (t) => {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.setHeader('metadata-flavor', 'Google')
+    if (request.url?.endsWith('/email')) return void response.end('worker@p.iam')
+    const token = { access_token: 'ya29.from-the-server', expires_in: 3599, token_type: 'Bearer' }
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(token))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const kept = { ...process.env }
+  t.after(() => {
+    process.env = kept
+    server.close()
+  })
+  process.env['GCE_METADATA_HOST'] = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  process.env['CLOUDSDK_CONFIG'] = dataDir // nobody's credentials of their own
+  delete process.env['GOOGLE_APPLICATION_CREDENTIALS']
+  const { ssl, sasl } = authentication({ brokers: ['k:9092'], auth: 'google', tls: false })
+  assert.deepEqual([ssl, sasl?.mechanism], [{}, 'oauthbearer'])
+  const provide = sasl && 'oauthBearerProvider' in sasl ? sasl.oauthBearerProvider : assert.fail('no provider')
+  for (let connection = 0; connection < 2; connection++) {
+    const [, claims = '', token = ''] = (await provide()).value.split('.')
+    assert.equal(JSON.parse(Buffer.from(claims, 'base64url').toString()).sub, 'worker@p.iam')
+    assert.equal(Buffer.from(token, 'base64url').toString(), 'ya29.from-the-server')
+  }
+  assert.equal(asked.filter((url) => url.includes('/token')).length, 1, 'the library keeps a token that lives')
 })
