@@ -27,7 +27,7 @@ const NTH_MAX = 12
 const FREEZE_MS_MIN = 3000
 const FREEZE_MS_MAX = 9000
 /** Longer than `handover_after`: chunks then carry what Kafka has not. */
-const DOWN_MS_MAX = 9000
+const DOWN_MS_MAX = 8000
 const CUT_BYTES_MAX = 100_000
 const COMPRESS_MS_MAX = 300
 
@@ -56,7 +56,7 @@ const HARMS: readonly Draw<AgentHarm>[] = [
   [15, drawRequest('Produce', 'EndTxn', 'TxnOffsetCommit')],
   [8, drawRequest('InitProducerId', 'AddPartitionsToTxn', 'AddOffsetsToTxn', 'OffsetFetch', 'FindCoordinator')],
   [22, failBucket],
-  [7, (random) => ({ kind: 'broker', downMs: random.below(DOWN_MS_MAX) })],
+  [3, (random) => ({ kind: 'broker', downMs: random.below(DOWN_MS_MAX) })],
 ]
 
 const ROTATIONS: readonly Draw<AgentHarm>[] = [
