@@ -1,4 +1,3 @@
-import { compile } from './compile.ts'
 import { putWhole } from './numbers.ts'
 import { RowBuffer } from './row-buffer.ts'
 
@@ -38,7 +37,6 @@ export class MetadataWriter {
   lengthAt = 0
   private isCommon = false
   private lengthWidth = 1
-  private readonly finishCommonRow = compile<FinishRow>(FINISH_COMMON_ROW, {})
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -47,10 +45,9 @@ export class MetadataWriter {
 
   /** Writes the column and ends the row that began at the mark. Answers false when it is longer than `sizeMax`. */
   finishRow(origin: Origin, out: RowBuffer, mark: number, sizeMax: number): boolean {
-    const isCommon = this.look(origin)
+    this.look(origin)
     const { fixed } = this
     if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
-    if (isCommon && this.finishCommonRow?.(origin, out, mark, this)) return true
     this.write(origin, out)
     if (out.length - mark > sizeMax) return false
     out.commitRow(mark)
@@ -141,14 +138,6 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
   out.rows = rows + 1 | 0
   out.length = o
   return true`
-
-type FinishRow = (origin: Origin, out: RowBuffer, mark: number, metadata: MetadataWriter) => boolean
-
-const FINISH_COMMON_ROW = `function finishCommonRow(origin, out, mark, metadata) {
-  const into = out.view
-  let o = out.length | 0
-  ${COMMON_END}
-}`
 
 /** A tag and putWhole, in line. */
 function whole(tag: number, name: keyof Origin): string {

@@ -61,8 +61,8 @@ export class Slot {
   readonly rowType: number
   /** Several values may come in one length-delimited run. */
   readonly packable: boolean
-  /** How a protobuf value is checked that the row takes as it is; -1: none is. */
-  readonly verbatim: number
+  /** The row takes values as they are in a protobuf source. */
+  readonly verbatim: boolean
   /** Of a map: the keys that the event had. */
   readonly mapKeys: ByteKeys
   /** Bytes that a nested length took last time. */
@@ -85,7 +85,7 @@ export class Slot {
     this.scalarType = scalarType(proto?.kind ?? 'string')
     this.sourceType = proto?.delimited ? GROUP : proto?.wrapper ? LENGTH : this.scalarType
     this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
-    this.verbatim = proto && !proto.wrapper && this.op !== Op.TEXT ? (VERBATIM[proto.kind] ?? -1) : -1
+    this.verbatim = proto !== undefined && !proto.wrapper && this.op !== Op.TEXT && VERBATIM.has(proto.kind)
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = textWriterOf(field)
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
@@ -288,18 +288,11 @@ function opOf({ proto, type, attributes }: RecordField): number {
   return Op[SAME_AS[proto.kind] ?? (proto.kind.toUpperCase() as keyof typeof Op)]
 }
 
-/** Kinds whose values are the same bytes in the row, each as the one that is checked in the same way. */
-const VERBATIM: Readonly<Partial<Record<ProtoSource['kind'], number>>> = {
-  int64: Op.INT64,
-  uint64: Op.INT64,
-  int32: Op.INT32,
-  uint32: Op.UINT32,
-  bool: Op.BOOL,
-  double: Op.DOUBLE,
-  float: Op.FLOAT,
-  string: Op.STRING,
-  bytes: Op.BYTES,
-}
+/** Kinds whose values are the same bytes in the row. */
+const VERBATIM: ReadonlySet<string> = new Set('int64 uint64 int32 uint32 bool double float string bytes'.split(' '))
+
+/** Any varint is a value of it. */
+export const is64 = ({ op }: Slot): boolean => op === Op.INT64 || op === Op.UINT64
 
 /** Defaults that are not zero, false or empty. */
 const STANDARDS: Readonly<Record<number, string>> = {

@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
 import { CHANGING_MAX, COMMON_END, type MetadataWriter, type Origin } from './metadata.ts'
-import { Op, type PlainFields, type Plan, type Slot } from './plan.ts'
+import { is64, Op, type PlainFields, type Plan, type Slot } from './plan.ts'
 import { ENTRY_TAG, type RowBuffer } from './row-buffer.ts'
 import { isUtf8 } from './strings.ts'
 
@@ -48,7 +48,7 @@ function givenTo(slots: readonly Slot[], plan: Plan): Record<string, unknown> {
 }
 
 function isPlain(slot: Slot): boolean {
-  return !slot.repeated && slot.oneof < 0 && slot.verbatim >= 0 && slot.tag <= TAG_MAX
+  return !slot.repeated && slot.oneof < 0 && slot.verbatim && slot.tag <= TAG_MAX
 }
 
 /** For each word of plan.present. */
@@ -170,14 +170,14 @@ function isNotTag(tag: number): string {
 }
 
 /** All its bytes are ASCII when it is in its commonest form. */
-function isInText({ verbatim, tag }: Slot): boolean {
-  return tag < 128 && (verbatim === Op.STRING || verbatim === Op.BOOL)
+function isInText({ op, tag }: Slot): boolean {
+  return tag < 128 && (op === Op.STRING || op === Op.BOOL)
 }
 
 /** Sets q to the position behind a value in its commonest form; in another one the general way goes on. */
 function valueEnd(slot: Slot): string {
   const at = width(slot.tag)
-  switch (slot.verbatim) {
+  switch (slot.op) {
     case Op.DOUBLE:
       return `q = p + ${at + 8} | 0`
     case Op.FLOAT:
@@ -188,7 +188,7 @@ function valueEnd(slot: Slot): string {
     case Op.STRING:
     case Op.BYTES: {
       const check =
-        slot.verbatim === Op.BYTES || isInText(slot)
+        slot.op === Op.BYTES || isInText(slot)
           ? ''
           : `if (q > stop) break fields\n          ${ascii(`p + ${at + 1} | 0`, 'q')}`
       return `w = bytes[p + ${at} | 0]
@@ -197,7 +197,7 @@ function valueEnd(slot: Slot): string {
           ${check}`
     }
     default:
-      return varintEnd(at, slot.verbatim === Op.INT64 ? varintEnd(at + 4, 'break fields') : 'break fields')
+      return varintEnd(at, is64(slot) ? varintEnd(at + 4, 'break fields') : 'break fields')
   }
 }
 

@@ -1,7 +1,7 @@
 import protojson from 'protobufjs/ext/protojson.js'
 import { writeDate, writeInterval, writeTime } from './json-well-known.ts'
 import { int64, textOf } from './numbers.ts'
-import { Op, type Slot } from './plan.ts'
+import { is64, Op, type Slot } from './plan.ts'
 import { INVALID, RANGE, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { writeString } from './text-values.ts'
@@ -40,7 +40,7 @@ function convertVarint(slot: Slot, kind: string, bytes: Buffer, p: number, end: 
   const { low, high } = wire
   if (kind === 'bool') out.varint(low !== 0 || high !== 0 ? 1 : 0)
   // Overlong forms stay, as in the runs that are copied.
-  else if (slot.verbatim === Op.INT64 || (slot.verbatim >= 0 && q - p <= 4)) out.copy(bytes, p, q)
+  else if (slot.verbatim && (is64(slot) || q - p <= 4)) out.copy(bytes, p, q)
   else if (kind === 'int32') out.int32(low)
   else if (kind === 'uint32') out.varint(low >>> 0)
   else if (kind === 'sint32') out.int32((low >>> 1) ^ -(low & 1))
