@@ -93,14 +93,7 @@ export class PartitionTask {
     this.at = at
     this.#log = context.log.child({ topic: at.topic, partition: at.partition })
     const { route, codec } = sink
-    this.#builder = new PieceBuilder(
-      route,
-      codec,
-      at.partition,
-      context.consumer.flush_bytes,
-      this.#refused,
-      context.pool.take,
-    )
+    this.#builder = new PieceBuilder(route, codec, at.partition, this.#flushBytes, this.#refused, context.pool.take)
     this.#owner = new Owner({
       isOwnStream: (stream) => isStreamOf(stream, route.table),
       from: route.from,
@@ -204,10 +197,21 @@ export class PartitionTask {
     void this.#pump()
   }
 
-  /** Pauses fetching above the partition's share of the queue, and goes on below half of it. */
-  #regulate(): void {
+  /** The partition's share of `queue_bytes`: of what is fetched, and of what is built. */
+  get #shareBytes(): number {
     const { membership, consumer } = this.#context
-    const share = Math.max(consumer.queue_bytes / membership.partitions.length / 2, consumer.fetch_bytes)
+    return consumer.queue_bytes / membership.partitions.length
+  }
+
+  /** So that a piece of each partition has room: appends are smaller where there are many. */
+  get #flushBytes(): number {
+    return Math.min(this.#context.consumer.flush_bytes, this.#shareBytes)
+  }
+
+  /** Pauses fetching above half of the partition's share, and goes on below a quarter. */
+  #regulate(): void {
+    const { membership } = this.#context
+    const share = this.#shareBytes / 2
     if (!this.#paused && this.#queuedBytes > share) {
       this.#paused = true
       membership.pause([this.at])
@@ -222,7 +226,7 @@ export class PartitionTask {
     if (this.#over || this.stopped || this.#next === undefined) return false
     const { consumer, pool } = this.#context
     const pieces = this.#pieces.size
-    return pieces === 0 || (pieces <= consumer.in_flight && pool.inUse * consumer.flush_bytes < consumer.queue_bytes)
+    return pieces === 0 || (pieces <= consumer.in_flight && pool.inUse * this.#flushBytes < consumer.queue_bytes)
   }
 
   async #pump(): Promise<void> {
