@@ -35,7 +35,7 @@ const HEAL_WITHIN_MS = 120_000
 const QUIET_MS = 8000
 const MUTANTS = new URL('./mutants.ts', import.meta.url)
 
-type Carried = Lines & { readonly undecided: number }
+type Carried = Lines & { readonly undecided: number; readonly byChunks: number }
 
 /** Agents between a log that is written and rotated, a real broker and the stand-in of a bucket. */
 export class AgentWorld implements World<AgentHarm> {
@@ -168,7 +168,7 @@ export class AgentWorld implements World<AgentHarm> {
     this.#faults.clear()
     const met = this.#wire.heal()
     this.#agents.wakeAll()
-    const { missing, duplicates, alien, undecided } = await this.#settled()
+    const { missing, duplicates, alien, undecided, byChunks } = await this.#settled()
     const healSeconds = Math.round((performance.now() - begunMs) / 1000)
     const late = await this.#agents.stopAll()
     return {
@@ -180,7 +180,7 @@ export class AgentWorld implements World<AgentHarm> {
         ...(late.length > 0 ? [`agents ${late.join(', ')} did not end after SIGTERM`] : []),
       ],
       notes: [
-        `${this.#writer.count} lines written; healed in ${healSeconds} s`,
+        `${this.#writer.count} lines written, ${byChunks} of them carried by chunks; healed in ${healSeconds} s`,
         `agents started: ${this.#agents.started}; ended: ${tally(this.#agents.endings) || 'by kill alone'}`,
         struck,
         `requests to the broker: ${met || 'none met'}`,
@@ -216,8 +216,8 @@ export class AgentWorld implements World<AgentHarm> {
   }
 
   async #carried(): Promise<Carried> {
-    const { values, undecided } = await carriedLines(this.#client, TOPIC, this.#bucket, 'lines/')
-    return { ...compareCarried(values, this.#writer.count), undecided }
+    const { values, ...chunks } = await carriedLines(this.#client, TOPIC, this.#bucket, 'lines/')
+    return { ...compareCarried(values, this.#writer.count), ...chunks }
   }
 
   tails(): string {

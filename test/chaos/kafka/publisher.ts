@@ -8,7 +8,7 @@ import {
 } from '../../../shared/kafka/index.ts'
 import { eventually } from '../../support/eventually.ts'
 
-const EVENTS_A_BATCH = 60
+const EVENTS_A_BATCH = 200
 const BATCH_BYTES = 64 * 1024
 const PAUSE_MS = 15
 /** One event in so many is no JSON, and becomes a dead letter. */
