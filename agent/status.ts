@@ -1,26 +1,9 @@
 import type { Server } from 'node:http'
 import { UserError } from '../shared/errors.ts'
+import type { SourceStatus } from '../shared/status/index.ts'
 import type { Followed, Follower } from './follow/index.ts'
 import type { Publisher } from './publish/index.ts'
 import type { Uploader } from './upload/index.ts'
-
-/** What the agent knows of one source. */
-export interface SourceStatus {
-  readonly source: string
-  readonly route: string
-  readonly path: string
-  /** Up to here Kafka, or a decided chunk, carries it. */
-  readonly position: number
-  /** Bytes of the file; null for a compressed one. */
-  readonly size: number | null
-  /** Without a topic only of finished files: of the others nothing is late, they go as a whole. */
-  readonly lag_bytes: number
-  /** How long the file has been ahead of the position, at most: the time since its last write. */
-  readonly lag_seconds: number
-  readonly carrier: 'kafka' | 'chunk' | 'undecided'
-  readonly finished: boolean
-  readonly chunks: readonly string[]
-}
 
 /** The parts of a running agent that can be asked how they are. */
 export interface Parts {

@@ -10,6 +10,7 @@ const COMMANDS: Commands = {
   try: () => import('./try.ts'),
   query: () => import('./query.ts'),
   schema: () => import('./schema.ts'),
+  status: () => import('./status.ts'),
   audit: () => import('./audit.ts'),
   check: () => import('./check.ts'),
 }

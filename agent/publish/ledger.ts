@@ -19,15 +19,22 @@ export class PartitionLedger {
   readonly #slots = new Map<string, Slot>()
   readonly #used: number[] = [0]
   readonly #changed = new Set<number>()
+  #isBlank = true
 
   /** `metadata`: the commits of group 0, 1, ...; an empty one stands for none. Throws when they are not to be read. */
   static read(metadata: readonly string[]): PartitionLedger {
     const ledger = new PartitionLedger()
+    ledger.#isBlank = !metadata[0]
     metadata.forEach((text, group) => {
       ledger.#used[group] = 0
       for (const entry of text ? decodeEntries(text).entries : []) ledger.#place(entry, group, entryBytes(entry))
     })
     return ledger
+  }
+
+  /** Kafka knows nothing of this partition: no position was ever written, or all are forgotten. */
+  get isBlank(): boolean {
+    return this.#isBlank
   }
 
   get entries(): Entry[] {

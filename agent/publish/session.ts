@@ -90,12 +90,9 @@ export class Session {
       for (const topic of options.topics) {
         const partitions = await partitionsOf(store, topic, options.report)
         if (!partitions) continue
-        const metadata = await readMetadata(store, agent, partitions)
-        if (metadata.every(([first]) => !first)) blank.add(topic)
-        ledgers.set(
-          topic,
-          metadata.map((groups) => readLedger(agent, topic, groups)),
-        )
+        const found = await readLedgers(store, agent, partitions)
+        if (found.every((ledger) => ledger.isBlank)) blank.add(topic)
+        ledgers.set(topic, found)
       }
       return new Session(producer, agent, ledgers, blank)
     } catch (error) {
@@ -171,26 +168,32 @@ async function partitionsOf(store: PositionsStore, topic: string, report: Sessio
   }
 }
 
-/** The metadata of every partition, group by group. */
-async function readMetadata(
-  store: PositionsStore,
+/** An agent's ledgers of these partitions, in their order. Rejects with KafkaError; UserError when they cannot be read. */
+export async function readLedgers(
+  store: Pick<PositionsStore, 'readCommits'>,
   agent: string,
   partitions: readonly TopicPartition[],
-): Promise<string[][]> {
-  const first = await store.readCommits(positionsGroup(agent), partitions)
-  const metadata = first.map((commit) => [commit.metadata])
-  const groups = Math.max(...metadata.map(([text]) => (text ? decodeEntries(text).groups : 1)))
-  for (let group = 1; group < groups; group++) {
+): Promise<PartitionLedger[]> {
+  const read = async (group: number) => {
     const commits = await store.readCommits(positionsGroup(agent, group), partitions)
-    commits.forEach((commit, partition) => metadata[partition]!.push(commit.metadata))
+    return commits.map(({ metadata }) => metadata)
   }
-  return metadata
+  const found = [await read(0)]
+  const counts = found[0]!.map((text, i) => decoding(agent, partitions[i]!, () => groupsIn(text)))
+  while (found.length < Math.max(...counts)) found.push(await read(found.length))
+  return counts.map((count, i) => {
+    const metadata = found.slice(0, count).map((texts) => texts[i]!)
+    return decoding(agent, partitions[i]!, () => PartitionLedger.read(metadata))
+  })
 }
 
-function readLedger(agent: string, topic: string, metadata: readonly string[]): PartitionLedger {
+function groupsIn(text: string): number {
+  return text ? decodeEntries(text).groups : 1
+}
+
+function decoding<T>(agent: string, { topic }: TopicPartition, decode: () => T): T {
   try {
-    const groups = metadata[0] ? decodeEntries(metadata[0]).groups : 1
-    return PartitionLedger.read(metadata.slice(0, groups))
+    return decode()
   } catch (error) {
     throw new UserError(
       `the positions of group ${positionsGroup(agent)} in topic ${topic} cannot be read: ${messageOf(error)}`,

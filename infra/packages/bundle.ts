@@ -16,6 +16,7 @@ const REPLACED: Readonly<Record<string, string>> = {
   snappy: 'infra/packages/bundle/absent-codecs.ts',
   'lz4-napi': 'infra/packages/bundle/absent-codecs.ts',
   './connect.ts': 'cli/connect-edge.ts',
+  './status-letters.ts': 'infra/packages/bundle/absent-letters.ts',
 }
 
 /** Packages put this beside the bundle. */

@@ -3,5 +3,14 @@ export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
 export { type Group, joinGroup } from './group.ts'
 export { fence, openProducer, type Producer } from './producer.ts'
 export { BatchBuilder } from './record-batch.ts'
-export { commitFor, countMembers, createTopics, readCommits, type TopicSpec, topicOffsets } from './topics.ts'
+export {
+  commitFor,
+  countMembers,
+  createTopics,
+  listGroups,
+  offsetsSince,
+  readCommits,
+  type TopicSpec,
+  topicOffsets,
+} from './topics.ts'
 export type * from './types.ts'

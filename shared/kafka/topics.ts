@@ -54,6 +54,25 @@ async function knows(cluster: Cluster, topics: readonly string[]): Promise<boole
   }
 }
 
+/**
+ * For each partition, in their order, the offset of the first record that is at least as young as this time (by the records' own
+ * timestamps), or the end when all are older. Rejects with KafkaError.
+ */
+export function offsetsSince(
+  client: KafkaClient,
+  partitions: readonly PartitionOffsets[],
+  sinceMs: number,
+): Promise<number[]> {
+  return reading(client, async (cluster) => {
+    await findTopics(cluster, [...new Set(partitions.map(({ topic }) => topic))])
+    const found = await listOffsets(cluster, partitions, sinceMs)
+    return partitions.map(({ topic, partition, end }) => {
+      const offset = found.get(`${topic}/${partition}`) ?? -1
+      return offset < 0 ? end : offset
+    })
+  })
+}
+
 /** Start and end of every partition of these topics, in order of partition. Rejects with KafkaError (`unknown-topic`). */
 export function topicOffsets(client: KafkaClient, topics: readonly string[]): Promise<PartitionOffsets[]> {
   return reading(client, async (cluster) => {
@@ -89,17 +108,19 @@ export function bothEnds(
 }
 
 /**
- * One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach.
+ * One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach; for a
+ * time in milliseconds the first offset from then on, -1 where there is none.
  * kafkajs leaves out partitions that its metadata do not have (other readers of the cluster may just refresh them): then this
  * throws, rather than give back less than was asked for.
  */
 export async function listOffsets(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
-  end: 'start' | 'end',
+  at: 'start' | 'end' | number,
 ): Promise<Map<string, number>> {
   const topics = byTopic(partitions, ({ partition }) => ({ partition }))
-  const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, fromBeginning: end === 'start' })))
+  const where = typeof at === 'number' ? { fromTimestamp: at } : { fromBeginning: at === 'start' }
+  const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, ...where })))
   const offsets = new Map(
     found.flatMap(({ topic, partitions }) =>
       partitions.map(({ partition, offset }) => [`${topic}/${partition}`, safeInteger(offset)]),
@@ -140,6 +161,16 @@ export async function fetchCommits(
     const commit = found.get(`${topic}/${partition}`)
     return { topic, partition, offset: safeInteger(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
   })
+}
+
+/** The names of all groups that begin so. Rejects with KafkaError. */
+export async function listGroups(client: KafkaClient, prefix: string): Promise<string[]> {
+  try {
+    const { groups } = await (await client.admin()).listGroups()
+    return groups.flatMap(({ groupId }) => (groupId.startsWith(prefix) ? groupId : [])).sort()
+  } catch (error) {
+    throw kafkaError(error)
+  }
 }
 
 /** How many members a group has now. Rejects with KafkaError. */

@@ -24,7 +24,7 @@ test('the bundle says its version and commit, and what can be done on the host o
   const { stdout } = await bundled(folder, '--help')
   assert.deepEqual(
     stdout.split('\n').flatMap((line) => /^ {2}([a-z]+) /.exec(line)?.[1] ?? []),
-    ['agent', 'adopt', 'check', 'init', 'try'],
+    ['agent', 'adopt', 'check', 'init', 'status', 'try'],
   )
 })
 

@@ -6,6 +6,7 @@ const COMMANDS: Commands = {
   adopt: () => import('../../../cli/adopt.ts'),
   check: () => import('../../../cli/check.ts'),
   init: () => import('../../../cli/init.ts'),
+  status: () => import('../../../cli/status.ts'),
   try: () => import('../../../cli/try.ts'),
 }
 

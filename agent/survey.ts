@@ -1,0 +1,53 @@
+import { messageOf } from '../shared/errors.ts'
+import { type KafkaClient, listGroups, type TopicPartition } from '../shared/kafka/index.ts'
+import type { AgentStatus, Position } from '../shared/status/index.ts'
+import { positionsGroup, positionsStore, readLedgers } from './publish/index.ts'
+
+const ANSWER_WITHIN_MS = 2000
+/** A group ahead of others' that may hold what did not fit into theirs. */
+const FURTHER = /^(.+)\.(\d+)$/
+
+/** What the agent on this host says of itself. Rejects when none answers at that port. */
+export async function askAgent(port: number): Promise<AgentStatus> {
+  const page = `http://127.0.0.1:${port}/status`
+  const response = await fetch(page, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }).catch((error: unknown) => {
+    throw new Error(
+      `no agent answers at ${page}: ${messageOf(error instanceof Error ? (error.cause ?? error) : error)}`,
+    )
+  })
+  if (!response.ok) throw new Error(`${page} answers ${response.status}: that is no agent`)
+  return (await response.json()) as AgentStatus
+}
+
+/** Every agent's positions in these partitions. Changes nothing and fences nobody. Rejects with KafkaError, or UserError. */
+export async function readAllPositions(
+  client: KafkaClient,
+  partitions: readonly TopicPartition[],
+): Promise<Position[]> {
+  const prefix = positionsGroup('')
+  const agents = (await listGroups(client, prefix)).map((group) => group.slice(prefix.length))
+  const groupsOf = new Map<string, number>()
+  const positions: Position[] = []
+  // The name of a group that holds what did not fit comes behind that of the first one.
+  for (const agent of agents) {
+    const [, base = '', number = ''] = FURTHER.exec(agent) ?? []
+    if (Number(number) < (groupsOf.get(base) ?? 0)) continue
+    const ledgers = await readLedgers(positionsStore(client), agent, partitions)
+    groupsOf.set(agent, Math.max(0, ...ledgers.map(({ groups }) => groups)))
+    ledgers.forEach((ledger, i) => {
+      const { topic, partition } = partitions[i]!
+      for (const { source, position, size, handed, retired } of ledger.entries)
+        positions.push({
+          agent,
+          topic,
+          partition,
+          source,
+          position,
+          ...(size !== undefined && { size }),
+          ...(handed && { handed }),
+          retired,
+        })
+    })
+  }
+  return positions
+}

@@ -1,0 +1,60 @@
+import type { Config } from '../config/index.ts'
+import {
+  countMembers,
+  type KafkaClient,
+  KafkaError,
+  offsetsSince,
+  type PartitionOffsets,
+  readCommits,
+  topicOffsets,
+} from '../kafka/index.ts'
+import type { ConsumerStatus, PartitionStatus } from './report.ts'
+
+/** The topics of a configuration, as far as Kafka has them. */
+export interface Topics {
+  readonly found: readonly PartitionOffsets[]
+  readonly missing: readonly string[]
+}
+
+/** Looks for the topics of all routes. Rejects with KafkaError. */
+export async function findTopics(client: KafkaClient, { routes }: Config): Promise<Topics> {
+  const found: PartitionOffsets[] = []
+  const missing: string[] = []
+  for (const topic of new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))) {
+    try {
+      found.push(...(await topicOffsets(client, [topic])))
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.kind !== 'unknown-topic') throw error
+      missing.push(topic)
+    }
+  }
+  return { found, missing }
+}
+
+/**
+ * How far the installation's consumer is in the topics of its routes: those without push. A record is late when it is older than
+ * `lateMs`, by its own timestamp. Rejects with KafkaError.
+ */
+export async function askConsumer(
+  client: KafkaClient,
+  { name, consumer, routes }: Config,
+  { found, missing }: Topics,
+  lateMs: number,
+): Promise<ConsumerStatus> {
+  const group = `millrace.${name}.${consumer.mode}`
+  const own = Object.values(routes).filter(({ push }) => !push)
+  const from = new Map(own.map((route) => [route.topic, route.from]))
+  const consumed = found.filter(({ topic }) => from.has(topic))
+  const [members, commits, young] = await Promise.all([
+    countMembers(client, group),
+    readCommits(client, group, consumed),
+    offsetsSince(client, consumed, Date.now() - lateMs),
+  ])
+  const partitions = consumed.map(({ topic, partition, start, end }, i): PartitionStatus => {
+    const committed = commits[i]!.offset < 0 ? null : commits[i]!.offset
+    const at = committed ?? (from.get(topic) === 'end' ? end : start)
+    const behind = (until: number) => Math.max(0, until - at)
+    return { topic, partition, committed, start, end, lag: behind(end), late: behind(young[i]!) }
+  })
+  return { group, members, partitions, missing }
+}

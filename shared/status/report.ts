@@ -1,0 +1,176 @@
+/** What an agent knows of one source: an element of `open` in the answer of its /status. */
+export interface SourceStatus {
+  readonly source: string
+  readonly route: string
+  readonly path: string
+  /** Up to here Kafka, or a decided chunk, carries it. */
+  readonly position: number
+  /** Bytes of the file; null for a compressed one. */
+  readonly size: number | null
+  /** Without a topic only of finished files: of the others nothing is late, they go as a whole. */
+  readonly lag_bytes: number
+  /** How long the file has been ahead of the position, at most: the time since its last write. */
+  readonly lag_seconds: number
+  readonly carrier: 'kafka' | 'chunk' | 'undecided'
+  readonly finished: boolean
+  readonly chunks: readonly string[]
+}
+
+/** What a running agent answers; it says more than this. */
+export interface AgentStatus {
+  readonly agent: string
+  /** 1: it has fenced its former lives and read its positions. */
+  readonly in_touch: number
+  readonly lag_bytes: number
+  readonly lag_seconds: number
+  readonly open: readonly SourceStatus[]
+}
+
+/** One position of an agent, as Kafka has it. */
+export interface Position {
+  readonly agent: string
+  readonly topic: string
+  readonly partition: number
+  readonly source: string
+  readonly position: number
+  /** Of a finished source. */
+  readonly size?: number
+  /** The range that its chunk carries instead of Kafka. */
+  readonly handed?: { readonly from: number; readonly to: number }
+  /** Its file is gone: the name is kept. */
+  readonly retired: boolean
+}
+
+/** Where the consumer's group stands in one partition. */
+export interface PartitionStatus {
+  readonly topic: string
+  readonly partition: number
+  /** Everything before it is durable; null: no commit yet. */
+  readonly committed: number | null
+  readonly start: number
+  readonly end: number
+  /** Records, transaction markers among them. */
+  readonly lag: number
+  /** Of these, the ones that have waited for longer than they may. */
+  readonly late: number
+}
+
+export interface ConsumerStatus {
+  readonly group: string
+  readonly members: number
+  readonly partitions: readonly PartitionStatus[]
+  /** Topics of routes that Kafka does not have. */
+  readonly missing: readonly string[]
+}
+
+/** An object of the bucket that is not committed. */
+export interface OpenChunk {
+  readonly object: string
+  readonly state: 'undecided' | 'waiting' | 'failed'
+  /** Since it was created. */
+  readonly age_seconds: number
+  /** For longer than it may be. */
+  readonly late: boolean
+  readonly reason?: string
+}
+
+export interface ChunksStatus {
+  /** The first day (UTC) that was looked at. */
+  readonly since: string
+  readonly seen: number
+  readonly undecided: number
+  /** Decided, or another's than an agent's, and not committed. */
+  readonly waiting: number
+  readonly failed: number
+  /** Of those, the first. */
+  readonly listed: readonly OpenChunk[]
+  /** Where the listing ended early. */
+  readonly cut?: string
+}
+
+export interface LetterCount {
+  readonly route: string
+  readonly reason: string
+  readonly letters: number
+  readonly last: string
+}
+
+/** What could not be asked. */
+export interface Unreachable {
+  readonly unreachable: string
+}
+
+/** A part is undefined where there is nothing to ask. */
+export interface StatusReport {
+  readonly agent?: AgentStatus | Unreachable | undefined
+  readonly positions?: readonly Position[] | Unreachable | undefined
+  readonly consumer?: ConsumerStatus | Unreachable | undefined
+  readonly chunks?: ChunksStatus | Unreachable | undefined
+  /** Of the last day. */
+  readonly dead_letters?: readonly LetterCount[] | Unreachable | undefined
+}
+
+export function isUnreachable(part: object | undefined): part is Unreachable {
+  return part !== undefined && 'unreachable' in part
+}
+
+/** What may be before it is wrong. */
+export interface Limits {
+  readonly lateMs: number
+  readonly deadLettersMax: number
+  /** The agent of this configuration publishes to topics. */
+  readonly needsKafka: boolean
+}
+
+/** What is wrong, a sentence each (docs/reference/status.md). */
+export function wrongs({ agent, positions, consumer, chunks, dead_letters }: StatusReport, limits: Limits): string[] {
+  const parts = { agent, positions, consumer, chunks, 'dead letters': dead_letters }
+  return [
+    ...Object.entries(parts).flatMap(([name, part]) => (isUnreachable(part) ? `${name} cannot be asked` : [])),
+    ...(agent && !isUnreachable(agent) ? wrongOfAgent(agent, limits) : []),
+    ...(consumer && !isUnreachable(consumer) ? wrongOfConsumer(consumer, limits) : []),
+    ...(chunks && !isUnreachable(chunks) ? wrongOfChunks(chunks) : []),
+    ...(dead_letters && !isUnreachable(dead_letters) ? wrongOfLetters(dead_letters, limits) : []),
+  ]
+}
+
+function wrongOfAgent({ agent, in_touch, open }: AgentStatus, { lateMs, needsKafka }: Limits): string[] {
+  const late = open.filter(({ lag_seconds }) => lag_seconds * 1000 > lateMs)
+  return [
+    ...(needsKafka && in_touch === 0 ? [`agent ${agent} is not in touch with Kafka`] : []),
+    ...late.map(
+      ({ path, lag_bytes, lag_seconds }) =>
+        `agent ${agent}: ${lag_bytes} bytes of ${path} have waited for ${lag_seconds} s`,
+    ),
+  ]
+}
+
+function wrongOfConsumer({ group, members, partitions, missing }: ConsumerStatus, { lateMs }: Limits): string[] {
+  const who = members > 0 ? `group ${group}` : `group ${group}, which has no member now`
+  return [
+    ...missing.map((topic) => `topic ${topic} is not in Kafka`),
+    ...partitions.flatMap(({ topic, partition, committed, start, end, late }) => {
+      const at = `${topic}/${partition}`
+      if (committed !== null && committed < start)
+        return `${at}: Kafka has deleted ${start - committed} records that ${who} has not taken`
+      if (committed !== null && committed > end) return `${at}: ${who} stands behind the end of the topic`
+      return late > 0 ? `${at}: ${late} records have waited for more than ${lateMs / 1000} s for ${who}` : []
+    }),
+  ]
+}
+
+function wrongOfChunks({ listed, failed, undecided, waiting }: ChunksStatus): string[] {
+  const late = (state: OpenChunk['state']) => listed.filter((chunk) => chunk.late && chunk.state === state).length
+  return [
+    ...(failed > 0 ? [`chunks: ${failed} could not be loaded`] : []),
+    ...(late('undecided') > 0
+      ? [`chunks: ${late('undecided')} of ${undecided} undecided ones should be decided by now`]
+      : []),
+    ...(late('waiting') > 0 ? [`chunks: ${late('waiting')} of ${waiting} should be committed by now`] : []),
+  ]
+}
+
+function wrongOfLetters(counts: readonly LetterCount[], { deadLettersMax }: Limits): string[] {
+  const letters = counts.reduce((sum, count) => sum + count.letters, 0)
+  return letters > deadLettersMax ? [`dead letters: ${letters} events of the last day have no row`] : []
+}
