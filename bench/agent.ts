@@ -243,9 +243,11 @@ async function latency(contestant: Contestant): Promise<number[]> {
         assigned: async () => undefined,
         batch: (_membership, batch) => {
           const now = performance.now()
-          batch.visit(0, ({ buffer, valueStart, valueEnd }) => {
-            seen.set(Number.parseInt(buffer.toString('latin1', valueStart, valueEnd), 10), now)
-          })
+          const note = () =>
+            batch.visit(0, ({ buffer, valueStart, valueEnd }) => {
+              seen.set(Number.parseInt(buffer.toString('latin1', valueStart, valueEnd), 10), now)
+            })
+          void batch.ready().then(note)
         },
         stopped: () => undefined,
         revoking: async () => undefined,

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
-import { compressFrame, decompressFrame, decompressFrameSync } from 'lz4-napi'
+import { compressFrame, decompressFrame } from 'lz4-napi'
 import * as snappy from 'snappy'
 import { KafkaError } from './errors.ts'
 import type { Compression } from './types.ts'
@@ -26,32 +26,27 @@ const ZSTD_CONTEXTS = 2
 interface Codec {
   pack(raw: Buffer): Buffer | Promise<Buffer>
   unpack(body: Buffer): Buffer | Promise<Buffer>
-  unpackSync(body: Buffer): Buffer
 }
 
 const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 const gunzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)
 const uncompress = (block: Buffer) => snappy.uncompress(block) as Promise<Buffer>
-const uncompressSync = (block: Buffer) => snappy.uncompressSync(block) as Buffer
 const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)
 
 const CODEC: Readonly<Record<Compression, Codec>> = {
-  none: { pack: (raw) => raw, unpack: (body) => body, unpackSync: (body) => body },
+  none: { pack: (raw) => raw, unpack: (body) => body },
   gzip: {
     pack: (raw) => gzip(raw, { level: LEVEL, ...pieces(raw.length >>> 2) }),
     unpack: (body) => gunzip(body, pieces(gzipSize(body))),
-    unpackSync: (body) => zlib.gunzipSync(body, pieces(gzipSize(body))),
   },
   snappy: {
     pack: async (raw) => frameXerial(await snappy.compress(raw)),
     unpack: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
-    unpackSync: (body) => Buffer.concat(xerialBlocks(body).map(uncompressSync)),
   },
-  lz4: { pack: (raw) => compressFrame(raw), unpack: decompressFrame, unpackSync: decompressFrameSync },
+  lz4: { pack: (raw) => compressFrame(raw), unpack: decompressFrame },
   zstd: {
     pack: packZstd,
     unpack: (body) => zstdDecompress(body, pieces(zstdSize(body))),
-    unpackSync: (body) => zlib.zstdDecompressSync(body, pieces(zstdSize(body))),
   },
 }
 
@@ -102,21 +97,8 @@ export async function decompress(codec: Compression, body: Buffer): Promise<Buff
   try {
     return await CODEC[codec].unpack(body)
   } catch (cause) {
-    throw undecodable(codec, cause)
+    throw new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })
   }
-}
-
-/** The same, here and now. */
-export function decompressSync(codec: Compression, body: Buffer): Buffer {
-  try {
-    return CODEC[codec].unpackSync(body)
-  } catch (cause) {
-    throw undecodable(codec, cause)
-  }
-}
-
-function undecodable(codec: Compression, cause: unknown): KafkaError {
-  return new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })
 }
 
 function pieces(bytes: number): { chunkSize: number; maxOutputLength: number } {

@@ -76,20 +76,15 @@ function readAll(ranges: readonly FetchedBatch[]): (Given & { offset: number })[
   return found
 }
 
-test('what goes in comes out, with every compression, decompressed in either way', async () => {
+test('what goes in comes out, with every compression', async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(RECORD, { minLength: 1, maxLength: 40 }),
-      CODEC,
-      fc.boolean(),
-      async (records, codec, ahead) => {
-        const batch = await fill(records).seal(codec)
-        const ranges = readRanges(fetched(onTheWire(batch, { baseOffset: 500 })), 0)
-        if (ahead) for (const range of ranges) await range.ready()
-        const expected = records.map((record, i) => ({ ...record, headers: [], offset: 500 + i }))
-        assert.deepEqual(readAll(ranges), expected)
-      },
-    ),
+    fc.asyncProperty(fc.array(RECORD, { minLength: 1, maxLength: 40 }), CODEC, async (records, codec) => {
+      const batch = await fill(records).seal(codec)
+      const ranges = readRanges(fetched(onTheWire(batch, { baseOffset: 500 })), 0)
+      const expected = records.map((record, i) => ({ ...record, headers: [], offset: 500 + i }))
+      for (const range of ranges) await range.ready()
+      assert.deepEqual(readAll(ranges), expected)
+    }),
     { numRuns: 60 },
   )
 })
@@ -132,6 +127,8 @@ test('a visit stops where the visitor says and goes on there; a fetch may begin 
   const [range] = readRanges(fetched(wire), 104)
   assert.ok(range)
   assert.deepEqual([range.firstOffset, range.lastOffset, range.records], [104, 109, 10])
+  assert.throws(() => range.visit(0, () => undefined), /not ready/)
+  await range.ready()
   const seen: number[] = []
   const take = (most: number) => {
     let taken = 0
@@ -260,7 +257,7 @@ test('bytes that are no records are an error, never a crash or an endless loop',
   )
 })
 
-test('a body that does not decompress is corrupt in both ways', async () => {
+test('a body that does not decompress is corrupt', async () => {
   for (const codec of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
     await assert.rejects(
       decompress(codec, Buffer.from('no such thing')),
@@ -314,10 +311,12 @@ test('an answer of each version is read as its layout says', () => {
   }
 })
 
-test("Java's batches are read, with every compression", () => {
+test("Java's batches are read, with every compression", async () => {
   // Forty lines of the console producer of Kafka 4.1.0, from the broker's log.
   for (const [codec, base64] of Object.entries(javaBatches)) {
-    const records = readAll(readRanges(fetched(Buffer.from(base64, 'base64')), 0))
+    const ranges = readRanges(fetched(Buffer.from(base64, 'base64')), 0)
+    for (const range of ranges) await range.ready()
+    const records = readAll(ranges)
     assert.equal(records.length, 40)
     for (const [i, { offset, key, value }] of records.entries()) {
       assert.equal(offset, i)

@@ -1,4 +1,4 @@
-import { decompress, decompressSync } from './compression.ts'
+import { decompress } from './compression.ts'
 import { corrupt } from './errors.ts'
 import { free, type SharedMemory } from './memory.ts'
 import type { Compression, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
@@ -43,8 +43,7 @@ export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemo
       await unpacking
     },
     visit(fromOffset, visitor) {
-      if (released) throw new RangeError('the batch was released')
-      if (codec !== 'none') unpacked(decompressSync(codec, body))
+      if (released || codec !== 'none') throw new RangeError('the batch was released, or is not ready')
       const from = Math.max(fromOffset, this.firstOffset)
       stop = walk(head, body, from, stop.offset === from ? stop : { offset: from, index: 0, at: 0 }, visitor)
       return stop.index === head.records ? this.lastOffset + 1 : stop.offset

@@ -38,7 +38,7 @@ async function write(client: KafkaClient, progress: (position: number) => void):
           }
           const next = position + PER_TRANSACTION
           await producer.transact(
-            [{ ...at, batch: await builder.seal('zstd') }],
+            [{ ...at, batch: await builder.seal('none') }],
             [{ ...at, group: 'positions', offset: next, metadata: '' }],
           )
           position = next

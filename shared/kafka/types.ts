@@ -86,11 +86,10 @@ export interface FetchedBatch extends TopicPartition {
   readonly bytes: number
   /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
   readonly endOffset: number
-  /** Decompresses in the thread pool; resolves at once when there is nothing to do. Rejects with a KafkaError `corrupt`. */
+  /** Decompresses in the thread pool, before any visit; at once when there is nothing to do. Rejects with a KafkaError `corrupt`. */
   ready(): Promise<void>
   /**
-   * Calls the visitor for each record from `fromOffset` (or `firstOffset`, if that is later) on; decompresses here and
-   * now when `ready()` was not awaited. Returns where the next visit must go on: `lastOffset + 1` when all were
+   * Calls the visitor for each record from `fromOffset` (or `firstOffset`, if that is later) on. Returns where the next visit must go on: `lastOffset + 1` when all were
    * taken. Going on at the offset that the last visit returned costs nothing. Throws a KafkaError `corrupt`.
    */
   visit(fromOffset: number, visitor: RecordVisitor): number

@@ -30,15 +30,20 @@ export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs
   const records: ConsumedRecord[] = []
   if (open.size === 0) return records
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const take = (batch: FetchedBatch) => {
+  const take = async (batch: FetchedBatch) => {
+    await batch.ready()
     collect(batch, open.get(batch.partition) ?? 0, records)
     if (batch.lastOffset + 1 >= (open.get(batch.partition) ?? 0)) open.delete(batch.partition)
     if (open.size === 0) resolve()
   }
+  let taken: Promise<void> = Promise.resolve()
   const options = { groupId: `consume-${randomBytes(6).toString('hex')}`, topics: [{ topic, from: 'start' as const }] }
   const group = await joinGroup(client, options, {
     assigned: async () => undefined,
-    batch: (_membership, batch) => take(batch),
+    batch: (_membership, batch) => {
+      taken = taken.then(() => take(batch)) // one after the other: the last one ends it
+      taken.catch(reject)
+    },
     stopped: (_membership, stop) => reject(new Error(JSON.stringify(stop))),
     revoking: async () => undefined,
   })
