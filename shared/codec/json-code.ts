@@ -1,5 +1,5 @@
 import { compile } from './compile.ts'
-import { AFTER, AT, CLOSED, Op, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
+import { AFTER, AT, CLOSED, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
 /** Wider records would make a function that V8 does not optimize: the values of their other members are read elsewhere. */
 const VALUES_MAX = 150
@@ -17,7 +17,7 @@ export function compilePlainMembers(plan: Plan): void {
   const { present, nulls, progress, next } = plan
   const given = { plan, present, nulls, progress, next, POWERS }
   plan.plainMembers = compile<PlainMembers>(source(plan), given) ?? plan.plainMembers
-  for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainMembers(slot.plan)
+  for (const slot of plan.slots) if (slot.op === 'message') compilePlainMembers(slot.plan)
 }
 
 /** For each word of the bits of a plan. */
@@ -28,7 +28,7 @@ const eachWord = ({ present }: Plan, text: (k: number) => string) => Array.from(
 // `| 0` and the looks before the loop save V8 checks in it, and so does that nothing is called.
 function source(plan: Plan): string {
   const slots = plan.slots.filter((slot) => namesOf(slot).length > 0).slice(0, MEMBERS_MAX)
-  const room = ROOM + DOUBLE_GROWTH * slots.filter((slot) => slot.op === Op.DOUBLE).length
+  const room = ROOM + DOUBLE_GROWTH * slots.filter((slot) => slot.op === 'double').length
   return `function plainMembers(bytes, view, start, end, out, fresh) {
   if (out.length + end - start + ${room} > out.bytes.length) out.reserve(end - start + ${room})
   const into = out.view, stop = end | 0
@@ -129,18 +129,18 @@ function isText(text: Buffer, fold: boolean): string {
 /** Writes tag and value from p on, or breaks `odd`; sets r to the position behind it. undefined: it is read elsewhere. */
 function valueOf(slot: Slot): string | undefined {
   switch (slot.op) {
-    case Op.STRING:
+    case 'string':
       return string(slot.tag)
-    case Op.INT64:
-    case Op.UINT64:
+    case 'int64':
+    case 'uint64':
       return whole(slot.tag, '')
-    case Op.INT32:
+    case 'int32':
       return whole(slot.tag, ' || d > 0x7fffffff')
-    case Op.UINT32:
+    case 'uint32':
       return whole(slot.tag, ' || d > 0xffffffff')
-    case Op.DOUBLE:
+    case 'double':
       return double(slot.tag)
-    case Op.BOOL:
+    case 'bool':
       return `w = view.getInt32(p, true)
             if (w === ${wordAt(Buffer.from('true'), 0)}) r = p + 4 | 0
             else if (w === ${wordAt(Buffer.from('fals'), 0)} && bytes[p + 4 | 0] === 101) r = p + 5 | 0

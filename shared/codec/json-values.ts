@@ -1,7 +1,7 @@
 import { JsonScanner } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
 import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
-import { Op, type Slot } from './plan.ts'
+import { type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { type TextWriter, writeRfc3339 } from './text-values.ts'
@@ -26,23 +26,23 @@ export abstract class JsonValues extends JsonScanner {
 
   protected value(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {
-      case Op.STRING:
+      case 'string':
         return this.string(slot, p)
-      case Op.INT64:
-      case Op.INT32:
-      case Op.UINT32:
-      case Op.UINT64:
+      case 'int64':
+      case 'int32':
+      case 'uint32':
+      case 'uint64':
         return this.integer(slot, p)
-      case Op.DOUBLE:
-      case Op.FLOAT:
+      case 'double':
+      case 'float':
         return this.float(slot, p)
-      case Op.BOOL:
+      case 'bool':
         return this.bool(slot, p)
-      case Op.MESSAGE:
+      case 'message':
         return this.record(slot, p, depth)
-      case Op.TIMESTAMP:
+      case 'timestamp':
         return this.written(p, writeRfc3339)
-      case Op.ENUM:
+      case 'enum':
         return this.enumeration(slot, p)
       default:
         return this.rare(slot, p, depth)
@@ -51,22 +51,22 @@ export abstract class JsonValues extends JsonScanner {
 
   private rare(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {
-      case Op.BYTES:
+      case 'bytes':
         return this.written(p, slot.text)
-      case Op.TEXT:
+      case 'text':
         return this.converted(slot, p)
-      case Op.STRUCT:
+      case 'struct':
         return this.bytes[p] === OPEN ? this.verbatim(p, depth) : WRONG_TYPE
-      case Op.LIST:
+      case 'list':
         return this.bytes[p] === OPEN_ARRAY ? this.verbatim(p, depth) : WRONG_TYPE
-      case Op.DURATION:
+      case 'duration':
         return this.written(p, writeDuration)
-      case Op.FIELDMASK:
+      case 'fieldmask':
         return this.written(p, writeFieldMask)
-      case Op.DATE:
-      case Op.TIMEOFDAY: {
+      case 'date':
+      case 'timeofday': {
         const q = this.valueEnd(p, depth)
-        const write = slot.op === Op.DATE ? writeDateMembers : writeTimeMembers
+        const write = slot.op === 'date' ? writeDateMembers : writeTimeMembers
         return q < 0 ? q : write(this.bytes, p, q, this.out) || q
       }
       default:
@@ -97,11 +97,11 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   protected putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
-    const failed = parseInteger(bytes, start, end, slot.op === Op.UINT64)
+    const failed = parseInteger(bytes, start, end, slot.op === 'uint64')
     if (failed < 0) return failed
     const { low, high } = int64
-    if (slot.op === Op.INT32 && high !== low >> 31) return RANGE
-    if (slot.op === Op.UINT32 && high !== 0) return RANGE
+    if (slot.op === 'int32' && high !== low >> 31) return RANGE
+    if (slot.op === 'uint32' && high !== 0) return RANGE
     this.out.varint64(low, high)
     return 0
   }
@@ -115,7 +115,7 @@ export abstract class JsonValues extends JsonScanner {
 
   private putFloat(slot: Slot, value: number): number {
     if (!Number.isFinite(value)) return RANGE
-    if (slot.op === Op.DOUBLE) this.out.double(value)
+    if (slot.op === 'double') this.out.double(value)
     else {
       if (!Number.isFinite(Math.fround(value))) return RANGE
       this.out.float(value)
@@ -130,7 +130,7 @@ export abstract class JsonValues extends JsonScanner {
     const text = textOf(this.source, this.from, this.to)
     if (jsonNumberEnd(this.source, this.from, this.to) === this.to) return this.putFloat(slot, Number(text)) || q
     if (text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity') return INVALID
-    if (slot.op === Op.DOUBLE) this.out.double(Number(text))
+    if (slot.op === 'double') this.out.double(Number(text))
     else this.out.float(Number(text))
     return q
   }

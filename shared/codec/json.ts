@@ -1,6 +1,6 @@
 import { JsonValues } from './json-values.ts'
 import { compilePlainMembers } from './json-code.ts'
-import { AFTER, AT, CLOSED, Op, type Plan, SEPARATOR, type Slot } from './plan.ts'
+import { AFTER, AT, CLOSED, type Plan, SEPARATOR, type Slot } from './plan.ts'
 import {
   DUPLICATE,
   INVALID,
@@ -200,10 +200,10 @@ export class JsonWalker extends JsonValues implements Walker {
   }
 
   private mapKey(key: Slot, start: number): number {
-    if (key.op === Op.STRING) return this.string(key, start)
+    if (key.op === 'string') return this.string(key, start)
     const p = this.quoted(start)
     if (p < 0) return p
-    if (key.op !== Op.BOOL) return this.putInteger(key, this.source, this.from, this.to) || p
+    if (key.op !== 'bool') return this.putInteger(key, this.source, this.from, this.to) || p
     const text = this.source.toString('latin1', this.from, this.to)
     if (text !== 'true' && text !== 'false') return INVALID
     this.out.varint(text === 'true' ? 1 : 0)

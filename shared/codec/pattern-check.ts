@@ -28,11 +28,18 @@ export function checkPattern(source: string): string | undefined {
 }
 
 function backtracking(pattern: string): string | undefined {
-  const head = pattern.replace(REST, '')
+  const head = hasChoices(pattern) ? pattern : pattern.replace(REST, '')
   const whole = head === pattern ? `^(?:${pattern})$` : `^(?:${head})`
   const { safe, trails } = isSafePattern(whole, { maxScore: WAYS_MAX, maxSteps: STEPS_MAX, dotAll: true })
   if (safe) return undefined
   const rivals = trails[0]?.trail.find(({ a, b }) => a.node.start.offset !== b.node.start.offset)
   const who = rivals ? `${rivals.a.node.source} and ${rivals.b.node.source}` : 'repetitions'
   return `${who} can match the same text in too many ways, which takes too long to try`
+}
+
+/** Whether it is a choice as a whole: what is behind the last of its forms is not behind the others. */
+function hasChoices(pattern: string): boolean {
+  const plain = pattern.replace(/\\.|\[(?:\\.|[^\]\\])*\]/gs, '')
+  const outer = plain.replace(/\([^()]*\)/g, '')
+  return outer === plain ? plain.includes('|') : hasChoices(outer)
 }

@@ -1,36 +1,15 @@
-import type { ColumnType, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
+import type { ColumnType, ProtoKind, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
 import { ByteKeys } from './byte-keys.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { textWriterOf, type TextWriter } from './text-values.ts'
 import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
 
-/** What a slot's value is, for the switches of the walkers. */
-export const Op = {
-  BOOL: 0,
-  DOUBLE: 1,
-  INT64: 2,
-  UINT64: 3,
-  INT32: 4,
-  UINT32: 5,
-  STRING: 6,
-  FLOAT: 7,
-  BYTES: 8,
-  MESSAGE: 9,
-  ENUM: 10,
-  TIMESTAMP: 11,
-  DURATION: 12,
-  DATE: 13,
-  TIMEOFDAY: 14,
-  FIELDMASK: 15,
-  STRUCT: 16,
-  LIST: 17,
-  VALUE: 18,
-  /** Any value of a JSON column. */
-  JSON: 19,
-  /** A text (or number) that slot.text reads. */
-  TEXT: 20,
-} as const
+/**
+ * What a slot's value is, for the switches of the walkers: a kind of protobuf by how JSON shows it; `json`: any value of a
+ * JSON column; `text`: a text (or number) that slot.text reads.
+ */
+type Op = Exclude<ProtoKind, keyof typeof SAME_AS> | 'json' | 'text'
 
 const NO_KEYS = new ByteKeys()
 
@@ -40,7 +19,7 @@ export class Slot {
   readonly name: string
   readonly field: RecordField
   readonly proto: ProtoSource | undefined
-  readonly op: number
+  readonly op: Op
   /** Tag in the row; that of the packed run for a packed field. */
   readonly tag: number
   readonly repeated: boolean
@@ -85,11 +64,11 @@ export class Slot {
     this.scalarType = scalarType(proto?.kind ?? 'string')
     this.sourceType = proto?.delimited ? GROUP : proto?.wrapper ? LENGTH : this.scalarType
     this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
-    this.verbatim = proto !== undefined && !proto.wrapper && this.op !== Op.TEXT && VERBATIM.has(proto.kind)
+    this.verbatim = proto !== undefined && !proto.wrapper && this.op !== 'text' && VERBATIM.has(proto.kind)
     this.plan = field.record ? new Plan(field.record) : EMPTY
     this.text = textWriterOf(field)
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
-    this.takesNull = this.op === Op.VALUE || this.enum?.nullValue === true
+    this.takesNull = this.op === 'value' || this.enum?.nullValue === true
     this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
     this.required = field.mode === 'REQUIRED' && this.standard === undefined
   }
@@ -261,57 +240,60 @@ function setBit(bits: Int32Array, index: number): void {
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
 
 /** Kinds that JSON shows as another one. */
-const SAME_AS: Readonly<Record<string, keyof typeof Op>> = {
-  sint32: 'INT32',
-  sfixed32: 'INT32',
-  fixed32: 'UINT32',
-  sint64: 'INT64',
-  sfixed64: 'INT64',
-  fixed64: 'UINT64',
+const SAME_AS = {
+  sint32: 'int32',
+  sfixed32: 'int32',
+  fixed32: 'uint32',
+  sint64: 'int64',
+  sfixed64: 'int64',
+  fixed64: 'uint64',
   // A message whose column is JSON.
-  json: 'STRUCT',
+  json: 'struct',
+} as const
+
+const COLUMNS: Readonly<Partial<Record<ColumnType, Op>>> = {
+  STRING: 'string',
+  BYTES: 'bytes',
+  INT64: 'int64',
+  FLOAT64: 'double',
+  BOOL: 'bool',
+  RECORD: 'message',
+  JSON: 'json',
 }
 
-const COLUMNS: Readonly<Partial<Record<ColumnType, number>>> = {
-  STRING: Op.STRING,
-  BYTES: Op.BYTES,
-  INT64: Op.INT64,
-  FLOAT64: Op.DOUBLE,
-  BOOL: Op.BOOL,
-  RECORD: Op.MESSAGE,
-  JSON: Op.JSON,
+function opOf({ proto, type, attributes }: RecordField): Op {
+  if (!proto) return attributes.maxLength === undefined || type !== 'STRING' ? (COLUMNS[type] ?? 'text') : 'text'
+  const { kind } = proto
+  if (kind === 'string' && type !== 'STRING') return 'text'
+  return isShownAs(kind) ? SAME_AS[kind] : kind
 }
 
-function opOf({ proto, type, attributes }: RecordField): number {
-  if (!proto) return attributes.maxLength === undefined || type !== 'STRING' ? (COLUMNS[type] ?? Op.TEXT) : Op.TEXT
-  if (proto.kind === 'string' && type !== 'STRING') return Op.TEXT
-  return Op[SAME_AS[proto.kind] ?? (proto.kind.toUpperCase() as keyof typeof Op)]
-}
+const isShownAs = (kind: ProtoKind): kind is keyof typeof SAME_AS => Object.hasOwn(SAME_AS, kind)
 
 /** Kinds whose values are the same bytes in the row. */
 const VERBATIM: ReadonlySet<string> = new Set('int64 uint64 int32 uint32 bool double float string bytes'.split(' '))
 
 /** Any varint is a value of it. */
-export const is64 = ({ op }: Slot): boolean => op === Op.INT64 || op === Op.UINT64
+export const is64 = ({ op }: Slot): boolean => op === 'int64' || op === 'uint64'
 
 /** Defaults that are not zero, false or empty. */
-const STANDARDS: Readonly<Record<number, string>> = {
-  [Op.DURATION]: '0-0 0 0:0:0',
-  [Op.TIMEOFDAY]: '00:00:00',
-  [Op.STRUCT]: '{}',
-  [Op.LIST]: '[]',
-  [Op.VALUE]: 'null',
+const STANDARDS: Readonly<Partial<Record<Op, string>>> = {
+  duration: '0-0 0 0:0:0',
+  timeofday: '00:00:00',
+  struct: '{}',
+  list: '[]',
+  value: 'null',
 }
 
 /** The bytes of an implicit-presence field that is absent; undefined: absent is NULL. */
 function standardOf(slot: Slot): Buffer | undefined {
   const { op, plan } = slot
-  if (op === Op.TEXT || op === Op.DATE) return undefined
+  if (op === 'text' || op === 'date') return undefined
   const out = new RowBuffer(64)
   out.tag(slot.tag)
   const text = STANDARDS[op]
-  if (op === Op.ENUM) slot.enum?.write(0, out)
-  else if (op === Op.MESSAGE) {
+  if (op === 'enum') slot.enum?.write(0, out)
+  else if (op === 'message') {
     // A message without a required field has no empty form: as a map's value it is then missing.
     const inner = new RowBuffer(64)
     plan.clear()

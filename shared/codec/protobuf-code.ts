@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
 import { CHANGING_MAX, COMMON_END, type MetadataWriter, type Origin } from './metadata.ts'
-import { is64, Op, type PlainFields, type Plan, type Slot } from './plan.ts'
+import { is64, type PlainFields, type Plan, type Slot } from './plan.ts'
 import { ENTRY_TAG, type RowBuffer } from './row-buffer.ts'
 import { isUtf8 } from './strings.ts'
 
@@ -12,7 +12,7 @@ const TAG_MAX = 0x3fff
 export function compilePlainFields(plan: Plan): void {
   const slots = plainSlots(plan)
   plan.plainFields = compile<PlainFields>(fieldsSource(slots, plan), givenTo(slots, plan)) ?? plan.plainFields
-  for (const slot of plan.slots) if (slot.op === Op.MESSAGE) compilePlainFields(slot.plan)
+  for (const slot of plan.slots) if (slot.op === 'message') compilePlainFields(slot.plan)
 }
 
 /**
@@ -171,24 +171,24 @@ function isNotTag(tag: number): string {
 
 /** All its bytes are ASCII when it is in its commonest form. */
 function isInText({ op, tag }: Slot): boolean {
-  return tag < 128 && (op === Op.STRING || op === Op.BOOL)
+  return tag < 128 && (op === 'string' || op === 'bool')
 }
 
 /** Sets q to the position behind a value in its commonest form; in another one the general way goes on. */
 function valueEnd(slot: Slot): string {
   const at = width(slot.tag)
   switch (slot.op) {
-    case Op.DOUBLE:
+    case 'double':
       return `q = p + ${at + 8} | 0`
-    case Op.FLOAT:
+    case 'float':
       return `q = p + ${at + 4} | 0`
-    case Op.BOOL:
+    case 'bool':
       return `if (bytes[p + ${at} | 0] > 1) break fields
           q = p + ${at + 1} | 0`
-    case Op.STRING:
-    case Op.BYTES: {
+    case 'string':
+    case 'bytes': {
       const check =
-        slot.op === Op.BYTES || isInText(slot)
+        slot.op === 'bytes' || isInText(slot)
           ? ''
           : `if (q > stop) break fields\n          ${ascii(`p + ${at + 1} | 0`, 'q')}`
       return `w = bytes[p + ${at} | 0]

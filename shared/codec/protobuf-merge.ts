@@ -1,5 +1,4 @@
 import type { Plan, Slot } from './plan.ts'
-import { Op } from './plan.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { field, GROUP, LENGTH, nextField, readLength } from './wire.ts'
 
@@ -68,7 +67,7 @@ function written(group: readonly Item[]): Buffer {
   const { slot, bytes, start, value, end } = group[0] as Item
   if (!slot || !isMessage(slot)) return bytes.subarray(start, end)
   const content = Buffer.concat(group.map(contentOf))
-  const plain = slot.op === Op.MESSAGE ? mergedMessage(slot.plan, content) : content
+  const plain = slot.op === 'message' ? mergedMessage(slot.plan, content) : content
   const out = new RowBuffer(plain.length + 16)
   out.copy(bytes, start, value)
   if (slot.sourceType !== GROUP) out.lengthAndCopy(plain, 0, plain.length)

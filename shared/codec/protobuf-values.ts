@@ -1,7 +1,7 @@
 import protojson from 'protobufjs/ext/protojson.js'
 import { writeDate, writeInterval, writeTime } from './json-well-known.ts'
 import { int64, textOf } from './numbers.ts'
-import { is64, Op, type Slot } from './plan.ts'
+import { is64, type Slot } from './plan.ts'
 import { INVALID, RANGE, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { writeString } from './text-values.ts'
@@ -75,7 +75,7 @@ function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, e
     out.lengthAndCopy(bytes, p, q)
     return q
   }
-  if (slot.op === Op.TEXT) return slot.text(bytes, p, q, out) || q
+  if (slot.op === 'text') return slot.text(bytes, p, q, out) || q
   if (kind === 'string') return writeString(bytes, p, q, out) || q
   if (kind === 'fieldmask') return convertFieldMask(bytes, p, q, out) || q
   if (slot.proto?.message) return convertToJson(slot, bytes, p, q, out) || q

@@ -1,5 +1,5 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
-import { Op, type Plan, type Slot } from './plan.ts'
+import { type Plan, type Slot } from './plan.ts'
 import { compilePlainFields, compilePlainRow, type PlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
@@ -113,7 +113,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
     if (!slot.repeated && !plan.take(slot)) return AGAIN
     if (slot.packable && (slot.packed || type === LENGTH)) return this.elements(slot, type, p, end)
     this.out.tag(slot.tag)
-    return slot.op === Op.MESSAGE ? this.nested(slot, p, end, depth) : convertValue(slot, this.bytes, p, end, this.out)
+    return slot.op === 'message' ? this.nested(slot, p, end, depth) : convertValue(slot, this.bytes, p, end, this.out)
   }
 
   private nested(slot: Slot, start: number, end: number, depth: number): number {

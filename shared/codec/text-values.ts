@@ -167,19 +167,6 @@ export function writeText(text: string | undefined, out: RowBuffer): number {
   return 0
 }
 
-/** Whether a number of JSON is written as the column shows it: no exponent, within its digits, no zero at the end. */
-function isCanonical(bytes: Buffer, start: number, end: number, wholeMax: number, scaleMax: number): boolean {
-  if (jsonNumberEnd(bytes, start, end) !== end) return false
-  let point = -1
-  for (let p = start; p < end; p++) {
-    const c = bytes[p] as number
-    if (c === 0x2e) point = p
-    else if ((c | 0x20) === 0x65) return false
-  }
-  if (point < 0) return end - start <= wholeMax && bytes[start] !== 0x2d
-  return bytes[start] !== 0x2d && point - start <= wholeMax && end - point - 1 <= scaleMax && bytes[end - 1] !== 0x30
-}
-
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
 
 /**
@@ -190,12 +177,7 @@ const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
 function decimalWriter(precision: number, scale: number, even = false): TextWriter {
   const max = precision > 76 ? 2n ** 255n - 1n : 10n ** BigInt(precision) - 1n
   const min = precision > 76 ? -max - 1n : -max
-  const wholeMax = Math.min(precision - scale, 37)
   return (bytes, start, end, out) => {
-    if (isCanonical(bytes, start, end, wholeMax, scale)) {
-      out.lengthAndCopy(bytes, start, end)
-      return 0
-    }
     const units = unitsOf(textOf(bytes, start, end), scale, even)
     if (units === undefined) return INVALID
     return units === null || units > max || units < min ? RANGE : writeText(decimalText(units, scale), out)

@@ -96,17 +96,12 @@ export const WELL_KNOWN: Readonly<Record<string, ProtoKind>> = {
 }
 
 /** Messages around one scalar, which make it nullable. */
-export const WRAPPERS: Readonly<Record<string, ProtoKind>> = {
-  '.google.protobuf.DoubleValue': 'double',
-  '.google.protobuf.FloatValue': 'float',
-  '.google.protobuf.Int64Value': 'int64',
-  '.google.protobuf.UInt64Value': 'uint64',
-  '.google.protobuf.Int32Value': 'int32',
-  '.google.protobuf.UInt32Value': 'uint32',
-  '.google.protobuf.BoolValue': 'bool',
-  '.google.protobuf.StringValue': 'string',
-  '.google.protobuf.BytesValue': 'bytes',
-}
+export const WRAPPERS: Readonly<Record<string, ProtoKind>> = Object.fromEntries(
+  ['Double', 'Float', 'Int64', 'UInt64', 'Int32', 'UInt32', 'Bool', 'String', 'Bytes'].map((name) => [
+    `.google.protobuf.${name}Value`,
+    name.toLowerCase() as ProtoKind,
+  ]),
+)
 
 type RowTypes = Readonly<Partial<Record<ProtoKind, RowType>>>
 
