@@ -1,7 +1,8 @@
 import { stringify } from 'yaml'
 import { openCodec } from '../shared/codec/index.ts'
-import { type Config, loadConfig } from '../shared/config/index.ts'
+import { type Config, loadConfig, type Route } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
+import type { TableField } from '../shared/schema/index.ts'
 import type { Command } from './command.ts'
 
 export const command: Command = {
@@ -20,11 +21,8 @@ export const command: Command = {
       const { connectAll } = await import('./connect.ts')
       await connectAll(config)
     }
-    if (call.flag('print')) process.stdout.write(stringify(config))
-    else
-      process.stdout.write(
-        `${config.file}: ${Object.keys(config.routes).length} routes, ${config.agent.logs.length} logs, all well\n`,
-      )
+    const summary = `${config.file}: ${Object.keys(config.routes).length} routes, ${config.agent.logs.length} logs, all well\n`
+    process.stdout.write(call.flag('print') ? stringify(config) : summary)
   },
 }
 
@@ -32,12 +30,28 @@ export const command: Command = {
 function compileAll(config: Config): void {
   const problems = Object.values(config.routes).flatMap((route) => {
     try {
-      openCodec(route)
-      return []
+      return tableProblems(route, openCodec(route).fields)
     } catch (error) {
       const fix = error instanceof UserError && error.fix ? `; fix: ${error.fix}` : ''
-      return [`routes.${route.name}: ${messageOf(error)}${fix}`]
+      return [`routes.${route.name}: ${messageOf(error).replace(`route ${route.name}: `, '')}${fix}`]
     }
   })
-  if (problems.length > 0) throw new UserError(`${config.file}:\n${problems.join('\n')}`)
+  if (problems.length > 0) throw new UserError(problems.map((problem) => `${config.file}: ${problem}`).join('\n'))
+}
+
+const TIMES = ['DATE', 'DATETIME', 'TIMESTAMP']
+
+/** What BigQuery would say of the table, before there is one. */
+function tableProblems({ name, partition, cluster }: Route, fields: readonly TableField[]): string[] {
+  const without = (wanted: readonly string[], known: readonly TableField[], key: string) => {
+    const names = known.map((field) => field.name)
+    const missing = wanted.filter((column) => !names.includes(column))
+    const fix = `use one of: ${names.join(', ')}`
+    return missing.map((column) => `routes.${name}.${key} (${column}): the schema has no such column; fix: ${fix}`)
+  }
+  const times = fields.filter(({ type, mode }) => TIMES.includes(type) && mode !== 'REPEATED')
+  return [
+    ...without(partition.field ? [partition.field] : [], times, 'partition.field'),
+    ...without(cluster, fields, 'cluster'),
+  ]
 }

@@ -28,13 +28,13 @@ test('each kind of log: what init writes is valid, and try makes a row of every 
 })
 
 test('nothing is overwritten without --force', async (t) => {
-  const folder = folderWith(t, { 'events.jsonl': EVENTS, 'schemas/other.json': 'mine' })
+  const folder = folderWith(t, { 'events.jsonl': EVENTS, 'other.jsonl': EVENTS, 'schemas/other.json': 'mine' })
   assert.equal((await millrace(folder, ['init', 'events.jsonl'])).code, 0)
   const before = readFileSync(join(folder, 'millrace.yaml'), 'utf8')
   const again = await millrace(folder, ['init', 'events.jsonl'])
   assert.deepEqual([again.code, again.stdout], [2, ''])
   assert.match(again.stderr, /there is a route events already\nfix: .*--force/)
-  const other = await millrace(folder, ['init', 'events.jsonl', '--route', 'other'])
+  const other = await millrace(folder, ['init', 'other.jsonl'])
   assert.match(other.stderr, /other.json is there already/)
   assert.equal(readFileSync(join(folder, 'schemas/other.json'), 'utf8'), 'mine')
   assert.equal(readFileSync(join(folder, 'millrace.yaml'), 'utf8'), before, 'refused means untouched')

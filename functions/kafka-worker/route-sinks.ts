@@ -1,12 +1,11 @@
 import { openCodec } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
-import { UserError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.ts'
 import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
 import type { RouteSink } from './partition-task.ts'
 
-/** By topic. Tables are made, or gain columns, before the first record is read. */
+/** By topic, of which each has one route. Tables are made, or gain columns, before the first record is read. */
 export async function openSinks(
   config: Config,
   routes: readonly Route[],
@@ -17,12 +16,6 @@ export async function openSinks(
   const sinks = new Map<string, RouteSink>()
   for (const route of routes) {
     const { topic = '', table } = route
-    if (sinks.has(topic)) {
-      throw new UserError(
-        `${config.file}: routes.${route.name}.topic: ${topic} has another route already`,
-        'use one topic for each route',
-      )
-    }
     const codec = openCodec(route)
     const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
     await ensureTables()

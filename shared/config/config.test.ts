@@ -5,8 +5,7 @@ import { suite, test } from 'node:test'
 import { parse } from 'yaml'
 import { UserError } from '../errors.ts'
 import { jsonSchema, loadConfig, parseConfig, readSecret, tableId } from './index.ts'
-import type { Form } from './json-schema.ts'
-import { shapeOf } from './problems.ts'
+import { type Form, shapeOf } from './json-schema.ts'
 
 const MINIMAL = `
 project: my-project
@@ -108,8 +107,8 @@ void suite('configuration', () => {
       assert.notEqual(withRoute(more), MINIMAL)
       assert.throws(() => parseConfig(withRoute(more), '/etc/c.yaml', {}), expected)
     }
-    fails("multiline: { start: '(' }", /multiline\.start .*: expected a regular expression/)
-    fails('multiline: { timeout: 1s }', /multiline: give either preset or start/)
+    fails("multiline: { start: '(' }", /multiline\.start .*: is wrong; fix: write a regular expression/)
+    fails('multiline: { timeout: 1s }', /multiline.*: is wrong; fix: write either preset or start/)
     fails('multiline: { preset: cobol }', /multiline\.preset/)
     fails('framing: delimited, multiline: { preset: go }', /multiline: means nothing for length-delimited/)
     const config = parseConfig(withRoute('multiline: { preset: go }'), '/etc/c.yaml', {})
@@ -120,7 +119,7 @@ void suite('configuration', () => {
     const config = (limit: string) =>
       parseConfig(MINIMAL.replace('route: visits }', `route: visits, rate_limit: ${limit} }`), '/c.yaml', {})
     assert.equal(config('2MiB').agent.logs[0]?.rate_limit, 2 * 1024 * 1024)
-    assert.throws(() => config('1B'), /rate_limit .*: expected at least 1KiB/)
+    assert.throws(() => config('1B'), /rate_limit .*: is wrong; fix: write at least 1KiB/)
   })
 
   void test('the lock file lies where systemd says that state belongs', () => {
@@ -159,7 +158,7 @@ void suite('configuration', () => {
     const text = MINIMAL.replace('dataset: logs', 'dataset: my logs')
     assert.equal(
       problemsIn(text),
-      '/etc/millrace.yaml:3: dataset ("my logs"): expected letters, digits and underscores; fix: write letters, digits and underscores\n',
+      '/etc/millrace.yaml:3: dataset ("my logs"): is wrong; fix: write letters, digits and underscores\n',
     )
   })
 
@@ -169,15 +168,73 @@ void suite('configuration', () => {
     assert.deepEqual(lines.sort(), [
       '/etc/millrace.yaml:4: kafka.broker: unknown key; fix: did you mean brokers?',
       '/etc/millrace.yaml:4: kafka.brokers: is missing; fix: add it',
-      '/etc/millrace.yaml:8: agent.logs.0.rout ("visits"): unknown key; fix: did you mean route?',
+      '/etc/millrace.yaml:8: agent.logs.0.rout: unknown key; fix: did you mean route?',
       '/etc/millrace.yaml:8: agent.logs.0.route: is missing; fix: add it',
     ])
   })
 
+  void test('parts of a broken file are checked for their meaning too, in the order of the file', () => {
+    const text = MINIMAL.replace('dataset: logs', 'dataset: my logs').replace('route: visits', 'route: visit')
+    const lines = problemsIn(text.replace('[k1:9092] }', '[k1:9092], tls: { cafile: x } }'), { MILLRACE_BUKET: 'b' })
+    assert.deepEqual(lines.trim().split('\n'), [
+      '/etc/millrace.yaml:3: dataset ("my logs"): is wrong; fix: write letters, digits and underscores',
+      '/etc/millrace.yaml:4: kafka.tls.cafile: unknown key; fix: did you mean ca_file?',
+      '/etc/millrace.yaml:8: agent.logs.0.route ("visit"): no such route; fix: use one of: visits',
+      'environment variable MILLRACE_BUKET: names no key of the configuration; fix: did you mean MILLRACE_BUCKET?',
+    ])
+  })
+
+  void test('what should stand there is said in words', () => {
+    const cases: [more: string, fix: string][] = [
+      ['consumer: { mode: drains }', 'write worker or drain'],
+      ['consumer: { mode: 5 }', 'write worker or drain'],
+      ['consumer: { in_flight: 0 }', 'write at least 1'],
+      ['consumer: { in_flight: 1.5 }', 'write a whole number'],
+      ['consumer: { flush_bytes: 9MiB }', 'write at most 8MiB'],
+      ['consumer: { queue_bytes: 0B }', 'write at least 1B'],
+      ['consumer: { schedule: hourly }', 'write five fields, as in */5 * * * *'],
+      ['consumer: []', 'write a section: keys with their values'],
+      ['name: ""', 'write lower-case letters, digits and dashes, a letter first, at most 41'],
+      ['region: 5', 'write a text (in quotes when it looks like a number)'],
+      ['region: ""', 'write a text that is not empty'],
+      ['endpoints: { storage: here }', 'write a URL, as in http://127.0.0.1:9050'],
+      ['bucket: gs://mine', 'write the name of a bucket, as in my-logs'],
+    ]
+    for (const [more, fix] of cases) {
+      const [, told] = problemsIn(`${MINIMAL}${more}\n`).trimEnd().split('; fix: ')
+      assert.equal(told, fix, more)
+    }
+  })
+
+  void test('a secret in the file is refused, and not told', () => {
+    for (const more of ['secret: hunter2', 'secrets: hunter2']) {
+      const error = problemsIn(`${MINIMAL}push: { auth: secret, ${more} }`)
+      assert.match(error, /push\.secret/)
+      assert.doesNotMatch(error, /hunter2/)
+    }
+  })
+
+  void test('a key without a value is a key left out', () => {
+    assert.deepEqual(parseConfig(`${MINIMAL}consumer:\n`, '/c.yaml'), parseConfig(MINIMAL, '/c.yaml'))
+    assert.match(problemsIn(MINIMAL.replace('my-project', '')), /:2: project: is missing; fix: add it/)
+  })
+
+  void test('the name of a secret may begin like an override', () => {
+    const text = `${MINIMAL}push: { auth: secret, secret: { env: MILLRACE_PUSH_KEY } }\n`
+    assert.equal(parseConfig(text, '/c.yaml', { MILLRACE_PUSH_KEY: 'x' }).push?.auth, 'secret')
+    assert.match(problemsIn(MINIMAL, { MILLRACE_PUSH_KEY: 'x' }), /MILLRACE_PUSH_KEY: names no key/)
+  })
+
   void test('a wrong override is told with its variable', () => {
     const error = problemsIn(MINIMAL, { MILLRACE_AGENT_LINGER: 'soon' })
-    assert.match(error, /^environment variable MILLRACE_AGENT_LINGER: agent\.linger: expected a duration/)
-    assert.match(problemsIn(MINIMAL, { MILLRACE_KAFKA_BROKER: 'x:1' }), /MILLRACE_KAFKA_BROKER: names no key/)
+    assert.match(
+      error,
+      /^environment variable MILLRACE_AGENT_LINGER: agent\.linger \("soon"\): is wrong; fix: write a duration/,
+    )
+    assert.match(
+      problemsIn(MINIMAL, { MILLRACE_KAFKA_BROKER: 'x:1' }),
+      /MILLRACE_KAFKA_BROKER: names no key.*did you mean MILLRACE_KAFKA_BROKERS/,
+    )
   })
 
   void test('what no single key can tell is checked too', () => {
@@ -193,7 +250,11 @@ void suite('configuration', () => {
       ['agent:', 'push: { auth: secret }\nagent:', /push\.secret: auth secret needs it/],
       ['agent:', 'push: { auth: oidc, callers: [a@b] }\nagent:', /push\.audience: auth oidc needs it/],
       ['agent:', 'push: { auth: oidc, audience: https://a }\nagent:', /push\.callers.*: auth oidc needs it/],
-      ['agent:', 'push: { auth: secret, secret: { env: A, file: b } }\nagent:', /push\.secret.*either env or file/],
+      [
+        'agent:',
+        'push: { auth: secret, secret: { env: A, file: b } }\nagent:',
+        /push\.secret: is wrong; fix: write either env or file/,
+      ],
     ]
     for (const [from, to, problem] of cases) assert.match(problemsIn(MINIMAL.replace(from, to)), problem)
   })

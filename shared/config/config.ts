@@ -46,3 +46,11 @@ export interface Config extends Omit<FileConfig, 'routes' | 'agent'> {
 export function tableId({ project, dataset, table }: TableName): string {
   return `${project}.${dataset}.${table}`
 }
+
+/** A table as the file names it, completed by its defaults. */
+export function tableName(text: string, { project, dataset }: Pick<FileConfig, 'project' | 'dataset'>): TableName {
+  const parts = text.split('.')
+  const table = parts.pop() ?? ''
+  const ownDataset = parts.pop() ?? dataset
+  return { project: parts.length > 0 ? parts.join('.') : project, dataset: ownDataset, table }
+}

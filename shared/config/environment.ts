@@ -1,7 +1,6 @@
 import { parse } from 'yaml'
-import { UserError } from '../errors.ts'
-import type { Form } from './json-schema.ts'
-import { shapeOf } from './problems.ts'
+import { distance } from '../distance.ts'
+import { type Form, shapeOf } from './json-schema.ts'
 
 const PREFIX = 'MILLRACE_'
 
@@ -14,18 +13,34 @@ export interface Override {
 
 /**
  * The overrides that the environment holds: `MILLRACE_` and the path in upper snake case, for scalars and for lists of
- * scalars (comma separated). Routes and logs have names of the user's own and are not among them. A variable that
- * begins like a section (`MILLRACE_KAFKA_`) but names nothing in it is a typing error.
+ * scalars (comma separated). Routes and logs have names of the user's own and are not among them.
  */
 export function overridesOf(form: Form, environment: NodeJS.ProcessEnv): Override[] {
   const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
+  return Object.entries(environment).flatMap(([variable, text]) => {
+    const leaf = known.get(variable)
+    return leaf && text ? [{ variable, path: leaf.path, value: valueOf(leaf.form, text) }] : []
+  })
+}
+
+/**
+ * What is wrong with the other variables of the environment: one that begins like a section (`MILLRACE_KAFKA_`) or almost is an
+ * override, but none, is a typing error.
+ * @param own names that the file gives to secrets
+ */
+export function strangeVariables(form: Form, environment: NodeJS.ProcessEnv, own: readonly unknown[]): string[] {
+  const known = leavesOf(form, []).map(({ path }) => variableOf(path))
   const sections = Object.keys(shapeOf(form)).map((key) => `${variableOf([key])}_`)
   return Object.entries(environment).flatMap(([variable, text]) => {
-    if (!variable.startsWith(PREFIX) || text === undefined || text === '') return []
-    const leaf = known.get(variable)
-    if (leaf) return [{ variable, path: leaf.path, value: valueOf(leaf.form, text) }]
-    if (sections.some((section) => variable.startsWith(section))) throw unknownVariable(variable, [...known.keys()])
-    return []
+    if (!variable.startsWith(PREFIX) || !text || known.includes(variable) || own.includes(variable)) return []
+    const section = sections.find((start) => variable.startsWith(start))
+    const near = known.find((candidate) => distance(candidate, variable) <= (section ? 2 : 1))
+    if (!near && !section) return []
+    const there = known.filter((candidate) => section && candidate.startsWith(section)).join(', ')
+    const fix = near
+      ? `did you mean ${near}?`
+      : `unset it, or ${there ? `use one of ${there}` : 'write it into the file'}`
+    return [`environment variable ${variable}: names no key of the configuration; fix: ${fix}`]
   })
 }
 
@@ -47,13 +62,4 @@ function leavesOf(form: Form, path: readonly string[]): Leaf[] {
 function valueOf({ type = '' }: Form, text: string): unknown {
   if (type === 'array') return text.split(',').map((part) => part.trim())
   return ['integer', 'number', 'boolean'].includes(type) ? (parse(text) as unknown) : text
-}
-
-function unknownVariable(variable: string, known: readonly string[]): UserError {
-  const section = variable.split('_').slice(0, 2).join('_')
-  const near = known.filter((candidate) => candidate.startsWith(section))
-  return new UserError(
-    `environment variable ${variable}: names no key of the configuration`,
-    `unset it, or use one of ${near.join(', ')}`,
-  )
 }

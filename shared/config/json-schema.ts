@@ -14,3 +14,8 @@ export interface Form {
 export function jsonSchema(): Form {
   return { title: 'millrace.yaml', ...z.toJSONSchema(fileSchema, { io: 'input', unrepresentable: 'any' }) } as Form
 }
+
+/** The named keys of an object, or of every object that may stand here. */
+export function shapeOf({ properties, anyOf = [] }: Form): Readonly<Record<string, Form>> {
+  return properties ?? (Object.assign({}, ...anyOf.map(shapeOf)) as Record<string, Form>)
+}

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
+import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import { messageOf, UserError } from '../errors.ts'
-import type { AgentConfig, Config, FileRoute, Route, TableName } from './config.ts'
-import { checkMeaning } from './meaning.ts'
-import { overridesOf } from './environment.ts'
+import { type AgentConfig, type Config, type FileRoute, type Route, tableName } from './config.ts'
+import { checkMeaning, objectOf, type Values } from './meaning.ts'
+import { overridesOf, strangeVariables } from './environment.ts'
+import { problemsOf, wanted } from './issues.ts'
 import { jsonSchema } from './json-schema.ts'
-import { configError, type Origin, problemsOf } from './problems.ts'
+import { configError } from './problems.ts'
 import { type FileConfig, fileSchema } from './schema.ts'
 
 /** The file of whoever was not told another one, as functions are not. */
@@ -26,16 +27,23 @@ export function loadConfig(file = defaultFile(), environment: NodeJS.ProcessEnv 
 export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = {}): Config {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  const [broken] = document.errors
-  if (broken) {
-    const line = broken.linePos?.[0].line ?? 1
-    throw new UserError(`${file}:${line}: ${broken.message.split('\n')[0]}`, 'correct the YAML')
-  }
-  const overrides = overridesOf(jsonSchema(), environment)
-  const values = objectOf(document.toJS())
+  const [error] = document.errors // what follows it mostly follows from it
+  if (error) throw yamlError(error, file)
+  const form = jsonSchema()
+  const overrides = overridesOf(form, environment)
+  const values = objectOf(withoutEmpty(document.toJS()))
   for (const { path, value } of overrides) put(values, path, value)
-  const overridden = new Map(overrides.map(({ path, variable }) => [path.join('.'), variable]))
-  return check(values, { file, document, lines, overridden }, stateFolder(environment))
+  const parsed = fileSchema.safeParse(values, { error: wanted })
+  const problems = [...problemsOf(parsed.error?.issues ?? []), ...checkMeaning(values)]
+  const strange = strangeVariables(form, environment, secretVariables(values))
+  if (!parsed.success || problems.length + strange.length > 0)
+    throw configError(problems, { file, document, lines, overrides }, strange)
+  return complete(parsed.data, file, stateFolder(environment))
+}
+
+function yamlError({ message, linePos }: YAMLError, file: string): UserError {
+  const [what = ''] = message.split(/ at line \d+|\n/)
+  return new UserError(`${file}:${linePos?.[0].line ?? 1}: ${what}`, 'correct the YAML')
 }
 
 function read(path: string): string {
@@ -49,23 +57,23 @@ function read(path: string): string {
   }
 }
 
-type Values = Record<string, unknown>
+/** A key without a value counts as left out: `consumer:` with all its lines commented out. */
+function withoutEmpty(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) return value.map(withoutEmpty)
+  const filled = Object.entries(value).filter(([, inner]) => inner !== null)
+  return Object.fromEntries(filled.map(([key, inner]) => [key, withoutEmpty(inner)]))
+}
 
-function objectOf(value: unknown): Values {
-  return value !== null && typeof value === 'object' ? (value as Values) : {}
+/** Names of variables that hold secrets are the user's own. */
+function secretVariables({ kafka, push }: Values): unknown[] {
+  const variableIn = (secret: unknown) => objectOf(secret)['env']
+  return [variableIn(objectOf(objectOf(kafka)['sasl'])['password']), variableIn(objectOf(push)['secret'])]
 }
 
 function put(values: Values, [key = '', ...rest]: readonly string[], value: unknown): void {
   if (rest.length === 0) values[key] = value
   else put((values[key] = objectOf(values[key])), rest, value)
-}
-
-function check(values: unknown, origin: Origin, state: string): Config {
-  const parsed = fileSchema.safeParse(values)
-  if (!parsed.success) throw configError(problemsOf(parsed.error, jsonSchema()), origin)
-  const problems = checkMeaning(parsed.data)
-  if (problems.length > 0) throw configError(problems, origin)
-  return complete(parsed.data, origin.file, state)
 }
 
 function complete(parsed: FileConfig, file: string, state: string): Config {
@@ -90,13 +98,6 @@ function completeRoute(name: string, route: FileRoute, parsed: FileConfig, folde
     framing: framing ?? (route.format === 'protobuf' ? 'delimited' : 'lines'),
     ...(schema === undefined ? {} : { schema: resolve(folder, schema) }),
   }
-}
-
-function tableName(text: string, { project, dataset }: FileConfig): TableName {
-  const parts = text.split('.')
-  const table = parts.pop() ?? ''
-  const ownDataset = parts.pop() ?? dataset
-  return { project: parts.length > 0 ? parts.join('.') : project, dataset: ownDataset, table }
 }
 
 function completeAgent({ agent }: FileConfig, folder: string, state: string): AgentConfig {

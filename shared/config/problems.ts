@@ -1,8 +1,5 @@
 import { isMap, isNode, type LineCounter, type Document } from 'yaml'
-import type * as z from 'zod'
-import { distance } from '../distance.ts'
 import { UserError } from '../errors.ts'
-import type { Form } from './json-schema.ts'
 
 /** One thing that is wrong with a configuration. */
 export interface Problem {
@@ -10,6 +7,8 @@ export interface Problem {
   readonly path: readonly PropertyKey[]
   readonly message: string
   readonly fix: string
+  /** What stands there may be a secret. */
+  readonly hideValue?: boolean
 }
 
 /** The text a configuration came from, to say on which line a key stands. */
@@ -17,45 +16,30 @@ export interface Origin {
   readonly file: string
   readonly document: Document
   readonly lines: LineCounter
-  /** Environment variables that replaced a value, by path. */
-  readonly overridden: ReadonlyMap<string, string>
+  /** Environment variables that replaced a value, and the path of that. */
+  readonly overrides: readonly {
+    readonly variable: string
+    readonly path: readonly string[]
+    readonly value: unknown
+  }[]
 }
 
-/** zod's issues as problems, unknown keys one by one. */
-export function problemsOf(error: z.ZodError, form: Form): Problem[] {
-  return error.issues.flatMap((issue): Problem[] => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...issue.path, key], form))
-    if (issue.message.endsWith('received undefined'))
-      return [{ path: issue.path, message: 'is missing', fix: 'add it' }]
-    const fix = issue.message.startsWith('expected')
-      ? `write ${issue.message.slice('expected '.length)}`
-      : 'correct the value'
-    return [{ path: issue.path, message: issue.message, fix }]
-  })
+const SECRETS: readonly PropertyKey[] = ['password', 'secret']
+
+/** One error that lists every problem with file, line, key, value and fix, in the order of the file. */
+export function configError(problems: readonly Problem[], origin: Origin, further: readonly string[] = []): UserError {
+  const placed = problems.map((problem) => ({ problem, line: lineOf(problem.path, origin) }))
+  const texts = placed.toSorted((a, b) => a.line - b.line).map(({ problem, line }) => describe(problem, line, origin))
+  return new UserError([...texts, ...further].join('\n'))
 }
 
-function unknownKey(path: PropertyKey[], form: Form): Problem {
-  const known = keysAt(form, path.slice(0, -1))
-  const near = known.find((key) => distance(key, String(path.at(-1))) <= 2)
-  return {
-    path,
-    message: 'unknown key',
-    fix: near ? `did you mean ${near}?` : known.length > 0 ? `remove it; known here: ${known.join(', ')}` : 'remove it',
-  }
-}
-
-/** One error that lists every problem with file, line, key, value and fix. */
-export function configError(problems: readonly Problem[], origin: Origin): UserError {
-  return new UserError(problems.map((problem) => describe(problem, origin)).join('\n'))
-}
-
-function describe({ path, message, fix }: Problem, origin: Origin): string {
-  const key = path.map(String).join('.')
-  const variable = origin.overridden.get(key)
-  const place = variable ? `environment variable ${variable}` : `${origin.file}:${lineOf(path, origin)}`
-  const value = origin.document.getIn(path)
-  const shown = variable || value === undefined || isNode(value) ? '' : ` (${JSON.stringify(value)})`
-  return `${place}: ${key || 'the file'}${shown}: ${message}; fix: ${fix}`
+function describe({ path, message, fix, hideValue }: Problem, line: number, origin: Origin): string {
+  const override = origin.overrides.find((one) => one.path.every((key, index) => key === path[index]))
+  const place = override ? `environment variable ${override.variable}` : `${origin.file}:${line}`
+  const value = override ? override.value : origin.document.getIn(path)
+  const isShown = !hideValue && value != null && !isNode(value) && !SECRETS.includes(path.at(-1) ?? '')
+  const shown = isShown ? ` (${JSON.stringify(value)})` : ''
+  return `${place}: ${path.map(String).join('.') || 'the file'}${shown}: ${message}; fix: ${fix}`
 }
 
 /** The line of the deepest part of the path that is in the file. */
@@ -72,19 +56,4 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number | un
   const pair = isMap(parent) ? parent.items.find(({ key }) => String(key) === String(path.at(-1))) : undefined
   const node = pair?.key ?? document.getIn(path, true)
   return isNode(node) ? node.range?.[0] : undefined
-}
-
-/** The keys that an object at this place of the form may have. */
-function keysAt(form: Form, path: readonly PropertyKey[]): string[] {
-  const place = path.reduce<Form | undefined>((at, key) => at && childOf(at, String(key)), form)
-  return place ? Object.keys(shapeOf(place)) : []
-}
-
-function childOf(form: Form, key: string): Form | undefined {
-  return shapeOf(form)[key] ?? form.items ?? (form.additionalProperties || undefined)
-}
-
-/** The named keys of an object, or of every object that may stand here. */
-export function shapeOf({ properties, anyOf = [] }: Form): Readonly<Record<string, Form>> {
-  return properties ?? (Object.assign({}, ...anyOf.map(shapeOf)) as Record<string, Form>)
 }

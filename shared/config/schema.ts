@@ -5,12 +5,25 @@ import { duration, size } from './units.ts'
 /** BigQuery allows 1,024 letters, digits and underscores in a dataset's name, and more in a table's; this is what every tool accepts. */
 const DATASET = /^[A-Za-z0-9_]{1,1024}$/
 const TABLE = /^(?:(?:[a-z][a-z0-9.:-]{4,60}\.)?[A-Za-z0-9_]{1,1024}\.)?[A-Za-z0-9_-]{1,1024}$/
+const SCHEMA = /\.(?:json|proto#[\w.]+)$/
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const NAME = /^[a-z][a-z0-9-]{0,40}$/
 const ROUTE = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
+const BUCKET = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/
+/** minute, hour, day of month, month, day of week; Cloud Scheduler looks closer. */
+const CRON = /^[\w*,/-]+( +[\w*,/-]+){4}$/
+/** "Labels": requirements. */
+const LABEL_KEY = /^[a-z][a-z0-9_-]{0,62}$/
+const LABEL_VALUE = /^[a-z0-9_-]{0,63}$/
 const PRESETS = Object.keys(MULTILINE_PRESETS) as [keyof typeof MULTILINE_PRESETS]
 /** It travels in the metadata of chunks. */
 const START_CHARACTERS_MAX = 1000
+/** Below it nothing moves. */
+const RATE_BYTES_MIN = 1024
+/** A file system asked more often than this costs more than it tells. */
+const POLL_MS_MIN = 10
+/** A request of the Storage Write API has 10 MB, everything around the rows included. */
+const APPEND_BYTES_MAX = 8 * 1024 ** 2
 /** BigQuery's limit of clustering columns. */
 const CLUSTER_COLUMNS_MAX = 4
 
@@ -22,18 +35,23 @@ function isExpression(text: string): boolean {
   }
 }
 
-const matching = (form: RegExp, expected: string) => z.string().regex(form, { error: `expected ${expected}` })
+/** An `error` says what to write instead. */
+const matching = (form: RegExp, expected: string) => z.string().regex(form, { error: expected })
 
 const name = matching(NAME, 'lower-case letters, digits and dashes, a letter first, at most 41')
 const port = z.int().min(0).max(65_535)
 
+const SECRET_FORM = 'where the secret is, { env: NAME } or { file: PATH }: it never stands in this file'
 /** A secret is never in the file: this says where it is. */
 const secret = z
-  .strictObject({
-    env: z.string().min(1).optional().describe('name of the environment variable that holds it'),
-    file: z.string().min(1).optional().describe('path of the file that holds it'),
-  })
-  .refine((where) => (where.env === undefined) !== (where.file === undefined), { error: 'give either env or file' })
+  .strictObject(
+    {
+      env: z.string().min(1).optional().describe('name of the environment variable that holds it'),
+      file: z.string().min(1).optional().describe('path of the file that holds it'),
+    },
+    { error: ({ code }) => (code === 'invalid_type' ? SECRET_FORM : undefined) },
+  )
+  .refine((where) => (where.env === undefined) !== (where.file === undefined), { error: 'either env or file' })
 
 const sasl = z.strictObject({
   mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer']),
@@ -47,7 +65,7 @@ const tls = z.strictObject({
   key_file: z.string().optional().describe("client certificate's key in PEM"),
 })
 
-const kafka = z.strictObject({
+export const kafka = z.strictObject({
   brokers: z.array(matching(/^[^\s:]+:[0-9]{1,5}$/, 'host:port')).min(1),
   auth: z.enum(['none', 'google', 'sasl', 'mtls']).default('none'),
   sasl: sasl.optional(),
@@ -56,8 +74,10 @@ const kafka = z.strictObject({
 
 const consumer = z.strictObject({
   mode: z.enum(['worker', 'drain']).default('worker'),
-  schedule: z.string().default('* * * * *').describe('cron expression of the drain'),
-  flush_bytes: size().prefault('1MiB').describe('an append is sent when its rows reach this size'),
+  schedule: matching(CRON, 'five fields, as in */5 * * * *')
+    .default('* * * * *')
+    .describe('cron expression of the drain'),
+  flush_bytes: size(1, APPEND_BYTES_MAX).prefault('1MiB').describe('an append is sent when its rows reach this size'),
   flush_after: duration().prefault('200ms').describe('... or when its first row is this old'),
   in_flight: z.int().min(1).max(32).default(4).describe('appends under way for one partition'),
   queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
@@ -71,7 +91,7 @@ const consumer = z.strictObject({
   port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),
 })
 
-const push = z.strictObject({
+export const push = z.strictObject({
   auth: z.enum(['oidc', 'secret']).describe('what a sender shows in the header Authorization'),
   audience: z.string().min(1).optional().describe('oidc: the audience of the tokens, such as the URL of kafka-push'),
   callers: z.array(z.string().min(1)).default([]).describe('oidc: accounts that may send, by e-mail or unique id'),
@@ -100,21 +120,19 @@ const multiline = z
       .string()
       .min(1)
       .max(START_CHARACTERS_MAX)
-      .refine(isExpression, { error: 'expected a regular expression' })
+      .refine(isExpression, { error: 'a regular expression' })
       .optional()
       .describe('regular expression; a line that does not match it continues the event before'),
     timeout: duration()
       .prefault('1s')
       .describe('the last event of a file is taken for whole when the file has not grown for this long'),
   })
-  .refine((how) => (how.preset === undefined) !== (how.start === undefined), { error: 'give either preset or start' })
+  .refine((how) => (how.preset === undefined) !== (how.start === undefined), { error: 'either preset or start' })
 
-const route = z.strictObject({
+export const route = z.strictObject({
   topic: matching(TOPIC, 'a topic name of letters, digits, dot, dash and underscore').optional(),
   prefix: z.string().min(1).optional().describe('foreign objects of the bucket below this prefix'),
-  schema: z
-    .string()
-    .min(1)
+  schema: matching(SCHEMA, 'FILE.proto#package.Message or FILE.json')
     .optional()
     .describe('FILE.proto#package.Message, or FILE.json as bq show --schema prints it'),
   format: z.enum(['json', 'protobuf', 'text', 'raw']).default('json'),
@@ -130,7 +148,12 @@ const route = z.strictObject({
   table: matching(TABLE, 'table, dataset.table or project.dataset.table'),
   partition: partition.default({ by: 'none' }),
   cluster: z.array(z.string()).max(CLUSTER_COLUMNS_MAX).default([]),
-  labels: z.record(z.string(), z.string()).default({}),
+  labels: z
+    .record(
+      matching(LABEL_KEY, 'lower-case letters, digits, dash and underscore, a letter first, at most 63'),
+      matching(LABEL_VALUE, 'lower-case letters, digits, dash and underscore, at most 63'),
+    )
+    .default({}),
   expire_after: duration()
     .optional()
     .describe('partitions (or, without partitions, the table) are deleted after this time'),
@@ -148,20 +171,17 @@ const route = z.strictObject({
     .describe('dead letters in a row without one row between them that stop the route'),
 })
 
-const log = z.strictObject({
+export const log = z.strictObject({
   path: z.string().min(1).describe('a path or a glob'),
   route: z.string().min(1),
   complete: z
     .boolean()
     .default(false)
     .describe('the newest file will not grow for ever: finish it too, after finish_after'),
-  rate_limit: size()
-    .refine((bytes) => bytes >= RATE_BYTES_MIN, { error: 'expected at least 1KiB' })
+  rate_limit: size(RATE_BYTES_MIN)
     .optional()
     .describe('bytes a second that are published, at most; what is beyond waits in the file'),
 })
-
-const RATE_BYTES_MIN = 1024
 
 const agent = z.strictObject({
   id: matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore')
@@ -169,7 +189,9 @@ const agent = z.strictObject({
     .describe('default: the host name'),
   logs: z.array(log).default([]),
   from: z.enum(['start', 'end']).default('start').describe('where an agent without positions begins'),
-  poll_interval: duration().prefault('1s').describe('the safety net below the notifications of the file system'),
+  poll_interval: duration(POLL_MS_MIN)
+    .prefault('1s')
+    .describe('the safety net below the notifications of the file system'),
   linger: duration().prefault('20ms').describe('how long a batch waits for more events'),
   batch_bytes: size().prefault('1MiB').describe('records of one partition in one transaction, before compression'),
   compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
@@ -219,7 +241,7 @@ export const fileSchema = z.strictObject({
   project: z.string().min(1),
   region: z.string().min(1).default('US').describe('location of the dataset and the bucket'),
   dataset: matching(DATASET, 'letters, digits and underscores'),
-  bucket: z.string().min(3).optional(),
+  bucket: matching(BUCKET, 'the name of a bucket, as in my-logs').optional(),
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),
   consumer: consumer.prefault({}),
   push: push.optional().describe('who may send to kafka-push; needed by routes with push'),
