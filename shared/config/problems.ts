@@ -37,7 +37,8 @@ function describe({ path, message, fix, hideValue }: Problem, line: number, orig
   const override = origin.overrides.find((one) => one.path.every((key, index) => key === path[index]))
   const place = override ? `environment variable ${override.variable}` : `${origin.file}:${line}`
   const value = override ? override.value : origin.document.getIn(path)
-  const isShown = !hideValue && value != null && !isNode(value) && !SECRETS.includes(path.at(-1) ?? '')
+  const isShown =
+    !hideValue && value !== undefined && value !== null && !isNode(value) && !SECRETS.includes(path.at(-1) ?? '')
   const shown = isShown ? ` (${JSON.stringify(value)})` : ''
   return `${place}: ${path.map(String).join('.') || 'the file'}${shown}: ${message}; fix: ${fix}`
 }
