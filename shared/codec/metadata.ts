@@ -158,8 +158,8 @@ function whole(tag: number, name: keyof Origin): string {
 }
 
 function integer(out: RowBuffer, tag: number, value: number): void {
-  out.varint(tag)
-  out.length = putWhole(out.view, out.length, value)
+  out.view.setInt8(out.length, tag)
+  out.length = putWhole(out.view, out.length + 1, value)
 }
 
 function text(out: RowBuffer, tag: number, value: string): void {
