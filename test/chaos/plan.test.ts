@@ -26,7 +26,7 @@ const KAFKA_HARMS = [
   ],
 ]
 const AGENT_HARMS = [
-  ...['kill -9', 'stop', 'reload', 'freeze', 'cut', 'broker'],
+  ...['kill -9', 'stop', 'reload', 'freeze', 'cut', 'broker', 'broker away'],
   ...['Produce lose-answer', 'EndTxn cut-after', 'TxnOffsetCommit hold', 'InitProducerId cut-before'],
   ...[
     'error UNAVAILABLE before',

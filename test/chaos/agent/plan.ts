@@ -26,8 +26,10 @@ const NTH_MAX = 12
 /** A new life needs 1 to 3 s until it has fenced the one before. */
 const FREEZE_MS_MIN = 3000
 const FREEZE_MS_MAX = 9000
-/** Longer than `handover_after`: chunks then carry what Kafka has not. */
-const DOWN_MS_MAX = 8000
+const DOWN_MS_MAX = 2000
+/** Longer than `finish_after` and `handover_after`: chunks then carry what Kafka has not. */
+const AWAY_MS_MIN = 7000
+const AWAY_MS_MAX = 12_000
 const CUT_BYTES_MAX = 100_000
 const COMPRESS_MS_MAX = 300
 
@@ -56,7 +58,8 @@ const HARMS: readonly Draw<AgentHarm>[] = [
   [15, drawRequest('Produce', 'EndTxn', 'TxnOffsetCommit')],
   [8, drawRequest('InitProducerId', 'AddPartitionsToTxn', 'AddOffsetsToTxn', 'OffsetFetch', 'FindCoordinator')],
   [22, failBucket],
-  [3, (random) => ({ kind: 'broker', downMs: random.below(DOWN_MS_MAX) })],
+  [2, (random) => ({ kind: 'broker', downMs: random.below(DOWN_MS_MAX) })],
+  [2, (random) => ({ kind: 'broker', downMs: drawBetween(random, AWAY_MS_MIN, AWAY_MS_MAX) })],
 ]
 
 const ROTATIONS: readonly Draw<AgentHarm>[] = [
@@ -82,7 +85,7 @@ export function describeAgentHarm(harm: AgentHarm, whole: boolean): string {
     case 'freeze':
       return `freeze${whole ? ` ${harm.nth} ${harm.forMs} ms` : ''}`
     case 'broker':
-      return `broker${whole ? ` ${harm.downMs} ms` : ''}`
+      return `${harm.downMs < AWAY_MS_MIN ? 'broker' : 'broker away'}${whole ? ` ${harm.downMs} ms` : ''}`
     case 'cut':
       return 'cut'
     case 'request':

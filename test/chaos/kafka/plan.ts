@@ -83,8 +83,8 @@ function drawFault(
 const HARMS: readonly Draw<KafkaHarm>[] = [
   [110, drawFault({ method: 'AppendRows', resource: ROWS }, APPEND_FAULTS, 20)],
   [6, drawFault({ method: 'AppendRows', resource: LETTERS }, ANSWERED_FAULTS, 5)],
-  [12, drawFault({ method: 'CreateWriteStream' }, OTHER_FAULTS, 3)],
-  [12, drawFault({ method: 'FinalizeWriteStream' }, OTHER_FAULTS, 3)],
+  [5, drawFault({ method: 'CreateWriteStream' }, OTHER_FAULTS, 3)],
+  [7, drawFault({ method: 'FinalizeWriteStream' }, OTHER_FAULTS, 3)],
   [3, drawFault({ service: 'bigquery', method: 'jobs.*' }, OTHER_FAULTS, 2)],
   [3, drawRequest('OffsetCommit')],
   [2, drawRequest('Fetch', 'Heartbeat', 'JoinGroup', 'SyncGroup', 'OffsetFetch')],
