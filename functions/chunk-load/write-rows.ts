@@ -1,7 +1,7 @@
 import type { Committing, ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
-import { DEAD_REASONS, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
+import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
 import { PendingStream } from './pending-stream.ts'
@@ -95,9 +95,8 @@ class ChunkWriter {
     const origin = this.#origin
     origin.position = events.position[index] ?? 0
     origin.size = events.size[index] ?? 0
-    const dead = DEAD_REASONS[events.dead[index] ?? 0]
-    const uncut = dead ? { reason: dead, message: 'no event could be cut here' } : undefined
-    const why = refused ?? uncut ?? this.#codec.encode(buffer, from, to, origin, this.#rowBuffer)
+    const why =
+      refused ?? uncutReason(events.dead[index]) ?? this.#codec.encode(buffer, from, to, origin, this.#rowBuffer)
     if (!why) this.#buffered.push(index)
     else this.#letters.push(letterOf(this.#plan.route.name, why, buffer.subarray(from, to), origin, this.#object))
   }

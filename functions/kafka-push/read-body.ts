@@ -1,7 +1,7 @@
 import { type Origin, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import type { Reason } from '../../shared/dead-letters/index.ts'
-import { createCutter, DEAD_REASONS, Events, framingOf } from '../../shared/framing/index.ts'
+import { createCutter, uncutReason, Events, framingOf } from '../../shared/framing/index.ts'
 import { AgentKey } from '../kafka-worker/agent-key.ts'
 import { Refusal } from './refusal.ts'
 import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
@@ -118,9 +118,8 @@ function framed(body: Buffer, route: Route): PushedEvent[] {
     used += cutter.cut(body, used, body.length, true, events)
     for (let i = 0; i < events.count; i++) {
       const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
-      const reason = DEAD_REASONS[events.dead[i] ?? 0]
-      const dead = reason ? { dead: { reason, message: 'no event could be cut here' } } : {}
-      found.push({ route, bytes, origin: originOf(null), ...dead })
+      const dead = uncutReason(events.dead[i])
+      found.push({ route, bytes, origin: originOf(null), ...(dead && { dead }) })
     }
   } while (events.count === events.capacity)
   return found

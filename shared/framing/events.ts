@@ -2,6 +2,18 @@
 export const DEAD_REASONS = ['', 'too_long', 'bad_length', 'truncated'] as const
 export type DeadReason = Exclude<(typeof DEAD_REASONS)[number], ''>
 
+const DEAD_MESSAGES: Readonly<Record<DeadReason, string>> = {
+  too_long: 'longer than an event may be (agent.max_event_bytes; kafka-push: 9 MiB)',
+  bad_length: 'no length of a message stands here',
+  truncated: 'the source ends amid a message',
+}
+
+/** Why no event could be cut, as its dead letter says it; undefined: one was. */
+export function uncutReason(dead = 0): { readonly reason: DeadReason; readonly message: string } | undefined {
+  const reason = DEAD_REASONS[dead]
+  return reason ? { reason, message: DEAD_MESSAGES[reason] } : undefined
+}
+
 export const TOO_LONG = 1
 export const BAD_LENGTH = 2
 export const TRUNCATED = 3

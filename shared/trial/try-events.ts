@@ -2,14 +2,12 @@ import type { Readable } from 'node:stream'
 import { openCodec, type Origin, type Rejection, RowBuffer } from '../codec/index.ts'
 import type { Route } from '../config/index.ts'
 import { messageOf, UserError } from '../errors.ts'
-import { createCutter, cutEvents, DEAD_REASONS, type EventBatch, framingOf, isDamage } from '../framing/index.ts'
+import { createCutter, cutEvents, uncutReason, type EventBatch, framingOf, isDamage } from '../framing/index.ts'
 import { createRowReader } from './row-reader.ts'
 
 /** What became of one event, in the form of `millrace query`. */
 export type Outcome = { readonly row: object } | { readonly deadLetter: { readonly reason: string } }
 
-/** Why no event could be cut: the framing knows the reason only. */
-const NOT_CUT = 'no event could be cut here'
 const ROW_BYTES = 64 * 1024
 
 /**
@@ -55,10 +53,8 @@ class Trial {
     this.#origin.position = events.position[index] ?? 0
     this.#origin.size = events.size[index] ?? 0
     this.#rows.clear()
-    const dead = DEAD_REASONS[events.dead[index] ?? 0]
-    const rejection = dead
-      ? { reason: dead, message: NOT_CUT }
-      : this.#codec.encode(buffer, start, end, this.#origin, this.#rows)
+    const rejection =
+      uncutReason(events.dead[index]) ?? this.#codec.encode(buffer, start, end, this.#origin, this.#rows)
     if (rejection) return { deadLetter: this.#deadLetter(rejection, buffer.subarray(start, end)) }
     return { row: this.#read(rowIn(this.#rows.slice())) }
   }
