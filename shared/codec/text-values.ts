@@ -155,7 +155,7 @@ function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer
   const [matched, year, month, day, time] =
     /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
   if (matched === undefined || Number.isNaN(daysOf(Number(year), Number(month), Number(day)))) return INVALID
-  const rest = time === undefined ? '00:00:00' : canonicalTime(time.length <= 5 ? `${time}:00` : time)
+  const rest = time === undefined ? '00:00:00' : canonicalTime(/^\d+:\d+$/.test(time) ? `${time}:00` : time)
   return writeText(rest && `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}T${rest}`, out)
 }
 
