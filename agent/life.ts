@@ -79,7 +79,10 @@ export class Life {
       uploader: this.#uploader,
       startedMs: Date.now(),
     }
-    const watch = new FolderWatch(() => this.#waker.wake())
+    const watch = new FolderWatch((name) => {
+      follower.touch(name)
+      this.#waker.wake()
+    })
     const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
     const metrics = setInterval(
       () => this.#host.log.info({ metrics: measures(parts) }, 'millrace.metrics'),

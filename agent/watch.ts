@@ -1,11 +1,14 @@
 import { type FSWatcher, watch } from 'node:fs'
 
-/** Calls back when something changes in one of the folders. It may miss changes: somebody must look from time to time. */
+/**
+ * Calls back with the name of what changes in one of the folders (null: that is not known). It may miss changes: somebody
+ * must look from time to time.
+ */
 export class FolderWatch {
   readonly #watchers = new Map<string, FSWatcher>()
-  readonly #onChange: () => void
+  readonly #onChange: (name: string | null) => void
 
-  constructor(onChange: () => void) {
+  constructor(onChange: (name: string | null) => void) {
     this.#onChange = onChange
   }
 
@@ -21,7 +24,7 @@ export class FolderWatch {
 
   #add(folder: string): void {
     try {
-      const watcher = watch(folder, { persistent: false }, this.#onChange)
+      const watcher = watch(folder, { persistent: false }, (_event, name) => this.#onChange(name))
       watcher.on('error', () => this.#drop(folder, watcher))
       this.#watchers.set(folder, watcher)
     } catch {

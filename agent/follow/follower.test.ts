@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Events, type FramingOptions } from '../../shared/framing/index.ts'
-import { Follower, type FollowerOptions } from './follower.ts'
+import { Follower } from './follower.ts'
+import type { FollowerOptions } from './followed-log.ts'
 import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
 
@@ -192,6 +193,30 @@ void test('a file that was deleted before the first touch of Kafka is read to it
   await follower.look()
   await follower.look()
   assert.deepEqual(await readAll(follower), ['one', 'two'])
+})
+
+void test('what was written late to a finished file is read, though it was compressed before any look', async (t) => {
+  const { folder, follower, options } = follow(t, 'app.log')
+  const path = join(folder, 'app.log.1')
+  writeFileSync(path, 'one\ntwo\n')
+  writeFileSync(join(folder, 'app.log'), 'three\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['one', 'two', 'three'])
+  const compress = (bytes: string) => {
+    writeFileSync(`${path}.gz`, gzipSync(bytes))
+    rmSync(path, { force: true })
+  }
+  const nextLife = async () => {
+    const next = new Follower(options)
+    t.after(() => next.close())
+    next.adopt([...follower.entries], true)
+    await next.look()
+    return [await readAll(next), next.rotations().flat().map(({ source }) => source.finished)]
+  }
+  compress('one\ntwo\n')
+  assert.deepEqual(await nextLife(), [[], [true, false]])
+  compress('one\ntwo\nlate\n')
+  assert.deepEqual(await nextLife(), [['late'], [true, false]])
 })
 
 void test('names that somebody else has given since are taken over, those of this life are given up', async (t) => {

@@ -43,8 +43,8 @@ export interface Likely extends Fingerprint {
   readonly start: Buffer
 }
 
-/** How a file relates to an entry with the same first event. */
-export type Likeness = 'continues' | 'copy' | 'other'
+/** How a file relates to an entry with the same first event. `ends`: it continues the source, and holds nothing more. */
+export type Likeness = 'continues' | 'ends' | 'copy' | 'other'
 
 /**
  * `read` gives the plain bytes of a range, or fewer when the file ends before. A file without as many bytes as were
@@ -58,8 +58,10 @@ export async function likeness(
   const ownHead = await read(0, headBytes)
   if (ownHead.length < headBytes) return start.subarray(0, ownHead.length).equals(ownHead) ? 'copy' : 'other'
   if (crc32(ownHead) !== head) return 'other'
-  const tailStart = Math.max(0, position - TAIL_BYTES)
-  const ownTail = Buffer.from(await read(tailStart, position + Number(ended)))
-  if (ownTail.length < position - tailStart) return headBytes === HEAD_BYTES ? 'copy' : 'other'
-  return ownTail.length === position - tailStart && crc32(ownTail) === tail ? 'continues' : 'other'
+  const tailBytes = Math.min(position, TAIL_BYTES)
+  const ownTail = Buffer.from(await read(position - tailBytes, position + 1))
+  if (ownTail.length < tailBytes) return headBytes === HEAD_BYTES ? 'copy' : 'other'
+  if (crc32(ownTail.subarray(0, tailBytes)) !== tail) return 'other'
+  if (ownTail.length === tailBytes) return 'ends'
+  return ended ? 'other' : 'continues'
 }

@@ -1,5 +1,7 @@
 export { HEAD_BYTES, sourceId, splitId, TAIL_BYTES } from './identity.ts'
-export { type Followed, type FollowedLog, Follower } from './follower.ts'
+export { type Followed } from './followed.ts'
+export { type FollowedLog } from './followed-log.ts'
+export { Follower } from './follower.ts'
 export { type LogFile } from './log-file.ts'
 export { type PlainReader, Scratch } from './reader.ts'
 export { RateLimit } from './rate-limit.ts'

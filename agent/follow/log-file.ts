@@ -1,16 +1,21 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
+import type { FollowedLog } from './followed-log.ts'
 import { fileHint } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
-import type { Seen } from './scan.ts'
+import { keyOf, type Seen } from './scan.ts'
 
 /** A file that a look has found, by its inode: names change. */
 export class LogFile {
   readonly key: string
   readonly hint: number
   seen: Seen
+  log: FollowedLog
+  readonly foundMs = performance.now()
   /** When it was last seen to change; for a file found unchanged since before, the time of its last write. */
   changedAtMs: number
+  /** The beginning of the last look that found it. */
+  seenAtMs: number
   /** How many looks have not found it any more. */
   missed = 0
   /** Set when its content is new: nobody has looked into it since. */
@@ -29,16 +34,19 @@ export class LogFile {
   #encoding: Encoding | undefined
   #fd: number | undefined
 
-  constructor(seen: Seen, nowMs: number) {
-    this.key = keyOf(seen)
+  constructor(seen: Seen, log: FollowedLog, nowMs: number) {
+    this.key = seen.key
     this.hint = fileHint(seen.dev, seen.ino)
     this.seen = seen
+    this.log = log
     this.changedAtMs = Math.min(nowMs, seen.mtimeMs)
+    this.seenAtMs = nowMs
   }
 
   /** Takes over what a look found, and notes a change. */
   update(seen: Seen, nowMs: number): void {
     this.missed = 0
+    this.seenAtMs = nowMs
     if (seen.size !== this.seen.size || seen.mtimeMs !== this.seen.mtimeMs) this.#changed(nowMs)
     this.seen = seen
   }
@@ -114,8 +122,4 @@ export class LogFile {
     if (this.#fd !== undefined) closeSync(this.#fd)
     this.#fd = undefined
   }
-}
-
-export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
-  return `${dev}:${ino}`
 }

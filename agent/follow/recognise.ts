@@ -23,6 +23,8 @@ export interface Claim {
   readonly source: string
 }
 
+const HEIRS: ReadonlySet<Likeness> = new Set(['continues', 'ends'])
+
 /**
  * Says which source each file is (docs/protocols/agent-positions.md, "Which file is which source"). `files` are in the
  * order of their age, oldest first. `like` compares one file with one source.
@@ -38,7 +40,7 @@ export function recognise(
   const sameName = ({ base }: Unclaimed, source: string) => splitId(source).base === base
   for (const { source, hint } of free) {
     const candidates = files.filter(
-      (file) => !claims.has(file.key) && sameName(file, source) && like(file.key, source) === 'continues',
+      (file) => !claims.has(file.key) && sameName(file, source) && HEIRS.has(like(file.key, source)),
     )
     const file =
       candidates.find((candidate) => candidate.hint === hint) ??

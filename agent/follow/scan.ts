@@ -5,6 +5,8 @@ import { type RotationName, rotationName } from './names.ts'
 
 /** A file as one look found it. */
 export interface Seen extends RotationName {
+  /** Device and inode. */
+  readonly key: string
   readonly path: string
   readonly folder: string
   readonly dev: number
@@ -28,10 +30,19 @@ export interface Scan {
 /** Folders below `**` are followed to this depth: a link that leads upwards ends somewhere. */
 const DEPTH_MAX = 12
 
+/** A name that the log has a file of; `seen` as long as it has been found to be one. */
+interface Name extends RotationName {
+  readonly path: string
+  readonly folder: string
+  seen: Seen | undefined
+}
+
 /** The pattern of a log, ready to be looked for. */
 export class LogPattern {
   readonly #folders: readonly Segment[]
   readonly #last: Segment
+  /** All names in its folders at the last scan, by path; undefined: not of this log. */
+  #names: ReadonlyMap<string, Name | undefined> = new Map()
 
   constructor(pattern: string) {
     const segments = parseGlob(pattern)
@@ -39,16 +50,19 @@ export class LogPattern {
     this.#folders = segments.slice(0, -1)
   }
 
-  /** All files of the log that are there now: those that match, and the rotated forms of those that match. */
-  scan(): Scan {
-    const files: Seen[] = []
+  /**
+   * All files of the log that are there now: those that match, and the rotated forms of those that match. Names are listed;
+   * which files they are is asked for again only of rotations that have gained or lost a name, or are among the stems that
+   * were `touched`: absent, of all. A file that has not changed is the same object as before.
+   */
+  scan(touched?: ReadonlySet<string>): Scan {
     const problems: string[] = []
     const folders: string[] = []
     let complete = true
-    const list = (folder: string): Dirent[] => {
+    const list = <T>(folder: string, read: () => T[]): T[] => {
       try {
         folders.push(folder)
-        return readdirSync(folder, { withFileTypes: true })
+        return read()
       } catch (error) {
         complete = false
         const { code } = error as NodeJS.ErrnoException
@@ -56,13 +70,29 @@ export class LogPattern {
         return []
       }
     }
-    for (const folder of expand('/', this.#folders, list)) {
-      for (const { name } of list(folder)) {
-        const rotation = rotationName(name)
-        if (this.#belongs(name, rotation)) addFile(folder, name, rotation, files, problems)
+    const names = new Map<string, Name | undefined>()
+    const inside = (folder: string) => list(folder, () => readdirSync(folder, { withFileTypes: true }))
+    for (const folder of expand('/', this.#folders, inside)) {
+      for (const name of list(folder, () => readdirSync(folder))) {
+        const path = join(folder, name)
+        names.set(path, this.#names.has(path) ? this.#names.get(path) : this.#nameOf(path, folder, name))
       }
     }
+    const stems =
+      touched && new Set([...touched, ...changedStems(this.#names, names), ...changedStems(names, this.#names)])
+    this.#names = names
+    const files: Seen[] = []
+    for (const name of names.values()) {
+      if (!name) continue
+      if (!stems || stems.has(name.stem)) name.seen = see(name, problems)
+      if (name.seen) files.push(name.seen)
+    }
     return { files, folders, problems, complete }
+  }
+
+  #nameOf(path: string, folder: string, name: string): Name | undefined {
+    const rotation = rotationName(name)
+    return this.#belongs(name, rotation) ? { ...rotation, path, folder, seen: undefined } : undefined
   }
 
   /** A name that matches, also without a compressed copy's ending, or whose live name would. */
@@ -76,16 +106,31 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-function addFile(folder: string, name: string, rotation: RotationName, files: Seen[], problems: string[]): void {
-  const path = join(folder, name)
+/** Stems of names that are in one listing and not in the other. */
+function* changedStems(
+  names: ReadonlyMap<string, Name | undefined>,
+  others: ReadonlyMap<string, Name | undefined>,
+): Generator<string> {
+  for (const [path, name] of names) if (name && !others.has(path)) yield name.stem
+}
+
+/** The file that has this name now, if it is one. */
+function see({ seen: before, ...name }: Name, problems: string[]): Seen | undefined {
   try {
-    const { dev, ino, size, mtimeMs, birthtimeMs, ...stats } = statSync(path) // of what a symbolic link points to
-    if (!isRegular(stats.mode)) return
-    files.push({ ...rotation, path, folder, dev, ino, size, mtimeMs, birthMs: birthtimeMs })
+    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(name.path) // of what a symbolic link points to
+    if (!isRegular(mode)) return undefined
+    const key = keyOf({ dev, ino })
+    if (before?.key === key && before.size === size && before.mtimeMs === mtimeMs) return before
+    return { ...name, key, dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') problems.push(`${path} cannot be read: ${code}`)
+    if (code !== 'ENOENT') problems.push(`${name.path} cannot be read: ${code}`)
+    return undefined
   }
+}
+
+export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
+  return `${dev}:${ino}`
 }
 
 function isRegular(mode: number): boolean {

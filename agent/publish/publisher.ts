@@ -179,7 +179,7 @@ export class Publisher {
   async #takeUp(session: Session): Promise<Set<string>> {
     const skipped = this.#topicsToSkip(session)
     this.#follower.adopt(session.entries, this.counts.sessions === 0)
-    await this.#look()
+    await this.#follower.look()
     return skipped
   }
 
@@ -212,7 +212,7 @@ export class Publisher {
   /** Passes all events that are there now, without publishing them. */
   async #skip(session: Session, topics: ReadonlySet<string>): Promise<void> {
     if (topics.size === 0) return
-    for (const followed of this.#follower.rotations().flat()) {
+    for (const followed of this.#follower.sources.values()) {
       const { source, log } = followed
       const place = this.#placeOf(followed, session)
       if (!place || !topics.has(this.#options.topicOf(log.route) ?? '')) continue
@@ -357,13 +357,10 @@ export class Publisher {
     return topic === undefined ? undefined : session.place(topic, source.id)
   }
 
-  async #look(): Promise<void> {
-    await this.#follower.look()
-    this.#lookedAtMs = Date.now()
-  }
-
   async #lookWhenDue({ batch }: Filling): Promise<void> {
-    if (!batch.full && Date.now() - this.#lookedAtMs >= LOOK_EVERY_MS) await this.#look()
+    if (batch.full || Date.now() - this.#lookedAtMs < LOOK_EVERY_MS) return
+    await this.#follower.glance(this.#options.pollMs)
+    this.#lookedAtMs = Date.now()
   }
 
   /** Reads what there is, rotation by rotation, each time beginning with another one, until the batch is full. */

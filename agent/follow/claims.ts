@@ -1,0 +1,180 @@
+import { MAGIC_BYTES } from '../../shared/framing/index.ts'
+import { isHeldCopy, isNamedCompressed, originalOf } from './copies.ts'
+import { type Files, MISSED_LOOKS_MAX } from './files.ts'
+import { firstEvent } from './first-event.ts'
+import { type Followed, type Holdings, isFinished, NOTHING_READ } from './followed.ts'
+import type { FollowerOptions } from './followed-log.ts'
+import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
+import type { LogFile } from './log-file.ts'
+import { Scratch } from './reader.ts'
+import { type Claim, type Known, recognise, type Unclaimed } from './recognise.ts'
+import { compareFiles } from './rotations.ts'
+import { Source } from './source.ts'
+
+type KnownAt = Known & Likely
+type Like = (key: string, source: string) => Likeness | undefined
+
+/** Finds out which source each file is that nobody knows yet (docs/protocols/agent-positions.md, "Which file is which source"). */
+export class Claims {
+  readonly #options: FollowerOptions
+  readonly #files: Files
+  readonly #holdings: Holdings
+  readonly #lose: (followed: Followed) => void
+  readonly #scratch = new Scratch()
+
+  constructor(options: FollowerOptions, files: Files, holdings: Holdings, lose: (followed: Followed) => void) {
+    this.#options = options
+    this.#files = files
+    this.#holdings = holdings
+    this.#lose = lose
+  }
+
+  /** Returns false when that cannot be said yet, because a file was lost or is not there any more: look again. */
+  async settle(nowMs: number): Promise<boolean> {
+    const unclaimed: LogFile[] = []
+    for (const file of this.#files) if (file.role === 'copy' && file.fresh) file.disown()
+    for (const file of this.#unnamed().sort(compareFiles)) {
+      const original = this.#files.try(file, () => originalOf(file, this.#files.namesakes(file)))
+      if (original) Object.assign(file, { role: 'copy', original })
+      else if (await this.#name(file, nowMs)) unclaimed.push(file)
+    }
+    if (this.#unnamed().some((file) => file.fresh && file.base === undefined && this.#files.isThere(file))) return false
+    if (unclaimed.length === 0) return true
+    const known = this.#known(new Set(unclaimed.map(({ base }) => base)))
+    const likenesses = await this.#compare(unclaimed, known)
+    const like = (key: string, source: string) => likenesses.get(`${key} ${source}`)
+    const named = unclaimed.filter(({ base }) => base !== undefined)
+    if (known.some(({ source, held }) => held && !this.#holdings.sources.has(source))) return false
+    const claims = recognise(named.map(describe), known, (key, source) => like(key, source) ?? 'other')
+    // A compressed file may turn out to be the copy of one that is claimed in this look.
+    named.sort((a, b) => Number(a.encoding !== 'plain') - Number(b.encoding !== 'plain'))
+    return named.map((file) => this.#claim(file, claims.get(file.key)!, like)).every(Boolean)
+  }
+
+  #unnamed(): LogFile[] {
+    return [...this.#files].filter(({ role }) => role === 'unnamed')
+  }
+
+  /** Finds out what the sources of this file's first event are called. Returns false when there is none yet. */
+  async #name(file: LogFile, nowMs: number): Promise<boolean> {
+    if (file.base !== undefined) return true
+    const { framing, complete } = file.log
+    const final = nowMs - file.changedAtMs >= this.#options.finishAfterMs && (!file.newest || complete)
+    if (!file.fresh && !final) return false
+    file.fresh = false
+    if (file.seen.size < (isNamedCompressed(file) ? MAGIC_BYTES : 1)) return false
+    const first = await this.#files.read(file, (reader) => firstEvent(reader, framing, final, this.#scratch))
+    if (!first) return false
+    file.base = baseId(this.#options.agent, file.log.route, first.event)
+    file.head = first.head
+    return true
+  }
+
+  #known(bases: ReadonlySet<string | undefined>): KnownAt[] {
+    const { entries, lost, sources } = this.#holdings
+    const known = new Map<string, KnownAt>()
+    const add = (
+      source: string,
+      at: Fingerprint,
+      start: Buffer,
+      more: { hint: number; held: boolean; ended: boolean },
+    ) => known.set(source, { source, position: at.position, head: at.head, tail: at.tail, start, ...more })
+    const isAskedFor = (source: string) => bases.has(splitId(source).base)
+    for (const entry of entries.values())
+      if (isAskedFor(entry.source))
+        add(entry.source, entry, NO_BYTES, { hint: entry.file, held: false, ended: entry.retired })
+    for (const { source } of lost.values())
+      if (isAskedFor(source.id))
+        add(source.id, source.progress, source.head, { hint: NO_HINT, held: false, ended: false })
+    for (const { source, file } of sources.values()) {
+      const held = file.missed < MISSED_LOOKS_MAX
+      if (isAskedFor(source.id)) add(source.id, source.progress, source.head, { hint: file.hint, held, ended: false })
+    }
+    return [...known.values()]
+  }
+
+  /** Of a file that cannot be compared nothing is said: it loses its name, and is tried again. */
+  async #compare(files: readonly LogFile[], known: readonly KnownAt[]): Promise<Map<string, Likeness>> {
+    const likenesses = new Map<string, Likeness>()
+    for (const file of files) {
+      for (const at of known) {
+        if (splitId(at.source).base !== file.base) continue
+        const like = await this.#files.read(file, (reader) =>
+          likeness((from, to) => reader.read(from, to, this.#scratch), at),
+        )
+        if (like) likenesses.set(`${file.key} ${at.source}`, this.#isForeign(file, at.source) ? 'other' : like)
+        else file.base = undefined
+      }
+    }
+    return likenesses
+  }
+
+  /** The source is still read from a file without a name, which has other bytes than this one: both begin with a header, perhaps. */
+  #isForeign(file: LogFile, id: string): boolean {
+    const { source, file: holder } = this.#holdings.sources.get(id) ?? {}
+    if (!source || !holder?.isOpen || this.#files.isThere(holder)) return false
+    return this.#files.try(file, () => !isHeldCopy(file, source.head, holder, false)) ?? true
+  }
+
+  /** Returns false when that cannot be said yet: look again. */
+  #claim(file: LogFile, { kind, source: id }: Claim, like: Like): boolean {
+    const { entries, lost, sources } = this.#holdings
+    if (kind === 'new') {
+      const namesakes = [...sources.values()].filter(({ source }) => splitId(source.id).base === file.base)
+      for (const holder of namesakes) {
+        const relation = this.#relation(file, holder, like(file.key, holder.source.id))
+        if (relation !== 'apart') return relation === 'copy'
+      }
+    }
+    const followed = sources.get(id)
+    file.source = id
+    if (followed && !followed.source.finished) {
+      // It is still read by the descriptor of a file that has no name any more.
+      Object.assign(file, { role: 'copy', original: followed.file })
+      return true
+    }
+    if (kind === 'copy') {
+      file.role = 'copy'
+      return true
+    }
+    const entry = entries.get(id)
+    const known = followed?.source ?? lost.get(id)?.source
+    const source = known ?? new Source(id, file.seen.path, file.log.framing, entry ?? NOTHING_READ)
+    if (file.head.length < Math.min(HEAD_BYTES, source.progress.position)) {
+      file.disown() // it was named while it was still being copied
+      return false
+    }
+    source.attach(file)
+    if (followed) this.#files.forget(followed.file)
+    // A plain file that goes on behind its end is noticed by its size.
+    source.finished = isFinished(entry) && (file.encoding === 'plain' || like(file.key, id) === 'ends')
+    file.role = 'source'
+    lost.delete(id)
+    sources.set(id, { source, file, log: file.log })
+    return true
+  }
+
+  /**
+   * How a file relates to the source of the same first event that another file holds. That one may have been truncated
+   * since the two were compared, and this file be its copy: only beside an intact holder it is another source.
+   */
+  #relation(file: LogFile, holder: Followed, like: Likeness | undefined): 'apart' | 'copy' | 'unclear' {
+    const { source, file: held } = holder
+    const intact = this.#files.try(held, () => source.isIntact())
+    if (intact === false) this.#lose(holder)
+    if (!intact) return 'unclear'
+    const isThere = this.#files.isThere(held)
+    if (like === 'other' || (isThere && source.progress.position === 0)) return 'apart'
+    if (!isHeldCopy(file, source.head, held, isThere)) return 'apart'
+    Object.assign(file, { role: 'copy', original: held })
+    return 'copy'
+  }
+}
+
+/** The inode of a source that lost its file says nothing any more. */
+const NO_HINT = -1
+const NO_BYTES = Buffer.alloc(0)
+
+function describe(file: LogFile): Unclaimed {
+  return { key: file.key, base: file.base!, hint: file.hint, compressed: file.encoding !== 'plain' }
+}

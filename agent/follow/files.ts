@@ -1,0 +1,166 @@
+import { messageOf, UserError } from '../../shared/errors.ts'
+import type { FollowerOptions, FollowedLog } from './followed-log.ts'
+import { LogFile } from './log-file.ts'
+import type { PlainReader } from './reader.ts'
+import type { Seen } from './scan.ts'
+
+/** A file whose content, or log, has changed. */
+export interface Change {
+  readonly file: LogFile
+  /** What it was before. */
+  readonly seen: Seen
+  readonly log: FollowedLog
+}
+
+/** Looks after which the file of nobody is forgotten: it was renamed between two of them, or it is gone. */
+export const MISSED_LOOKS_MAX = 2
+
+/** The files of all logs, as the looks find them. What cannot be read is said once, and does not stop the others. */
+export class Files implements Iterable<LogFile> {
+  /** Folders in which something may change. */
+  folders: readonly string[] = []
+  /** Every folder of a log was readable at the last look, by route: what was not seen there is gone. */
+  readonly completeRoutes = new Set<string>()
+  readonly #options: FollowerOptions
+  readonly #files = new Map<string, LogFile>()
+  /** What the last listing found. */
+  #listing: ReadonlyMap<string, Seen> = new Map()
+  readonly #reported = new Map<string, string>()
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  [Symbol.iterator](): Iterator<LogFile> {
+    return this.#files.values()
+  }
+
+  /** Has a name, by the last listing. */
+  isThere({ key }: LogFile): boolean {
+    return this.#listing.has(key)
+  }
+
+  /**
+   * Lists the folders, and asks again for the files with these stems; absent: for all. Answers what has changed, and the stems
+   * whose names belong to other files than they did at the last listing.
+   */
+  list(nowMs: number, stems: ReadonlySet<string> | undefined): { changes: Change[]; moved: Set<string> } {
+    const listing = new Map<string, Seen>()
+    const changes: Change[] = []
+    const folders = new Set<string>()
+    const incomplete = new Set<string>()
+    for (const log of this.#options.logs) {
+      const scan = log.pattern.scan(stems)
+      for (const folder of scan.folders) folders.add(folder)
+      for (const problem of scan.problems) this.report(problem, problem)
+      if (!scan.complete) incomplete.add(log.route)
+      for (const seen of preferLive(scan.files)) {
+        if (listing.has(seen.key)) continue
+        listing.set(seen.key, seen)
+        const change = this.#see(seen, log, nowMs)
+        if (change) changes.push(change)
+      }
+    }
+    this.folders = [...folders]
+    this.completeRoutes.clear()
+    for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)
+    const moved = new Set([...movedStems(this.#listing, listing), ...movedStems(listing, this.#listing)])
+    this.#listing = listing
+    return { changes, moved }
+  }
+
+  #see(seen: Seen, log: FollowedLog, nowMs: number): Change | undefined {
+    const file = this.#files.get(seen.key)
+    if (!file) {
+      const added = new LogFile(seen, log, nowMs)
+      this.#files.set(seen.key, added)
+      this.try(added, () => added.descriptor())
+      return undefined
+    }
+    const change = { file, seen: file.seen, log: file.log }
+    file.update(seen, nowMs)
+    file.log = log
+    return change.seen !== seen || change.log !== log ? change : undefined
+  }
+
+  /** Files that the last listing did not find can still be written to by who has them open. */
+  miss(nowMs: number): void {
+    for (const file of this.#files.values()) {
+      if (this.#listing.has(file.key)) continue
+      file.updateMissing(nowMs)
+      if (file.missed === 1) this.#disownCopies(file)
+      if (file.missed >= MISSED_LOOKS_MAX && file.role !== 'source') this.forget(file)
+    }
+  }
+
+  /** The other files of the same route that are there. */
+  namesakes(file: LogFile): LogFile[] {
+    return [...this].filter((other) => other !== file && this.isThere(other) && other.log.route === file.log.route)
+  }
+
+  /** A copy of this file that is there. */
+  copyOf(original: LogFile): LogFile | undefined {
+    return [...this].find((file) => file.original === original && this.isThere(file))
+  }
+
+  /** What a file was taken for is not true any more; nor is it of its copies. */
+  disown(file: LogFile): void {
+    file.disown()
+    this.#disownCopies(file)
+  }
+
+  #disownCopies(original: LogFile): void {
+    for (const file of this.#files.values()) if (file.original === original) file.disown()
+  }
+
+  forget(file: LogFile): void {
+    file.close()
+    this.#disownCopies(file)
+    this.#files.delete(file.key)
+  }
+
+  async read<T>(file: LogFile, act: (reader: PlainReader) => Promise<T>): Promise<T | undefined> {
+    const reader = this.try(file, () => file.open())
+    try {
+      return reader && (await act(reader))
+    } catch (error) {
+      this.#refuse(file, error)
+      return undefined
+    } finally {
+      reader?.close()
+    }
+  }
+
+  try<T>(file: LogFile, act: () => T): T | undefined {
+    try {
+      return act()
+    } catch (error) {
+      this.#refuse(file, error)
+      return undefined
+    }
+  }
+
+  /** A file that cannot be read is reported once, and tried again when it has changed; one that is gone, when it is found again. */
+  #refuse(file: LogFile, error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return void (file.fresh = true)
+    if (error instanceof UserError) file.role = 'refused'
+    const advice = error instanceof UserError ? ` ${error.fix}` : ''
+    this.report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
+  }
+
+  report(about: string, message: string): void {
+    if (this.#reported.get(about) === message) return
+    this.#reported.set(about, message)
+    this.#options.report(message)
+  }
+}
+
+/** Of several names for one file, the live one says what it is. */
+function preferLive(files: readonly Seen[]): Seen[] {
+  return [...files].sort((a, b) => Number(a.mark !== '') - Number(b.mark !== ''))
+}
+
+/** Stems of files that have another name in the other listing, or none. */
+function* movedStems(listing: ReadonlyMap<string, Seen>, other: ReadonlyMap<string, Seen>): Generator<string> {
+  for (const [key, seen] of listing) if (other.get(key)?.path !== seen.path) yield seen.stem
+}
