@@ -19,6 +19,7 @@ import { bundleAgent, ROOT } from '../infra/packages/bundle.ts'
 import { nativeCrc32 } from '../infra/packages/deb.ts'
 import { startKafka } from '../local/kafka/index.ts'
 import { connectKafka, createTopics, joinGroup, topicOffsets } from '../shared/kafka/index.ts'
+import { seekCommits } from '../test/support/consume.ts'
 import { CONTESTANTS, type Contestant, type Task } from './peers/contestants.ts'
 import { checkLines, line, LINE_BYTES, type Checked } from './peers/lines.ts'
 import type { Measured } from './peers/processes.ts'
@@ -238,9 +239,9 @@ async function latency(contestant: Contestant): Promise<number[]> {
     const seen = new Map<number, number>()
     const group = await joinGroup(
       client,
-      { groupId: `${topic}-latency`, topics: [{ topic, from: 'start' }] },
+      { groupId: `${topic}-latency`, topics: [topic] },
       {
-        assigned: async () => undefined,
+        assigned: seekCommits,
         batch: (_membership, batch) => {
           const now = performance.now()
           const note = () =>

@@ -13,6 +13,7 @@ import {
   type PartitionBatch,
   type Producer,
 } from '../shared/kafka/index.ts'
+import { seekCommits } from '../test/support/consume.ts'
 import { Result } from './result.ts'
 
 /**
@@ -108,11 +109,11 @@ async function consume(client: KafkaClient, topic: string, records: number): Pro
   let [seen, bytes] = [0, 0]
   const options = {
     groupId: `${topic}-readers-${Date.now()}`,
-    topics: [{ topic, from: 'start' as const }],
+    topics: [topic],
     fetchBytes: 2_000_000,
   }
   const group = await joinGroup(client, options, {
-    assigned: async () => undefined,
+    assigned: seekCommits,
     batch: (membership, batch) => {
       membership.pause([batch]) // one batch of a partition in memory: the next is fetched when it was read
       const read = batch.ready().then(() => {

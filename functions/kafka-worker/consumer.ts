@@ -144,13 +144,12 @@ async function join(
   handlers: GroupHandlers,
 ): Promise<Group> {
   const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = config.consumer
-  const topics = routesOf(config).map(({ topic = '', from }) => ({ topic, from }))
   const groupId = groupOf(config, mode)
   try {
     await refuseBothModes(kafka, config, mode)
     return await joinGroup(
       kafka,
-      { groupId, topics, sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs },
+      { groupId, topics: topicsOf(config), sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs },
       handlers,
     )
   } catch (error) {

@@ -74,11 +74,6 @@ export class Fetcher {
     )
   }
 
-  /** Partitions that nobody gave a position. */
-  unplaced(): TopicPartition[] {
-    return [...this.#places.values()].filter(({ epoch }) => epoch === 0)
-  }
-
   seek(at: TopicPartition, offset: number): void {
     const place = this.#place(at)
     Object.assign(place, { offset, epoch: place.epoch + 1, idle: false, corrupt: 0 })

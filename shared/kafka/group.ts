@@ -2,10 +2,10 @@ import { AssignerProtocol, type GroupMemberAssignment } from 'kafkajs'
 import { createLog } from '../telemetry/index.ts'
 import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
-import type { Broker, Cluster, JoinAnswer } from './cluster.ts'
+import type { Cluster, JoinAnswer } from './cluster.ts'
 import { isDefect, KafkaError, kafkaError } from './errors.ts'
 import { type Ending, GroupMembership, type Joined } from './membership.ts'
-import { fetchCommits, findTopics, listOffsets } from './topics.ts'
+import { findTopics } from './topics.ts'
 import { GROUP_DEFAULTS, type GroupHandlers, type GroupOptions, type TopicPartition } from './types.ts'
 import { pause, withTimeout } from './waiting.ts'
 
@@ -45,7 +45,6 @@ export class Group {
   readonly #closing = new AbortController()
   readonly #missing = new Set<string>()
   #membership: GroupMembership | undefined
-  #coordinator: Broker | undefined
   #memberId = ''
 
   constructor(cluster: Cluster, options: Required<GroupOptions>, handlers: GroupHandlers) {
@@ -86,10 +85,9 @@ export class Group {
 
   async #join(): Promise<Joined & { leader: boolean }> {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
-    const topics = this.#options.topics.map(({ topic }) => topic)
+    const topics = [...this.#options.topics]
     this.#warn(await findTopics(this.#cluster, topics))
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
-    this.#coordinator = coordinator
     const metadata = AssignerProtocol.MemberMetadata.encode({ ...PROTOCOL, topics })
     const answer = await coordinator.joinGroup({
       groupId,
@@ -167,23 +165,7 @@ export class Group {
 
   async #begin(membership: GroupMembership): Promise<void> {
     await this.#handlers.assigned(membership)
-    if (membership.ended.aborted) return
-    await this.#placeRest(membership)
     membership.fetcher.start()
-  }
-
-  /** Partitions that `assigned` did not seek begin at their commit, or where their topic says. */
-  async #placeRest({ fetcher, coordinator, group }: GroupMembership): Promise<void> {
-    for (const { topic, partition, offset } of await fetchCommits(coordinator, group, fetcher.unplaced())) {
-      const at = { topic, partition }
-      fetcher.seek(at, offset < 0 ? await this.#freshOffset(at) : offset)
-    }
-  }
-
-  async #freshOffset({ topic, partition }: TopicPartition): Promise<number> {
-    const from = this.#options.topics.find((known) => known.topic === topic)?.from ?? 'start'
-    const offsets = await listOffsets(this.#cluster, [{ topic, partition }], from)
-    return offsets.get(`${topic}/${partition}`) ?? 0
   }
 
   async #revoke(membership: GroupMembership, started: Promise<void>): Promise<void> {
@@ -214,11 +196,9 @@ export class Group {
     const known = this.#layout()
     let heardAt = performance.now()
     let watchedAt = heardAt
-    let failed = false
     while (await pause(heartbeatIntervalMs, membership.ended)) {
       try {
-        await this.#sendHeartbeat(membership, failed)
-        failed = false
+        await withTimeout(this.#sendHeartbeat(membership), sessionTimeoutMs / 3)
         heardAt = performance.now()
         if (leader && heardAt - watchedAt > this.#options.watchEveryMs) {
           watchedAt = heardAt
@@ -227,7 +207,6 @@ export class Group {
         }
       } catch (error) {
         const verdict = judgeHeartbeat(error)
-        failed = verdict === 'again'
         if (isDefect(error)) membership.lose(error)
         else if (verdict === 'rebalance') membership.finish('rebalance')
         else if (verdict === 'lost' || performance.now() - heardAt > sessionTimeoutMs) membership.lose()
@@ -235,11 +214,11 @@ export class Group {
     }
   }
 
-  async #sendHeartbeat(membership: GroupMembership, findAgain: boolean): Promise<void> {
+  /** The coordinator may have moved: it is asked for each time. */
+  async #sendHeartbeat(membership: GroupMembership): Promise<void> {
     const { group: groupId, generation: groupGenerationId, memberId } = membership
-    if (findAgain) membership.coordinator = await this.#cluster.findGroupCoordinator({ groupId })
-    const beat = membership.coordinator.heartbeat({ groupId, groupGenerationId, memberId })
-    await withTimeout(beat, this.#options.sessionTimeoutMs / 3)
+    membership.coordinator = await this.#cluster.findGroupCoordinator({ groupId })
+    await membership.coordinator.heartbeat({ groupId, groupGenerationId, memberId })
   }
 
   /** All known topics with the number of their partitions. */
@@ -250,11 +229,12 @@ export class Group {
 
   /** Gives the member id up, so that nothing that was sent under it can take effect later. */
   async #leave(): Promise<void> {
+    const { groupId } = this.#options
     const memberId = this.#memberId
-    const coordinator = this.#membership?.memberId === memberId ? this.#membership.coordinator : this.#coordinator
     this.#memberId = ''
-    if (memberId === '' || !coordinator) return
-    const leaving = coordinator.leaveGroup({ groupId: this.#options.groupId, memberId })
+    if (memberId === '') return
+    const coordinator = this.#cluster.findGroupCoordinator({ groupId })
+    const leaving = coordinator.then((broker) => broker.leaveGroup({ groupId, memberId }))
     await withTimeout(leaving, LEAVE_TIMEOUT_MS).catch(() => undefined)
   }
 }

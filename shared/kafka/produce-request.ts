@@ -40,6 +40,7 @@ export class EncodedTopic {
     this.#partitions = Object.fromEntries(
       batches.map(({ partition, batch }) => [partition, new EncodedPartition(batch)]),
     )
+    if (Object.keys(this.#partitions).length < batches.length) throw new RangeError('two batches for a partition')
   }
 
   find(): undefined {

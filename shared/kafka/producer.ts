@@ -1,8 +1,8 @@
 import type { Producer as KafkajsProducer, Message, RecordMetadata, Transaction } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
-import { byTopic } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { EncodedTopic } from './produce-request.ts'
+import { commitRequest } from './topics.ts'
 import type { Commit, PartitionBatch } from './types.ts'
 import { askAgain, withTimeout } from './waiting.ts'
 
@@ -71,7 +71,7 @@ export class Producer {
   }
 
   /**
-   * These records and these positions, and what `send` has brought since the last call: all of it, or none of it. One call at
+   * These records (one batch for each partition at most) and these positions, and what `send` has brought since the last call: all of it, or none of it. One call at
    * a time. ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same
    * id, read the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
    */
@@ -129,33 +129,23 @@ interface Open {
 
 /** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
 async function sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
-  for (const round of rounds(batches)) {
-    refuseUnsent(round, await transaction.sendBatch({ topicMessages: topicMessages(round) }))
-  }
+  if (batches.length === 0) return
+  const topics = Map.groupBy(batches, ({ topic }) => topic)
+  const topicMessages = Array.from(topics, ([topic, group]) => ({ topic, messages: asMessages(group) }))
+  refuseUnsent(batches, await transaction.sendBatch({ topicMessages }))
 }
 
-/** A request takes one batch for each partition, and kafkajs each topic once: the rest goes into further requests, in order. */
-function rounds(batches: readonly PartitionBatch[]): PartitionBatch[][] {
-  const earlier = new Map<string, number>()
-  const byRound = Map.groupBy(batches, ({ topic, partition }) => {
-    const round = earlier.get(`${topic}/${partition}`) ?? 0
-    earlier.set(`${topic}/${partition}`, round + 1)
-    return round
-  })
-  return [...byRound.values()]
-}
-
-function topicMessages(round: readonly PartitionBatch[]): { topic: string; messages: Message[] }[] {
-  const topics = Map.groupBy(round, ({ topic }) => topic)
-  return Array.from(topics, ([topic, group]) => ({ topic, messages: new EncodedTopic(group) as unknown as Message[] }))
+/** kafkajs's producer knows no other messages. */
+function asMessages(batches: readonly PartitionBatch[]): Message[] {
+  return new EncodedTopic(batches) as unknown as Message[]
 }
 
 /**
  * kafkajs leaves out, without a word, what belongs to a partition that its metadata do not have, or that moved to a leader which had
  * answered for its own by then.
  */
-function refuseUnsent(round: readonly PartitionBatch[], stored: readonly RecordMetadata[]): void {
-  for (const { topic, partition } of round) {
+function refuseUnsent(batches: readonly PartitionBatch[], stored: readonly RecordMetadata[]): void {
+  for (const { topic, partition } of batches) {
     if (stored.some((answer) => answer.topicName === topic && answer.partition === partition)) continue
     throw new KafkaError('refused', 'NOT_STORED', `${topic}/${partition} is not known, or its leader moved amid a send`)
   }
@@ -164,7 +154,7 @@ function refuseUnsent(round: readonly PartitionBatch[], stored: readonly RecordM
 /** One TxnOffsetCommit for each group. Asking again is safe: the same offsets in the same transaction. */
 async function sendCommits(transaction: Transaction, commits: readonly Commit[], withinMs: number): Promise<void> {
   for (const [group, entries] of Map.groupBy(commits, ({ group }) => group)) {
-    const topics = byTopic(entries, ({ partition, offset, metadata }) => ({ partition, offset: `${offset}`, metadata }))
+    const { topics } = commitRequest(group, entries)
     await askAgain(() => transaction.sendOffsets({ consumerGroupId: group, topics }), withinMs)
   }
 }

@@ -128,7 +128,7 @@ export interface Membership {
   readCommits(): Promise<Committed[]>
   /**
    * Fetches this partition from `offset` on; batches of an earlier position that are still under way are dropped.
-   * In `assigned` it replaces the default: the commit's offset, or the topic's `from` when there is none.
+   * Without it nothing of the partition is fetched.
    */
   seek(partition: TopicPartition, offset: number): void
   /** No further fetch of these partitions is sent; an answer that is under way is still delivered. */
@@ -177,11 +177,5 @@ export const GROUP_DEFAULTS = {
 
 export interface GroupOptions extends Readonly<Partial<typeof GROUP_DEFAULTS>> {
   readonly groupId: string
-  readonly topics: readonly GroupTopic[]
-}
-
-export interface GroupTopic {
-  readonly topic: string
-  /** Where a partition without a commit begins, unless `seek` says otherwise. */
-  readonly from: 'start' | 'end'
+  readonly topics: readonly string[]
 }

@@ -3,6 +3,7 @@ import {
   type FetchedBatch,
   joinGroup,
   type KafkaClient,
+  type Membership,
   type PartitionOffsets,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
@@ -37,9 +38,9 @@ export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs
     if (open.size === 0) resolve()
   }
   let taken: Promise<void> = Promise.resolve()
-  const options = { groupId: `consume-${randomBytes(6).toString('hex')}`, topics: [{ topic, from: 'start' as const }] }
+  const options = { groupId: `consume-${randomBytes(6).toString('hex')}`, topics: [topic] }
   const group = await joinGroup(client, options, {
-    assigned: async () => undefined,
+    assigned: seekCommits,
     batch: (_membership, batch) => {
       taken = taken.then(() => take(batch)) // one after the other: the last one ends it
       taken.catch(reject)
@@ -55,6 +56,11 @@ export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs
     await group.close()
   }
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+/** Has all partitions fetched from their commits on, or from the start. */
+export async function seekCommits(membership: Membership): Promise<void> {
+  for (const { offset, ...at } of await membership.readCommits()) membership.seek(at, Math.max(0, offset))
 }
 
 /** Where every transaction has ended, what can be read ends where the log ends. */
