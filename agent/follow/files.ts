@@ -23,8 +23,7 @@ export class Files implements Iterable<LogFile> {
   readonly completeRoutes = new Set<string>()
   readonly #options: FollowerOptions
   readonly #files = new Map<string, LogFile>()
-  /** What the last listing found. */
-  #listing: ReadonlyMap<string, Seen> = new Map()
+  #listings = 0
   readonly #reported = new Map<string, string>()
 
   constructor(options: FollowerOptions) {
@@ -36,8 +35,8 @@ export class Files implements Iterable<LogFile> {
   }
 
   /** Has a name, by the last listing. */
-  isThere({ key }: LogFile): boolean {
-    return this.#listing.has(key)
+  isThere({ listing }: LogFile): boolean {
+    return listing === this.#listings
   }
 
   /**
@@ -45,48 +44,53 @@ export class Files implements Iterable<LogFile> {
    * whose names belong to other files than they did at the last listing.
    */
   list(nowMs: number, stems: ReadonlySet<string> | undefined): { changes: Change[]; moved: Set<string> } {
-    const listing = new Map<string, Seen>()
     const changes: Change[] = []
+    const moved = new Set<string>()
     const folders = new Set<string>()
     const incomplete = new Set<string>()
+    this.#listings++
     for (const log of this.#options.logs) {
       const scan = log.pattern.scan(stems)
       for (const folder of scan.folders) folders.add(folder)
       for (const problem of scan.problems) this.report(problem, problem)
       if (!scan.complete) incomplete.add(log.route)
-      for (const seen of preferLive(scan.files)) {
-        if (listing.has(seen.key)) continue
-        listing.set(seen.key, seen)
-        const change = this.#see(seen, log, nowMs)
+      for (const seen of scan.files) {
+        const change = this.#see(seen, log, nowMs, moved)
         if (change) changes.push(change)
       }
     }
+    for (const file of this) if (file.listing === this.#listings - 1) moved.add(file.seen.stem)
     this.folders = [...folders]
     this.completeRoutes.clear()
     for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)
-    const moved = new Set([...movedStems(this.#listing, listing), ...movedStems(listing, this.#listing)])
-    this.#listing = listing
     return { changes, moved }
   }
 
-  #see(seen: Seen, log: FollowedLog, nowMs: number): Change | undefined {
-    const file = this.#files.get(seen.key)
-    if (!file) {
-      const added = new LogFile(seen, log, nowMs)
-      this.#files.set(seen.key, added)
-      this.try(added, () => added.descriptor())
-      return undefined
-    }
+  #see(seen: Seen, log: FollowedLog, nowMs: number, moved: Set<string>): Change | undefined {
+    const file = this.#files.get(seen.key) ?? this.#add(seen, log, nowMs)
+    if (this.isThere(file)) return undefined // by another name
+    const isNew = file.listing !== this.#listings - 1
+    file.listing = this.#listings
+    if (isNew) moved.add(seen.stem)
+    if (file.seen === seen && file.log === log) return undefined
+    if (file.seen.path !== seen.path) moved.add(seen.stem).add(file.seen.stem)
     const change = { file, seen: file.seen, log: file.log }
     file.update(seen, nowMs)
     file.log = log
-    return change.seen !== seen || change.log !== log ? change : undefined
+    return change
+  }
+
+  #add(seen: Seen, log: FollowedLog, nowMs: number): LogFile {
+    const file = new LogFile(seen, log, nowMs)
+    this.#files.set(seen.key, file)
+    this.try(file, () => file.descriptor())
+    return file
   }
 
   /** Files that the last listing did not find can still be written to by who has them open. */
   miss(nowMs: number): void {
     for (const file of this.#files.values()) {
-      if (this.#listing.has(file.key)) continue
+      if (this.isThere(file)) continue
       file.updateMissing(nowMs)
       if (file.missed === 1) this.#disownCopies(file)
       if (file.missed >= MISSED_LOOKS_MAX && file.role !== 'source') this.forget(file)
@@ -96,11 +100,6 @@ export class Files implements Iterable<LogFile> {
   /** The other files of the same route that are there. */
   namesakes(file: LogFile): LogFile[] {
     return [...this].filter((other) => other !== file && this.isThere(other) && other.log.route === file.log.route)
-  }
-
-  /** A copy of this file that is there. */
-  copyOf(original: LogFile): LogFile | undefined {
-    return [...this].find((file) => file.original === original && this.isThere(file))
   }
 
   /** What a file was taken for is not true any more; nor is it of its copies. */
@@ -153,14 +152,4 @@ export class Files implements Iterable<LogFile> {
     this.#reported.set(about, message)
     this.#options.report(message)
   }
-}
-
-/** Of several names for one file, the live one says what it is. */
-function preferLive(files: readonly Seen[]): Seen[] {
-  return [...files].sort((a, b) => Number(a.mark !== '') - Number(b.mark !== ''))
-}
-
-/** Stems of files that have another name in the other listing, or none. */
-function* movedStems(listing: ReadonlyMap<string, Seen>, other: ReadonlyMap<string, Seen>): Generator<string> {
-  for (const [key, seen] of listing) if (other.get(key)?.path !== seen.path) yield seen.stem
 }

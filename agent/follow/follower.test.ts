@@ -211,7 +211,13 @@ void test('what was written late to a finished file is read, though it was compr
     t.after(() => next.close())
     next.adopt([...follower.entries], true)
     await next.look()
-    return [await readAll(next), next.rotations().flat().map(({ source }) => source.finished)]
+    return [
+      await readAll(next),
+      next
+        .rotations()
+        .flat()
+        .map(({ source }) => source.finished),
+    ]
   }
   compress('one\ntwo\n')
   assert.deepEqual(await nextLife(), [[], [true, false]])

@@ -19,6 +19,8 @@ export class Follower {
   readonly #holdings: Holdings = { sources: new Map(), lost: new Map(), entries: new Map() }
   /** Names in the folders that have changed since the last look; undefined: any may have. */
   #touched: Set<string> | undefined
+  /** The answer of `rotations`, as long as it is true. */
+  #ready: Followed[][] | undefined
   #looking: Promise<void> | undefined
   #lookedAtMs = -Infinity
 
@@ -58,6 +60,7 @@ export class Follower {
    */
   adopt(entries: readonly Entry[], first: boolean): void {
     const { sources, lost } = this.#holdings
+    this.#ready = undefined
     const isNamedAnew = entries.some((entry) => !this.#isNamedSo(entry))
     this.keepEntries(entries)
     if (first || isNamedAnew) return this.#startOver()
@@ -111,6 +114,7 @@ export class Follower {
     source.release()
     this.#holdings.sources.delete(source.id)
     this.#files.forget(file)
+    this.#ready = undefined
   }
 
   /** The file does not hold the source any more: it is another one's, and the rest of the source is somewhere else. */
@@ -122,11 +126,12 @@ export class Follower {
     if (!source.finished) this.#holdings.lost.set(source.id, { source, unread })
     this.#files.disown(file)
     this.#touched = undefined
+    this.#ready = undefined
   }
 
   /** The sources of each rotation that may be read now, oldest first. */
-  rotations(): Followed[][] {
-    return this.#rotations.of(this.sources.values())
+  rotations(): readonly (readonly Followed[])[] {
+    return (this.#ready ??= this.#rotations.of(this.sources.values()))
   }
 
   /** Nothing more is expected in this file. */
@@ -181,6 +186,7 @@ export class Follower {
       stems = lost.length === 0 && moved.size > 0 ? moved : undefined
     }
     this.#rotations.markNewest()
+    this.#ready = undefined
     for (const { file } of this.sources.values()) file.fresh = false
     this.#reportLost()
   }

@@ -20,8 +20,8 @@ export function sourceId(base: string, number: number): string {
 }
 
 export function splitId(source: string): { base: string; number: number } {
-  const [base = '', number = '1'] = source.split('~')
-  return { base, number: Number(number) }
+  const at = source.indexOf('~')
+  return at < 0 ? { base: source, number: 1 } : { base: source.slice(0, at), number: Number(source.slice(at + 1)) }
 }
 
 export function fileHint(dev: number, ino: number): number {

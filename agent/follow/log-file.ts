@@ -16,6 +16,8 @@ export class LogFile {
   changedAtMs: number
   /** The beginning of the last look that found it. */
   seenAtMs: number
+  /** The last listing that found it. */
+  listing = -1
   /** How many looks have not found it any more. */
   missed = 0
   /** Set when its content is new: nobody has looked into it since. */

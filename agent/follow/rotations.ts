@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Files } from './files.ts'
 import type { Followed } from './followed.ts'
 import type { LogFile } from './log-file.ts'
@@ -37,13 +37,21 @@ export class Rotations {
    * looked into, such as one that has just been compressed: the next look finds it elsewhere, and it is read before them.
    */
   of(sources: Iterable<Followed>): Followed[][] {
-    const pending = [...this.#files].filter((file) => this.#isPending(file))
+    const files = [...this.#files]
+    const pending = Map.groupBy(
+      files.filter((file) => this.#isPending(file)),
+      (file) => this.#rotationOf(file),
+    )
+    const copies = new Map(files.filter((file) => this.#files.isThere(file)).map((file) => [file.original, file]))
+    // A file that has no name any more is as old as its copy.
+    const age = ({ file }: Followed) => ((this.#files.isThere(file) ? undefined : copies.get(file)) ?? file).seen
     const groups = Map.groupBy(sources, ({ file }) => this.#rotationOf(file))
     return Array.from(groups, ([rotation, group]) => {
-      const first = pending.filter((file) => this.#rotationOf(file) === rotation).sort(compareFiles)[0]
-      const aged = group.map((followed) => ({ followed, age: this.#ageOf(followed.file) }))
-      const ready = first ? aged.filter(({ age }) => compareAge(age, first.seen) <= 0) : aged
-      return ready.sort((a, b) => compareAge(a.age, b.age)).map(({ followed }) => followed)
+      if (group.length > 1) group.sort((a, b) => compareAge(age(a), age(b)))
+      const waiting = pending.get(rotation)
+      return waiting
+        ? group.filter((followed) => waiting.every(({ seen }) => compareAge(age(followed), seen) <= 0))
+        : group
     })
   }
 
@@ -53,14 +61,10 @@ export class Rotations {
   }
 
   /** The live file that it was rotated from, in its folder or in the one above (olddir). */
-  #rotationOf({ seen: { folder, stem, mark } }: LogFile): string {
-    const [beside, above] = [`${folder}/${stem}`, `${dirname(folder)}/${stem}`]
-    return mark !== '' && !this.#live.has(beside) && this.#live.has(above) ? above : beside
-  }
-
-  /** A file that has no name any more is as old as its copy. */
-  #ageOf(file: LogFile): LogFile['seen'] {
-    return ((this.#files.isThere(file) ? undefined : this.#files.copyOf(file)) ?? file).seen
+  #rotationOf({ seen: { folder, stem, mark, live } }: LogFile): string {
+    if (mark === '' || this.#live.has(live)) return live
+    const above = join(dirname(folder), stem)
+    return this.#live.has(above) ? above : live
   }
 }
 

@@ -9,6 +9,8 @@ export interface Seen extends RotationName {
   readonly key: string
   readonly path: string
   readonly folder: string
+  /** The path of the live file of its rotation, if that is in its folder. */
+  readonly live: string
   readonly dev: number
   readonly ino: number
   readonly size: number
@@ -18,6 +20,7 @@ export interface Seen extends RotationName {
 }
 
 export interface Scan {
+  /** Live names first: of several names for one file they say what it is. */
   readonly files: readonly Seen[]
   /** Folders that were looked into, or that could not be. */
   readonly folders: readonly string[]
@@ -30,19 +33,22 @@ export interface Scan {
 /** Folders below `**` are followed to this depth: a link that leads upwards ends somewhere. */
 const DEPTH_MAX = 12
 
-/** A name that the log has a file of; `seen` as long as it has been found to be one. */
-interface Name extends RotationName {
-  readonly path: string
-  readonly folder: string
+/** A name in a folder of the log; `seen` as long as it is that of a file. */
+interface Name {
+  readonly place: RotationName & Pick<Seen, 'path' | 'folder' | 'live'>
+  readonly belongs: boolean
   seen: Seen | undefined
+  /** The last scan that found it. */
+  scan: number
 }
 
 /** The pattern of a log, ready to be looked for. */
 export class LogPattern {
   readonly #folders: readonly Segment[]
   readonly #last: Segment
-  /** All names in its folders at the last scan, by path; undefined: not of this log. */
-  #names: ReadonlyMap<string, Name | undefined> = new Map()
+  /** All names in its folders at the last scan, by path. */
+  readonly #names = new Map<string, Name>()
+  #scans = 0
 
   constructor(pattern: string) {
     const segments = parseGlob(pattern)
@@ -70,29 +76,37 @@ export class LogPattern {
         return []
       }
     }
-    const names = new Map<string, Name | undefined>()
     const inside = (folder: string) => list(folder, () => readdirSync(folder, { withFileTypes: true }))
-    for (const folder of expand('/', this.#folders, inside)) {
-      for (const name of list(folder, () => readdirSync(folder))) {
-        const path = join(folder, name)
-        names.set(path, this.#names.has(path) ? this.#names.get(path) : this.#nameOf(path, folder, name))
-      }
+    const changed = new Set(touched)
+    this.#scans++
+    for (const folder of expand('/', this.#folders, inside))
+      for (const name of list(folder, () => readdirSync(folder))) this.#note(folder, name, changed)
+    const [live, rotated]: [Seen[], Seen[]] = [[], []]
+    for (const [path, name] of this.#names) {
+      const isGone = name.scan !== this.#scans
+      if (isGone) changed.add(name.place.stem)
+      if (isGone) this.#names.delete(path)
     }
-    const stems =
-      touched && new Set([...touched, ...changedStems(this.#names, names), ...changedStems(names, this.#names)])
-    this.#names = names
-    const files: Seen[] = []
-    for (const name of names.values()) {
-      if (!name) continue
-      if (!stems || stems.has(name.stem)) name.seen = see(name, problems)
-      if (name.seen) files.push(name.seen)
+    for (const name of this.#names.values()) {
+      if (!name.belongs) continue
+      if (!touched || changed.has(name.place.stem)) name.seen = see(name, problems)
+      if (name.seen) (name.place.mark === '' ? live : rotated).push(name.seen)
     }
-    return { files, folders, problems, complete }
+    return { files: live.concat(rotated), folders, problems, complete }
   }
 
-  #nameOf(path: string, folder: string, name: string): Name | undefined {
-    const rotation = rotationName(name)
-    return this.#belongs(name, rotation) ? { ...rotation, path, folder, seen: undefined } : undefined
+  #note(folder: string, name: string, changed: Set<string>): void {
+    const prefix = folder === '/' ? folder : `${folder}/`
+    const path = prefix + name
+    let known = this.#names.get(path)
+    if (!known) {
+      const rotation = rotationName(name)
+      const place = { ...rotation, path, folder, live: prefix + rotation.stem }
+      known = { place, belongs: this.#belongs(name, rotation), seen: undefined, scan: 0 }
+      this.#names.set(path, known)
+      changed.add(rotation.stem)
+    }
+    known.scan = this.#scans
   }
 
   /** A name that matches, also without a compressed copy's ending, or whose live name would. */
@@ -106,25 +120,16 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-/** Stems of names that are in one listing and not in the other. */
-function* changedStems(
-  names: ReadonlyMap<string, Name | undefined>,
-  others: ReadonlyMap<string, Name | undefined>,
-): Generator<string> {
-  for (const [path, name] of names) if (name && !others.has(path)) yield name.stem
-}
-
 /** The file that has this name now, if it is one. */
-function see({ seen: before, ...name }: Name, problems: string[]): Seen | undefined {
+function see({ place, seen }: Name, problems: string[]): Seen | undefined {
   try {
-    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(name.path) // of what a symbolic link points to
+    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
     if (!isRegular(mode)) return undefined
-    const key = keyOf({ dev, ino })
-    if (before?.key === key && before.size === size && before.mtimeMs === mtimeMs) return before
-    return { ...name, key, dev, ino, size, mtimeMs, birthMs }
+    if (seen?.ino === ino && seen.dev === dev && seen.size === size && seen.mtimeMs === mtimeMs) return seen
+    return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') problems.push(`${name.path} cannot be read: ${code}`)
+    if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
     return undefined
   }
 }

@@ -372,8 +372,10 @@ export class Publisher {
       this.#frozen.add(decision.source)
     }
     // The sizes are taken before anything is read: what is in a newer file by now was written after all that an older one held.
+    const nowMs = Date.now()
     const rotations = this.#follower
       .rotations()
+      .filter((rotation) => rotation.some((followed) => this.#isDue(followed, nowMs)))
       .map((rotation) => rotation.map((followed) => ({ followed, limit: limitOf(followed) })))
     this.#turn++
     for (let i = 0; i < rotations.length; i++) {
@@ -381,6 +383,13 @@ export class Publisher {
         if (!(await this.#drain(filling, followed, limit))) break
       }
     }
+  }
+
+  /** There may be something to read, or to finish. */
+  #isDue(followed: Followed, nowMs: number): boolean {
+    const { source, file } = followed
+    if (source.finished) return source.hasMore
+    return file.encoding !== 'plain' || file.seen.size > source.next || this.#follower.isFinishable(followed, nowMs)
   }
 
   /** Reads one source; false: those after it must wait, because it has more. */
