@@ -33,6 +33,8 @@ const BEGIN_WITHIN_MS = 60_000
 const HEAL_WITHIN_MS = 120_000
 /** Nothing has changed for so long: longer than `finish_after`, `handover_after` and the retries of whoever has still to decide. */
 const QUIET_MS = 8000
+/** Nobody is going to carry what is missing by now: longer than any retry, and than Kafka keeps an open transaction of the dead. */
+const GIVE_UP_MS = 45_000
 const MUTANTS = new URL('./mutants.ts', import.meta.url)
 
 type Carried = Lines & { readonly undecided: number; readonly byChunks: number }
@@ -198,8 +200,9 @@ export class AgentWorld implements World<AgentHarm> {
       this.#agents.ensure()
       const seen = await this.#state()
       if (seen !== state) [state, sinceMs, carried] = [seen, performance.now(), undefined]
-      const isOver = performance.now() > deadline
-      if (!isOver && (carried || performance.now() - sinceMs < QUIET_MS)) continue
+      const quietMs = performance.now() - sinceMs
+      const isOver = performance.now() > deadline || quietMs > GIVE_UP_MS
+      if (!isOver && (carried || quietMs < QUIET_MS)) continue
       carried = await this.#carried()
       if (isOver || (carried.missing === 0 && carried.undecided === 0)) return carried
     }

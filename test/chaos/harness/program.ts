@@ -90,7 +90,7 @@ async function carryOut<H>(scenario: Scenario<H>, run: Run<H>): Promise<{ ok: bo
     return { ok, lastLine: `missing=${missing} duplicates=${duplicates}` }
   } catch (error) {
     say(`${error instanceof Error ? error.stack : String(error)}\n${world?.tails() ?? ''}`)
-    return { ok: false, lastLine: `no verdict: ${messageOf(error)}` }
+    return { ok: false, lastLine: `no verdict: ${messageOf(error).split('\n')[0]}` }
   } finally {
     await Promise.race([world?.close(), delay(CLOSE_WITHIN_MS)]).catch((error: unknown) => say(`close: ${error}`))
   }
