@@ -39,10 +39,8 @@ export type Event =
   /** Finish what is named, commit `clean`, take nothing more. `lost`: the topic does not hold what would be fetched next. */
   | { readonly kind: 'leave'; readonly lost?: boolean }
 
-/** What is to be done, for one partition, in this order. */
-export type Effect =
-  /** Fetch from here on; drop what is half built. */
-  | { readonly kind: 'fetch'; readonly from: number }
+/** What is asked of BigQuery or Kafka; what came of it is told as an event. */
+export type Call =
   /** End the stream for every writer and count it. */
   | { readonly kind: 'finalize'; readonly stream: string }
   /** Ask the stream's table for the highest Kafka offset in [from, below) ingested at or after `since`. */
@@ -58,7 +56,6 @@ export type Effect =
   /** `failures`: streams in a row that ended without one durable row; wait longer each time. */
   | { readonly kind: 'create'; readonly failures: number }
   | { readonly kind: 'write letters'; readonly id: number }
-  | { readonly kind: 'commit'; readonly offset: number; readonly metadata: string }
   | {
       readonly kind: 'append'
       readonly id: number
@@ -66,8 +63,16 @@ export type Effect =
       readonly stream: string
       readonly offset: number
     }
-  /** Everything under way is answered, nothing of it was written: send `retry` after a while. */
+  /** Everything under way is answered, nothing of it was written: `retry` after a while. */
   | { readonly kind: 'wait' }
+
+/** What is to be done, for one partition, in this order. */
+export type Effect =
+  | Call
+  /** Fetch from here on; drop what is half built. */
+  | { readonly kind: 'fetch'; readonly from: number }
+  /** The partition's part of the group's next commit. */
+  | { readonly kind: 'commit'; readonly offset: number; readonly metadata: string }
   /** The piece's memory is free: its rows are in the table, or it was given up and will be read again. */
   | { readonly kind: 'release'; readonly id: number; readonly durable: boolean }
   /** Leave the group and join again: the partition is not ours any more. */

@@ -1,0 +1,199 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FetchedBatch, TopicPartition } from '../../shared/kafka/index.ts'
+import type { RouteSink, TaskContext } from './partition-task.ts'
+import { type BuiltPiece, PieceBuilder, type RefusedRows } from './piece-builder.ts'
+
+/** The way of one partition's records from the fetcher to pieces that are durable, and how much of them is in memory. */
+export class Intake {
+  /** Built and not durable yet, in order. */
+  readonly pieces = new Map<number, BuiltPiece>()
+  readonly refused: RefusedRows = new Map()
+  readonly #context: TaskContext
+  readonly #at: TopicPartition
+  readonly #builder: PieceBuilder
+  readonly #flushBytes: number
+  readonly #queuedBytesMax: number
+  readonly #built: (piece: BuiltPiece) => void
+  readonly #failed: (error: unknown) => void
+  readonly #queue: { batch: FetchedBatch; bytes: number }[] = []
+  #queuedBytes = 0
+  #paused = true
+  #pumping = false
+  /** The offset that is built next; undefined: nobody has said from where. */
+  #next: number | undefined
+  /** No row says that it was ingested before: milliseconds since 1970. */
+  #floorMs = 0
+  /** Grows when the partition is rewound: what was fetched before means nothing then. */
+  #epoch = 0
+  #closed = false
+  #flushTimer: NodeJS.Timeout | undefined
+
+  /** @param failed a batch cannot be read */
+  constructor(
+    context: TaskContext,
+    { route, codec }: RouteSink,
+    at: TopicPartition,
+    built: (piece: BuiltPiece) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#context = context
+    this.#at = at
+    this.#built = built
+    this.#failed = failed
+    // Each partition has its share, half of it for what is fetched; so appends are smaller where there are many.
+    const { consumer, membership, pool } = context
+    const shareBytes = consumer.queue_bytes / membership.partitions.length
+    this.#queuedBytesMax = shareBytes / 2
+    this.#flushBytes = Math.min(consumer.flush_bytes, shareBytes)
+    this.#builder = new PieceBuilder(route, codec, at.partition, this.#flushBytes, this.refused, pool.take)
+    // Nothing is fetched before the take-over says from where.
+    membership.seek(at, 0)
+    membership.pause([at])
+  }
+
+  /** It is known from where records are taken. */
+  get placed(): boolean {
+    return this.#next !== undefined
+  }
+
+  /** The timestamp of the oldest record that is built and not durable; 0: there is none. */
+  get oldestMs(): number {
+    const [oldest] = this.pieces.values()
+    return oldest?.oldestMs ?? this.#builder.oldestMs
+  }
+
+  get heldBytes(): number {
+    return this.pieces.values().reduce((bytes, { rows }) => bytes + rows.length, this.#queuedBytes)
+  }
+
+  /** Fetches from here on, and drops what is half built. */
+  seek(offset: number, floorMs: number): void {
+    this.#discard()
+    this.#next = offset
+    this.#floorMs = floorMs
+    this.#context.membership.seek(this.#at, offset)
+    this.#regulate()
+  }
+
+  /** Called by the fetcher; returns at once. */
+  enqueue(batch: FetchedBatch): void {
+    if (this.#closed || this.#next === undefined || batch.lastOffset < this.#next) return batch.release()
+    this.#queue.push({ batch, bytes: batch.bytes })
+    this.#queuedBytes += batch.bytes
+    this.#regulate()
+    void this.#pump()
+  }
+
+  /** The piece's memory is free. `durable`: its rows are in the table; else they will be read again. */
+  release(id: number, durable: boolean): void {
+    const piece = this.pieces.get(id)
+    if (!piece) return
+    this.pieces.delete(id)
+    if (durable) this.#settle(piece)
+    this.#context.pool.give(piece.rows)
+    void this.#pump()
+  }
+
+  #settle({ end, rows, reasons, passed }: BuiltPiece): void {
+    this.#context.metrics.settled(rows.rows + reasons.length + passed, rows.rows, rows.length, reasons)
+    for (const offset of this.refused.keys()) if (offset < end) this.refused.delete(offset)
+  }
+
+  /** Takes nothing more, and drops what is half built. */
+  close(): void {
+    this.#closed = true
+    this.#context.membership.pause([this.#at])
+    this.#discard()
+  }
+
+  /** Pauses fetching above the limit, and goes on below half of it. */
+  #regulate(): void {
+    const { membership } = this.#context
+    if (!this.#paused && this.#queuedBytes > this.#queuedBytesMax) {
+      this.#paused = true
+      membership.pause([this.#at])
+    } else if (this.#paused && !this.#closed && this.#queuedBytes <= this.#queuedBytesMax / 2) {
+      this.#paused = false
+      membership.resume([this.#at])
+    }
+  }
+
+  /** Bounds what is built and not durable: by number for one partition, by memory for all; one piece is always allowed. */
+  get #mayBuild(): boolean {
+    const { consumer, pool } = this.#context
+    const pieces = this.pieces.size
+    const hasRoom = pieces <= consumer.in_flight && pool.inUse * this.#flushBytes < consumer.queue_bytes
+    return !this.#closed && (pieces === 0 || hasRoom)
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.#mayBuild && this.#queue.length > 0) {
+        await this.#build()
+        await setImmediate()
+      }
+    } catch (error) {
+      this.#failed(error)
+    } finally {
+      this.#pumping = false
+    }
+    this.#flushLater()
+  }
+
+  async #build(): Promise<void> {
+    const [first] = this.#queue
+    if (!first) return
+    const { batch, bytes } = first
+    const epoch = this.#epoch
+    await batch.ready()
+    if (epoch !== this.#epoch || this.#next === undefined) return
+    if (this.#next <= batch.lastOffset) {
+      this.#next = this.#builder.take(batch, this.#next, Math.max(Date.now(), this.#floorMs))
+    }
+    if (this.#next > batch.lastOffset) {
+      this.#queue.shift()
+      this.#queuedBytes -= bytes
+      batch.release()
+      this.#regulate()
+    }
+    if (this.#builder.full) this.#seal()
+    else this.#sealIfOld()
+  }
+
+  get #age(): number {
+    return Date.now() - this.#builder.startedAtMs
+  }
+
+  #flushLater(): void {
+    if (!this.#builder.started || this.#flushTimer || this.#closed) return
+    const flush = () => {
+      this.#flushTimer = undefined
+      if (!this.#mayBuild || !this.#builder.started) return
+      this.#sealIfOld()
+      void this.#pump()
+    }
+    this.#flushTimer = setTimeout(flush, Math.max(1, this.#context.consumer.flush_after - this.#age))
+  }
+
+  #sealIfOld(): void {
+    if (this.#age >= this.#context.consumer.flush_after) this.#seal()
+  }
+
+  #seal(): void {
+    const piece = this.#builder.seal()
+    this.pieces.set(piece.id, piece)
+    this.#built(piece)
+  }
+
+  #discard(): void {
+    this.#epoch++
+    for (const { batch } of this.#queue.splice(0)) batch.release()
+    this.#queuedBytes = 0
+    clearTimeout(this.#flushTimer)
+    this.#flushTimer = undefined
+    const rows = this.#builder.discard()
+    if (rows) this.#context.pool.give(rows)
+  }
+}
