@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../../shared/config/index.ts'
 import {
+  type Committed,
   connectKafka,
-  type KafkaClient,
-  KafkaError,
+  keyOf,
   type PartitionOffsets,
+  presentOffsets,
   readCommits,
-  type TopicPartition,
-  topicOffsets,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { decodeLog } from '../../shared/warehouse/protocol/log.ts'
@@ -42,12 +41,14 @@ export async function drain(
   if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
   const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
   try {
-    const ends = (await Promise.all(topicsOf(config).map((topic) => endsOf(kafka, topic, log)))).flat()
-    const idle = await isIdle(kafka, config, ends)
+    const { found: ends, missing } = await presentOffsets(kafka, topicsOf(config))
+    for (const topic of missing) log.warn({ topic }, 'the topic does not exist')
+    const commits = () => readCommits(kafka, groupOf(config, 'drain'), ends)
+    const idle = isIdle(ends, await commits())
     const { metrics, gauges } = idle
       ? { metrics: new Metrics(), gauges: gaugesOf([]) }
       : await consume(config, log, ends, deadline - LEAVE_WITHIN_MS, acceptLoss)
-    const remaining = idle ? 0 : await countRemaining(kafka, config, ends)
+    const remaining = idle ? 0 : countRemaining(ends, await commits())
     const standing = { ...gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
     log.info({ metrics: metrics.snapshot(standing) }, 'millrace.metrics')
     const { events, rows, deadLetters } = metrics.totals
@@ -87,38 +88,14 @@ async function consume(
   }
 }
 
-/** A topic that is not there yet holds nothing. */
-async function endsOf(kafka: KafkaClient, topic: string, log: Log): Promise<PartitionOffsets[]> {
-  try {
-    return await topicOffsets(kafka, [topic])
-  } catch (error) {
-    if (!(error instanceof KafkaError) || error.kind !== 'unknown-topic') throw error
-    log.warn({ topic }, 'the topic does not exist')
-    return []
-  }
-}
-
-/** Every commit is clean and at the end of its partition, and none waits for an operator. */
-async function isIdle(kafka: KafkaClient, config: Config, ends: readonly PartitionOffsets[]): Promise<boolean> {
-  const commits = await commitsOf(kafka, config, ends)
-  return ends.every((range) => {
-    const commit = commits.get(keyOf(range))
-    const decoded = decodeLog(commit?.metadata ?? '')
-    return commit?.offset === range.end && decoded.kind === 'log' && decoded.log.clean && !decoded.log.lost
+/** Every commit is clean and at the end of its partition. */
+function isIdle(ends: readonly PartitionOffsets[], commits: readonly Committed[]): boolean {
+  return commits.every(({ offset, metadata }, i) => {
+    const decoded = decodeLog(metadata)
+    return offset === ends[i]?.end && decoded.kind === 'log' && decoded.log.clean
   })
 }
 
-async function countRemaining(kafka: KafkaClient, config: Config, ends: readonly PartitionOffsets[]): Promise<number> {
-  const commits = await commitsOf(kafka, config, ends)
-  return ends.reduce((sum, range) => {
-    const from = Math.max(commits.get(keyOf(range))?.offset ?? -1, range.start)
-    return sum + Math.max(0, range.end - from)
-  }, 0)
+function countRemaining(ends: readonly PartitionOffsets[], commits: readonly Committed[]): number {
+  return ends.reduce((sum, { start, end }, i) => sum + Math.max(0, end - Math.max(commits[i]?.offset ?? -1, start)), 0)
 }
-
-async function commitsOf(kafka: KafkaClient, config: Config, partitions: readonly TopicPartition[]) {
-  const commits = await readCommits(kafka, groupOf(config, 'drain'), partitions)
-  return new Map(commits.map((commit) => [keyOf(commit), commit]))
-}
-
-const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`

@@ -1,17 +1,15 @@
-import type {
-  Committed,
-  FetchedBatch,
-  Membership,
-  PartitionOffsets,
-  PartitionStop,
-  TopicPartition,
+import {
+  type Committed,
+  type FetchedBatch,
+  keyOf,
+  type Membership,
+  type PartitionOffsets,
+  type PartitionStop,
 } from '../../shared/kafka/index.ts'
 import { PartitionTask, type RouteSink, type TaskContext } from './partition-task.ts'
 
 /** What is durable is put into the log at least this often, even when no append needs a commit. */
 const CHECKPOINT_EVERY_MS = 5000
-
-const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 /** All partitions of one membership, and the one commit at a time that they share. */
 export class Assignment {

@@ -6,6 +6,7 @@ import {
   type GroupHandlers,
   joinGroup,
   type KafkaClient,
+  keyOf,
   type Membership,
   type TopicPartition,
   topicOffsets,
@@ -34,9 +35,6 @@ export interface ConsumerOptions {
 /** A member of the installation's consumer group: all routes with topics, partition by partition, exactly once. */
 export interface Consumer {
   readonly metrics: Metrics
-  readonly kafka: KafkaClient
-  readonly groupId: string
-  readonly topics: readonly string[]
   /** The partitions of the present membership; undefined: none. */
   readonly assignment: Assignment | undefined
   /** How it stands now, in the words of the `millrace.metrics` line. */
@@ -66,10 +64,8 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const warehouse = openWarehouse(config, entry)
   const sinks = await openSinks(config, routes, warehouse, options.log)
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
-  const groupId = groupOf(config, options.mode)
   const metrics = new Metrics()
   const pool = createRowPool(config.consumer.flush_bytes)
-  const topics = [...sinks.keys()]
   let assignment: Assignment | undefined
 
   const assigned = async (membership: Membership): Promise<void> => {
@@ -80,7 +76,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       metrics,
       pool,
       log: options.log,
-      acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(`${at.topic}/${at.partition}`),
+      acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(keyOf(at)),
       rejoin: () => membership.lose(),
     }
     const before = assignment
@@ -109,9 +105,6 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
 
   return {
     metrics,
-    kafka,
-    groupId,
-    topics,
     get assignment() {
       return assignment?.over ? undefined : assignment
     },

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../../shared/config/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
-import { openConsumer } from './consumer.ts'
+import { openConsumer, topicsOf } from './consumer.ts'
 import { serveHealth } from './health.ts'
+import { groupOf } from './prepare-commits.ts'
 
 export { parseAcceptLoss } from './accept-loss.ts'
 
@@ -35,7 +36,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
     port === undefined
       ? undefined
       : await serveHealth(port, { ready: () => consumer.assignment !== undefined, snapshot })
-  log.info({ group: consumer.groupId, topics: consumer.topics }, 'started')
+  log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
   const tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
   try {
     const stop = Promise.withResolvers<void>()

@@ -5,11 +5,11 @@ import {
   commitFor,
   countMembers,
   type KafkaClient,
+  keyOf,
   type Membership,
   type PartitionCommit,
   type PartitionOffsets,
   readCommits,
-  type TopicPartition,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { EMPTY_LOG, encodeLog } from '../../shared/warehouse/protocol/log.ts'
@@ -83,7 +83,6 @@ async function findAdded(
   })
 }
 
-const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 const NONE: Content = { offset: -1, metadata: '' }
 
 /**

@@ -6,6 +6,7 @@ import type {
   PartitionOffset,
 } from 'kafkajs'
 import type { ProtocolRequest, RequestDefinition, RequestFactory } from 'kafkajs/src/protocol/requests/index.js'
+import type { TopicPartition } from './types.ts'
 
 /** A connection to a broker, as far as this room uses it: one request for each call, sent once, never again. */
 export interface Broker {
@@ -52,6 +53,9 @@ export type Cluster = Omit<KafkajsCluster, 'findBroker' | 'findGroupCoordinator'
   findBroker(options: { nodeId: string }): Promise<Broker>
   findGroupCoordinator(options: { groupId: string }): Promise<Broker>
 }
+
+/** `topic/partition`, to find it again by. */
+export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 export type TopicEntries<Entry> = { topic: string; partitions: Entry[] }[]
 

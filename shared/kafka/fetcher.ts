@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import protocol, { type ProtocolRequest } from 'kafkajs/src/protocol/requests/index.js'
-import { type Broker, byTopic, type Cluster } from './cluster.ts'
+import { type Broker, byTopic, type Cluster, keyOf } from './cluster.ts'
 import { createLog } from '../telemetry/index.ts'
 import { isDefect, KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
@@ -69,9 +69,7 @@ export class Fetcher {
     this.#options = options
     this.#sink = sink
     const fresh = { offset: -1, epoch: 0, paused: false, idle: true, busy: false, corrupt: 0, troubled: false }
-    this.#places = new Map(
-      partitions.map(({ topic, partition }) => [`${topic}/${partition}`, { topic, partition, ...fresh }]),
-    )
+    this.#places = new Map(partitions.map((at) => [keyOf(at), { ...at, ...fresh }]))
   }
 
   seek(at: TopicPartition, offset: number): void {
@@ -99,10 +97,10 @@ export class Fetcher {
     this.#stopped = true
   }
 
-  #place({ topic, partition }: TopicPartition): Place {
-    const place = this.#places.get(`${topic}/${partition}`)
+  #place(at: TopicPartition): Place {
+    const place = this.#places.get(keyOf(at))
     if (place) return place
-    throw new RangeError(`${topic}/${partition} is not assigned to this membership`)
+    throw new RangeError(`${keyOf(at)} is not assigned to this membership`)
   }
 
   #pump(): void {
@@ -135,11 +133,11 @@ export class Fetcher {
     if (leader === '') return this.#tell(places, 'they have no leader')
     try {
       const broker = await this.#cluster.findBroker({ nodeId: leader })
-      const asked = places.map((place) => ({ place, epoch: place.epoch }))
+      const asked = new Map(places.map((place) => [keyOf(place), { place, epoch: place.epoch }]))
       const later: Place[] = []
       const answers = await this.#send(broker, places)
       for (const answer of answers) {
-        const ask = asked.find(({ place }) => place.topic === answer.topic && place.partition === answer.partition)
+        const ask = asked.get(keyOf(answer))
         if (!ask || ask.place.epoch !== ask.epoch || this.#stopped) continue
         if (answer.errorCode === UNKNOWN_TOPIC) {
           this.#sink.failed(unknownTopic([answer.topic]))
@@ -165,8 +163,8 @@ export class Fetcher {
   #tell(places: readonly Place[], why: string): readonly Place[] {
     const fresh = places.filter(({ troubled }) => !troubled)
     for (const place of fresh) place.troubled = true
-    const partitions = fresh.map(({ topic, partition }) => `${topic}/${partition}`)
-    if (fresh.length > 0 && !this.#stopped) log.warn({ partitions }, `not fetched for now, trying again: ${why}`)
+    if (fresh.length > 0 && !this.#stopped)
+      log.warn({ partitions: fresh.map(keyOf) }, `not fetched for now, trying again: ${why}`)
     return places
   }
 
@@ -218,9 +216,9 @@ export class Fetcher {
   }
 
   async #outOfRange(place: Place): Promise<void> {
-    const { topic, partition, epoch, offset } = place
+    const { epoch, offset } = place
     const found = await bothEnds(this.#cluster, [place])
-    const [start = -1, end = -1] = found.map((offsets) => offsets.get(`${topic}/${partition}`))
+    const [start = -1, end = -1] = found.map((offsets) => offsets.get(keyOf(place)))
     if (this.#stopped || place.epoch !== epoch) return
     // Within the range: the leader that was asked had not caught up. It is asked again.
     if (offset < start || offset > end) this.#stop(place, { kind: 'out-of-range', start, end })

@@ -341,7 +341,9 @@ test('a topic that was deleted and created again ends the membership; the next o
   const admin = await w.direct.admin()
   await admin.deleteTopics({ topics: [w.topic] })
   await eventually(() => createTopics(w.direct, [{ topic: w.topic, partitions: 1 }]).then(() => true))
-  await eventually(() => reader.memberships.length > 1 && reader.current().partitions.length === 1)
+  await eventually(() => reader.memberships.length > 1 && reader.current().partitions.length === 1, {
+    timeoutMs: 20_000,
+  })
   assert.deepEqual(await reader.current().readCommits(), [{ topic: w.topic, partition: 0, offset: -1, metadata: '' }])
 })
 

@@ -1,4 +1,5 @@
 export { type ClientOptions, connectKafka, KafkaClient } from './client.ts'
+export { keyOf } from './cluster.ts'
 export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
 export { type Group, joinGroup } from './group.ts'
 export { fence, openProducer, type Producer } from './producer.ts'
@@ -9,6 +10,7 @@ export {
   createTopics,
   listGroups,
   offsetsSince,
+  presentOffsets,
   readCommits,
   type TopicSpec,
   topicOffsets,

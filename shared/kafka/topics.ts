@@ -1,5 +1,6 @@
+import type { Admin } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
-import { type Broker, byTopic, type Cluster } from './cluster.ts'
+import { type Broker, byTopic, type Cluster, keyOf } from './cluster.ts'
 import { KafkaError, kafkaError, safeInteger } from './errors.ts'
 import type { Committed, PartitionCommit, PartitionOffsets, TopicPartition } from './types.ts'
 import { askAgain } from './waiting.ts'
@@ -14,9 +15,8 @@ export interface TopicSpec {
 }
 
 /** Creates the topics that are not there; those that are stay as they are. Rejects with KafkaError. */
-export async function createTopics(client: KafkaClient, topics: readonly TopicSpec[]): Promise<void> {
-  try {
-    const admin = await client.admin()
+export function createTopics(client: KafkaClient, topics: readonly TopicSpec[]): Promise<void> {
+  return administer(client, async (admin) => {
     await admin.createTopics({
       timeout: CREATE_TIMEOUT_MS,
       waitForLeaders: true,
@@ -26,9 +26,7 @@ export async function createTopics(client: KafkaClient, topics: readonly TopicSp
         configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
       })),
     })
-  } catch (error) {
-    throw kafkaError(error)
-  }
+  })
 }
 
 /**
@@ -66,24 +64,33 @@ export function offsetsSince(
   return reading(client, async (cluster) => {
     await findTopics(cluster, [...new Set(partitions.map(({ topic }) => topic))])
     const found = await listOffsets(cluster, partitions, sinceMs)
-    return partitions.map(({ topic, partition, end }) => {
-      const offset = found.get(`${topic}/${partition}`) ?? -1
-      return offset < 0 ? end : offset
+    return partitions.map((at) => {
+      const offset = found.get(keyOf(at)) ?? -1
+      return offset < 0 ? at.end : offset
     })
   })
 }
 
 /** Start and end of every partition of these topics, in order of partition. Rejects with KafkaError (`unknown-topic`). */
-export function topicOffsets(client: KafkaClient, topics: readonly string[]): Promise<PartitionOffsets[]> {
+export async function topicOffsets(client: KafkaClient, topics: readonly string[]): Promise<PartitionOffsets[]> {
+  const { found, missing } = await presentOffsets(client, topics)
+  if (missing.length > 0) throw unknownTopic(missing)
+  return found
+}
+
+/** The same of the topics that exist, and the names of the others. */
+export function presentOffsets(
+  client: KafkaClient,
+  topics: readonly string[],
+): Promise<{ found: PartitionOffsets[]; missing: string[] }> {
   return reading(client, async (cluster) => {
     const missing = await findTopics(cluster, topics)
-    if (missing.length > 0) throw unknownTopic(missing)
-    const partitions = topics.flatMap((topic) => partitionsOf(cluster, topic))
+    const partitions = topics
+      .filter((topic) => !missing.includes(topic))
+      .flatMap((topic) => partitionsOf(cluster, topic))
     const [starts, ends] = await bothEnds(cluster, partitions)
-    return partitions.map(({ topic, partition }) => {
-      const key = `${topic}/${partition}`
-      return { topic, partition, start: starts.get(key) ?? 0, end: ends.get(key) ?? 0 }
-    })
+    const found = partitions.map((at) => ({ ...at, start: starts.get(keyOf(at)) ?? 0, end: ends.get(keyOf(at)) ?? 0 }))
+    return { found, missing }
   })
 }
 
@@ -123,7 +130,7 @@ export async function listOffsets(
   const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, ...where })))
   const offsets = new Map(
     found.flatMap(({ topic, partitions }) =>
-      partitions.map(({ partition, offset }) => [`${topic}/${partition}`, safeInteger(offset)]),
+      partitions.map(({ partition, offset }) => [keyOf({ topic, partition }), safeInteger(offset)]),
     ),
   )
   if (offsets.size === partitions.length) return offsets
@@ -155,30 +162,33 @@ export async function fetchCommits(
   const topics = byTopic(partitions, ({ partition }) => ({ partition }))
   const { responses } = await coordinator.offsetFetch({ groupId: group, topics })
   const found = new Map(
-    responses.flatMap(({ topic, partitions }) => partitions.map((p) => [`${topic}/${p.partition}`, p])),
+    responses.flatMap(({ topic, partitions }) => partitions.map((p) => [keyOf({ topic, ...p }), p])),
   )
   return partitions.map(({ topic, partition }) => {
-    const commit = found.get(`${topic}/${partition}`)
+    const commit = found.get(keyOf({ topic, partition }))
     return { topic, partition, offset: safeInteger(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
   })
 }
 
 /** The names of all groups that begin so. Rejects with KafkaError. */
-export async function listGroups(client: KafkaClient, prefix: string): Promise<string[]> {
-  try {
-    const { groups } = await (await client.admin()).listGroups()
+export function listGroups(client: KafkaClient, prefix: string): Promise<string[]> {
+  return administer(client, async (admin) => {
+    const { groups } = await admin.listGroups()
     return groups.flatMap(({ groupId }) => (groupId.startsWith(prefix) ? groupId : [])).sort()
-  } catch (error) {
-    throw kafkaError(error)
-  }
+  })
 }
 
 /** How many members a group has now. Rejects with KafkaError. */
-export async function countMembers(client: KafkaClient, group: string): Promise<number> {
-  try {
-    const admin = await client.admin()
+export function countMembers(client: KafkaClient, group: string): Promise<number> {
+  return administer(client, async (admin) => {
     const { groups } = await admin.describeGroups([group])
     return groups.reduce((sum, { members }) => sum + members.length, 0)
+  })
+}
+
+async function administer<T>(client: KafkaClient, work: (admin: Admin) => Promise<T>): Promise<T> {
+  try {
+    return await work(await client.admin())
   } catch (error) {
     throw kafkaError(error)
   }

@@ -2,11 +2,10 @@ import type { Config } from '../config/index.ts'
 import {
   countMembers,
   type KafkaClient,
-  KafkaError,
   offsetsSince,
   type PartitionOffsets,
+  presentOffsets,
   readCommits,
-  topicOffsets,
 } from '../kafka/index.ts'
 import type { ConsumerStatus, PartitionStatus } from './report.ts'
 
@@ -17,18 +16,8 @@ export interface Topics {
 }
 
 /** Looks for the topics of all routes. Rejects with KafkaError. */
-export async function findTopics(client: KafkaClient, { routes }: Config): Promise<Topics> {
-  const found: PartitionOffsets[] = []
-  const missing: string[] = []
-  for (const topic of new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))) {
-    try {
-      found.push(...(await topicOffsets(client, [topic])))
-    } catch (error) {
-      if (!(error instanceof KafkaError) || error.kind !== 'unknown-topic') throw error
-      missing.push(topic)
-    }
-  }
-  return { found, missing }
+export function findTopics(client: KafkaClient, { routes }: Config): Promise<Topics> {
+  return presentOffsets(client, [...new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))])
 }
 
 /**
