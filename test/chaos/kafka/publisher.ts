@@ -13,6 +13,11 @@ const BATCH_BYTES = 64 * 1024
 const PAUSE_MS = 15
 /** One event in so many is no JSON, and becomes a dead letter. */
 export const BROKEN_EVERY = 97
+/** What an event is, as a schema file. */
+export const EVENT_FIELDS = [
+  { name: 'number', type: 'INT64', mode: 'REQUIRED' },
+  { name: 'text', type: 'STRING' },
+]
 /** After the last event: so long may it take until the outcome of the last transaction is known. */
 const RECOVER_WITHIN_MS = 60_000
 

@@ -23,7 +23,7 @@ import { tally } from '../harness/plan.ts'
 import type { Verdict, World } from '../harness/program.ts'
 import { comparePlaces } from './compare.ts'
 import { type KafkaHarm, SESSION_MS } from './plan.ts'
-import { ChaosPublisher } from './publisher.ts'
+import { ChaosPublisher, EVENT_FIELDS } from './publisher.ts'
 import { Wire } from '../harness/wire.ts'
 
 const PARTITIONS = 3
@@ -95,11 +95,7 @@ export class KafkaWorld implements World<KafkaHarm> {
   }
 
   #writeConfig(): string {
-    const fields = [
-      { name: 'number', type: 'INT64', mode: 'REQUIRED' },
-      { name: 'text', type: 'STRING' },
-    ]
-    writeFileSync(join(this.#folder, 'event.json'), JSON.stringify(fields))
+    writeFileSync(join(this.#folder, 'event.json'), JSON.stringify(EVENT_FIELDS))
     const file = join(this.#folder, 'millrace.yaml')
     const text = `name: chaos
 project: millrace-chaos
