@@ -1,16 +1,14 @@
 import { recordFromTableSchema, type TableField } from '../schema/index.ts'
 import type { Plan, Slot } from './plan.ts'
 import { INVALID, NO_MATCH } from './reasons.ts'
-import { hexDigit, isUtf8, quoteEnd, seen } from './strings.ts'
+import { isUtf8, quoteEnd, seen } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import { writeClf } from './text-values.ts'
-import { LINE_BYTES_MAX } from './walker.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
 const DASH = 0x2d
 const OPEN = 0x5b
-const BACKSLASH = 0x5c
 const CLOSE = 0x5d
 
 /** `HTTP`. */
@@ -53,7 +51,6 @@ export class AccessLogWalker extends TextColumns {
   private bytes: Buffer = Buffer.alloc(0)
   private at = 0
   private end = 0
-  private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
 
   constructor(plan: Plan, combined: boolean) {
     super(plan)
@@ -142,9 +139,12 @@ export class AccessLogWalker extends TextColumns {
 
   /** What stood between quotes, without the escapes of Apache and nginx where that gives UTF-8. */
   private unquoted(column: number, start: number, stop: number): number {
-    const length = seen.escapes ? unescapeLog(this.bytes, start, stop, this.scratch) : 0
-    const isText = seen.escapes && isUtf8(this.scratch, 0, length)
-    return isText ? this.column(this.slot(column), this.scratch, 0, length) : this.put(column, start, stop)
+    if (seen.escapes) {
+      const text = this.bytes.toString('latin1', start, stop).replace(ESCAPE, meaningOf)
+      const plain = Buffer.from(text, 'latin1')
+      if (isUtf8(plain, 0, plain.length)) return this.column(this.slot(column), plain, 0, plain.length)
+    }
+    return this.put(column, start, stop)
   }
 
   /** A dash, or nothing, is NULL. */
@@ -158,26 +158,9 @@ export class AccessLogWalker extends TextColumns {
   }
 }
 
-const LETTERS = Buffer.from('bnrtvf"\\')
-const MEANINGS = Buffer.from('\b\n\r\t\v\f"\\')
+const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|([bnrtvf"\\]))/g
+const MEANINGS: Readonly<Record<string, string>> = { b: '\b', n: '\n', r: '\r', t: '\t', v: '\v', f: '\f' }
 
-/** \xhh, \n, \t, \" and their like; an unknown escape stays. Answers the number of bytes in `into`. */
-function unescapeLog(bytes: Uint8Array, start: number, end: number, into: Uint8Array): number {
-  let o = 0
-  let p = start
-  while (p < end) {
-    const c = bytes[p++] as number
-    const letter = c === BACKSLASH && p < end ? (bytes[p] as number) : 0
-    const meaning = MEANINGS[LETTERS.indexOf(letter)]
-    const high = letter === 0x78 && p + 2 < end ? hexDigit(bytes[p + 1] as number) : -1
-    const low = high >= 0 ? hexDigit(bytes[p + 2] as number) : -1
-    if (low >= 0) {
-      into[o++] = high * 16 + low
-      p += 3
-    } else if (meaning !== undefined) {
-      into[o++] = meaning
-      p++
-    } else into[o++] = c
-  }
-  return o
+function meaningOf(_: string, hex: string | undefined, letter: string): string {
+  return hex === undefined ? (MEANINGS[letter] ?? letter) : String.fromCharCode(Number.parseInt(hex, 16))
 }

@@ -61,7 +61,7 @@ export class JsonScanner extends ByteReader {
     if (this.scratch.length < q - start) this.scratch = Buffer.allocUnsafeSlow((q - start) * 2)
     this.source = this.scratch
     this.from = 0
-    this.to = unescape(bytes, start, q, this.scratch, 0)
+    this.to = unescape(bytes, start, q, this.scratch)
     return this.to < 0 ? this.to : q + 1
   }
 

@@ -12,6 +12,8 @@ const OPEN = 0x7b
 const MINUS = 0x2d
 const LETTER_N = 0x6e
 
+const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
+
 /** The values of JSON, each to the form of its column. */
 export abstract class JsonValues extends JsonScanner {
   protected out: RowBuffer
@@ -107,31 +109,17 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   private float(slot: Slot, p: number): number {
-    if (this.bytes[p] === QUOTE) return this.quotedFloat(slot, p)
-    const q = this.number(p)
+    const isQuoted = this.bytes[p] === QUOTE
+    if (isQuoted && slot.proto === undefined) return this.written(p, slot.text)
+    const q = isQuoted ? this.text(p + 1) : this.number(p)
     if (q < 0) return q
-    return this.putFloat(slot, Number(textOf(this.bytes, p, q))) || q
-  }
-
-  private putFloat(slot: Slot, value: number): number {
-    if (!Number.isFinite(value)) return RANGE
+    const text = isQuoted ? textOf(this.source, this.from, this.to) : textOf(this.bytes, p, q)
+    const isNumber = !isQuoted || jsonNumberEnd(this.source, this.from, this.to) === this.to
+    if (!isNumber && !NO_NUMBERS.has(text)) return INVALID
+    const value = slot.op === 'double' ? Number(text) : Math.fround(Number(text))
+    if (isNumber && !Number.isFinite(value)) return RANGE
     if (slot.op === 'double') this.out.double(value)
-    else {
-      if (!Number.isFinite(Math.fround(value))) return RANGE
-      this.out.float(value)
-    }
-    return 0
-  }
-
-  private quotedFloat(slot: Slot, p: number): number {
-    if (slot.proto === undefined) return this.written(p, slot.text)
-    const q = this.quoted(p)
-    if (q < 0) return q
-    const text = textOf(this.source, this.from, this.to)
-    if (jsonNumberEnd(this.source, this.from, this.to) === this.to) return this.putFloat(slot, Number(text)) || q
-    if (text !== 'NaN' && text !== 'Infinity' && text !== '-Infinity') return INVALID
-    if (slot.op === 'double') this.out.double(Number(text))
-    else this.out.float(Number(text))
+    else this.out.float(value)
     return q
   }
 

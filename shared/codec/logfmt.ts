@@ -55,7 +55,7 @@ export class LogfmtWalker extends TextColumns {
     const { input, scratch } = this
     const p = quoteEnd(input, start, end)
     if (p >= end || (p + 1 < end && (input[p + 1] as number) > SPACE)) return NO_MATCH
-    const to = seen.escapes ? unescape(input, start, p, scratch, 0) : -1
+    const to = seen.escapes ? unescape(input, start, p, scratch) : -1
     // What is no escape stays as it is.
     return (to < 0 ? this.put(input, start, p) : this.put(scratch, 0, to)) || p + 1
   }

@@ -36,7 +36,6 @@ export class MetadataWriter {
   readonly fixed = new RowBuffer(512)
   lengthAt = 0
   private isCommon = false
-  private lengthWidth = 1
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -67,7 +66,7 @@ export class MetadataWriter {
   }
 
   private write(origin: Origin, out: RowBuffer): void {
-    const { fixed, lengthWidth } = this
+    const { fixed } = this
     const mark = out.length + this.lengthAt
     out.copyWords(fixed.view, 0, fixed.length)
     if (origin.source !== null) {
@@ -75,14 +74,7 @@ export class MetadataWriter {
       integer(out, SIZE, origin.size)
     }
     if (origin.kafkaTopic !== null) integer(out, OFFSET, origin.kafkaOffset)
-    this.widen(out.patchLength(mark, lengthWidth))
-  }
-
-  /** The length took so many bytes: the next ones get the room, as long as they come from the same place. */
-  private widen(width: number): void {
-    if (width <= this.lengthWidth) return
-    this.lengthWidth = width
-    this.ingestedAt = -1
+    out.patchLength(mark, 1)
   }
 
   private remember(origin: Origin): void {
@@ -95,7 +87,7 @@ export class MetadataWriter {
     fixed.clear()
     fixed.tag(this.tag)
     this.lengthAt = fixed.length
-    fixed.length += this.lengthWidth
+    fixed.length += 1
     if (source !== null) text(fixed, SOURCE, source)
     fixed.reserve(CHANGING_MAX)
     if (kafkaTopic !== null) {
@@ -105,7 +97,7 @@ export class MetadataWriter {
     }
     integer(fixed, INGESTED, ingestedAtMicros)
     fixed.reserve(CHANGING_MAX)
-    this.isCommon = source !== null && kafkaTopic !== null && this.lengthWidth === 1
+    this.isCommon = source !== null && kafkaTopic !== null
   }
 }
 

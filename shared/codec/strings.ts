@@ -4,6 +4,7 @@ import type { RowBuffer } from './row-buffer.ts'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const LETTER_U = 0x75
 
 /** 1 for bytes that a JSON string shows as they are: ASCII without controls, quote and backslash. */
 export const PLAIN = Uint8Array.from({ length: 256 }, (_, c) =>
@@ -94,72 +95,33 @@ for (const [letter, meaning] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r',
   ESCAPES[letter?.charCodeAt(0) ?? 0] = meaning?.charCodeAt(0) ?? 0
 
 /**
- * The content of a JSON string without its escapes to `into` at `at`, never more bytes than it had. Answers the end in
- * `into`, or a reason: an escape that does not exist, or a surrogate without its other half.
+ * The content of a JSON string without its escapes, never more bytes than it had. Answers the end in `into`, or a
+ * reason: an escape that does not exist, or a surrogate without its other half.
  */
-export function unescape(bytes: Uint8Array, start: number, end: number, into: Uint8Array, at: number): number {
-  let o = at
-  let p = start
-  while (p < end) {
-    const c = bytes[p++] as number
-    if (c !== BACKSLASH) {
-      into[o++] = c
+export function unescape(bytes: Buffer, start: number, end: number, into: Buffer): number {
+  let o = 0
+  for (let p = start; p < end; p++) {
+    if (bytes[p] !== BACKSLASH) {
+      into[o++] = bytes[p] as number
       continue
     }
-    const letter = p < end ? (bytes[p++] as number) : 0
-    if (letter !== 0x75) {
-      const meaning = ESCAPES[letter] as number
-      if (meaning === 0) return JSON_SYNTAX
-      into[o++] = meaning
-      continue
-    }
-    let code = hex4(bytes, p, end)
-    p += 4
-    if (code >= 0xd800 && code < 0xe000) {
-      const low = bytes[p] === BACKSLASH && bytes[p + 1] === 0x75 ? hex4(bytes, p + 2, end) : -1
-      if (code >= 0xdc00 || low < 0xdc00 || low > 0xdfff) return UTF8
-      code = 0x10000 + ((code - 0xd800) << 10) + low - 0xdc00
-      p += 6
-    }
-    if (code < 0) return JSON_SYNTAX
-    o = putCodePoint(code, into, o)
+    const letter = ++p < end ? (bytes[p] as number) : 0
+    if (letter === LETTER_U) return unescapeUnicode(bytes, start, end, into)
+    if (ESCAPES[letter] === 0) return JSON_SYNTAX
+    into[o++] = ESCAPES[letter] as number
   }
   return o
 }
 
-function hex4(bytes: Uint8Array, p: number, end: number): number {
-  if (p + 4 > end) return -1
-  let code = 0
-  for (let i = p; i < p + 4; i++) {
-    const digit = hexDigit(bytes[i] as number)
-    if (digit < 0) return -1
-    code = code * 16 + digit
+/** The same of one with characters that are written as numbers. */
+function unescapeUnicode(bytes: Buffer, start: number, end: number, into: Buffer): number {
+  if (!isUtf8(bytes, start, end)) return UTF8
+  try {
+    const text = JSON.parse(`"${bytes.toString('utf8', start, end)}"`) as string
+    return text.isWellFormed() ? into.write(text) : UTF8
+  } catch {
+    return JSON_SYNTAX
   }
-  return code
-}
-
-export function hexDigit(c: number): number {
-  if ((c - 0x30) >>> 0 < 10) return c - 0x30
-  const letter = c | 0x20
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
-}
-
-function putCodePoint(code: number, into: Uint8Array, at: number): number {
-  let o = at
-  if (code < 0x80) into[o++] = code
-  else if (code < 0x800) {
-    into[o++] = 0xc0 | (code >> 6)
-    into[o++] = 0x80 | (code & 63)
-  } else {
-    if (code < 0x10000) into[o++] = 0xe0 | (code >> 12)
-    else {
-      into[o++] = 0xf0 | (code >> 18)
-      into[o++] = 0x80 | ((code >> 12) & 63)
-    }
-    into[o++] = 0x80 | ((code >> 6) & 63)
-    into[o++] = 0x80 | (code & 63)
-  }
-  return o
 }
 
 // Both alphabets, with or without padding.

@@ -40,7 +40,7 @@ export function textWriterOf({ type, attributes }: Pick<RecordField, 'type' | 'a
   return decimalWriter(Number(precision), Number(scale), roundingMode === 'ROUND_HALF_EVEN')
 }
 
-type Measure = (bytes: Uint8Array, start: number, end: number) => number
+type Measure = (bytes: Buffer, start: number, end: number) => number
 
 /** @param write of a text or bytes, led by their length @param most of what `lengthOf` counts */
 function limited(write: TextWriter, most: number, lengthOf: Measure): TextWriter {
@@ -54,11 +54,8 @@ function limited(write: TextWriter, most: number, lengthOf: Measure): TextWriter
   }
 }
 
-/** Of text in UTF-8: all bytes but those that go on with a character. */
-function charactersIn(bytes: Uint8Array, start: number, end: number): number {
-  let count = 0
-  for (let p = start; p < end; p++) if (((bytes[p] as number) & 0xc0) !== 0x80) count++
-  return count
+function charactersIn(bytes: Buffer, start: number, end: number): number {
+  return [...bytes.toString('utf8', start, end)].length
 }
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {

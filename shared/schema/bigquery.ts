@@ -13,7 +13,7 @@ export interface TableField extends ColumnAttributes {
 const MODES: readonly string[] = ['NULLABLE', 'REQUIRED', 'REPEATED'] satisfies Mode[]
 
 /** The attributes that a column of the REST form carries, without those that are empty. */
-function attributesOf(column: object): ColumnAttributes {
+export function attributesOf(column: object): ColumnAttributes {
   const kept = [...TEXT_ATTRIBUTES, 'policyTags'].flatMap((key) => {
     const value: unknown = Reflect.get(column, key)
     if (value === undefined || value === null || value === '') return []

@@ -1,5 +1,6 @@
 import protobuf, { type Field, type Type } from 'protobufjs'
 import { UserError } from '../errors.ts'
+import { attributesOf } from './bigquery.ts'
 import { COLUMN_TYPES, COLUMNS, columnType, OVERRIDES, type ProtoKind, WELL_KNOWN, WRAPPERS } from './kinds.ts'
 import type { ColumnType, RowType } from './kinds.ts'
 import {
@@ -173,14 +174,12 @@ function common(field: Field, options: Options, jsonNames: boolean) {
 }
 
 function attributes(field: Field, options: Options): ColumnAttributes {
-  const description = options['description'] === undefined ? field.comment : textOf(options, 'description')
   const tag = textOf(options, 'policy_tags')
-  const standard = textOf(options, 'default_value_expression')
-  return {
-    ...(description ? { description } : {}),
-    ...(tag ? { policyTags: { names: [tag] } } : {}),
-    ...(standard ? { defaultValueExpression: standard } : {}),
-  }
+  return attributesOf({
+    description: options['description'] ?? field.comment,
+    policyTags: tag && { names: [tag] },
+    defaultValueExpression: options['default_value_expression'],
+  })
 }
 
 type Override = readonly [ColumnType, RowType]

@@ -1,6 +1,6 @@
-import type { TableField } from './bigquery.ts'
-import { type ColumnType, rowTypeOf } from './kinds.ts'
-import { checkRecord, type RecordField, type RecordType } from './record.ts'
+import { recordFromTableSchema, type TableField } from './bigquery.ts'
+import type { ColumnType } from './kinds.ts'
+import { checkRecord, type RecordType } from './record.ts'
 import { UserError } from '../errors.ts'
 
 const REST_NAMES: Readonly<Partial<Record<ColumnType, string>>> = {
@@ -24,14 +24,14 @@ export function tableFields(record: RecordType): TableField[] {
 export const EXTRA = 'extra'
 const EXTRA_DESCRIPTION = 'fields of the event that the schema does not have'
 
-const METADATA: readonly (readonly [name: string, type: ColumnType, description?: string])[] = [
-  ['source', 'STRING', 'the physical file that the event was read from'],
-  ['position', 'INT64', 'byte offset of the event in its source'],
-  ['size', 'INT64', 'bytes of the event in its source, delimiter included'],
-  ['kafka_topic', 'STRING'],
-  ['kafka_partition', 'INT64'],
-  ['kafka_offset', 'INT64'],
-  ['ingested_at', 'TIMESTAMP', 'when the row was made'],
+const METADATA: readonly TableField[] = [
+  { name: 'source', type: 'STRING', description: 'the physical file that the event was read from' },
+  { name: 'position', type: 'INT64', description: 'byte offset of the event in its source' },
+  { name: 'size', type: 'INT64', description: 'bytes of the event in its source, delimiter included' },
+  { name: 'kafka_topic', type: 'STRING' },
+  { name: 'kafka_partition', type: 'INT64' },
+  { name: 'kafka_offset', type: 'INT64' },
+  { name: 'ingested_at', type: 'TIMESTAMP', description: 'when the row was made' },
 ]
 
 /**
@@ -39,8 +39,12 @@ const METADATA: readonly (readonly [name: string, type: ColumnType, description?
  * @throws UserError when the schema has a column of such a name already, or too many with them
  */
 export function withMetadata(record: RecordType, metadata: string, keep: boolean): RecordType {
-  const added = [metadataField(metadata, freeNumber(record, 1))]
-  if (keep) added.push(column(EXTRA, 'JSON', freeNumber(record, 2), EXTRA_DESCRIPTION))
+  const columns: TableField[] = [
+    { name: metadata, type: 'RECORD', description: 'where the event came from', fields: METADATA },
+  ]
+  if (keep) columns.push({ name: EXTRA, type: 'JSON', description: EXTRA_DESCRIPTION })
+  const { fields } = recordFromTableSchema(columns, record.name, 'added columns')
+  const added = fields.map((field, index) => ({ ...field, number: freeNumber(record, index + 1) }))
   const taken = new Set(record.fields.map((field) => field.name.toLowerCase()))
   for (const { name } of added) if (taken.has(name.toLowerCase())) throw nameTaken(record, name, name === metadata)
   if (keep && metadata.toLowerCase() === EXTRA) throw nameTaken(record, EXTRA, true)
@@ -56,17 +60,6 @@ function nameTaken(record: RecordType, name: string, isMetadata: boolean): UserE
       ? 'name the metadata column otherwise: metadata: NAME in the route'
       : 'write unknown: drop or unknown: reject in the route, or rename the column',
   )
-}
-
-function metadataField(name: string, number: number): RecordField {
-  const fields = METADATA.map(([name, type, description], index) => column(name, type, index + 1, description))
-  const record: RecordType = { name, origin: 'bigquery', fields, ignored: [] }
-  return { ...column(name, 'RECORD', number, 'where the event came from'), record }
-}
-
-function column(name: string, type: ColumnType, number: number, description?: string): RecordField {
-  const attributes = description ? { description } : {}
-  return { name, type, mode: 'NULLABLE', number, rowType: rowTypeOf(type), packed: false, attributes }
 }
 
 const NUMBER_MAX = 536_870_911
