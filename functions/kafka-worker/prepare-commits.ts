@@ -10,6 +10,7 @@ import {
   type PartitionCommit,
   type PartitionOffsets,
   readCommits,
+  type TopicPartition,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { EMPTY_LOG, encodeLog } from '../../shared/warehouse/protocol/log.ts'
@@ -53,13 +54,9 @@ export async function prepareCommits(
   const inherited = choices.flatMap(({ topic, partition, copy }) => (copy ? [{ topic, partition, ...copy }] : []))
   if (inherited.length > 0)
     log.warn({ group: other, partitions: inherited.length }, 'goes on where the other mode ended')
-  const added = await findAdded(
-    kafka,
-    config,
-    mode,
-    choices.filter(({ offset, copy }) => offset < 0 && !copy),
-    offsets,
-  )
+  const without = choices.filter(({ offset, copy }) => offset < 0 && !copy)
+  const added =
+    without.length > 0 ? findAdded(without, offsets, await readCommits(kafka, membership.group, offsets)) : []
   for (const { topic, partition, offset } of added) log.warn({ topic, partition, offset }, 'a partition was added')
   const prepared = new Map([...inherited, ...added].map((commit) => [keyOf(commit), commit]))
   if (prepared.size > 0) await membership.commit([...prepared.values()])
@@ -67,20 +64,16 @@ export async function prepareCommits(
 }
 
 /** Partitions without a commit, of topics that have some: they hold nothing that `from: end` was meant to leave out. */
-async function findAdded(
-  kafka: KafkaClient,
-  config: Config,
-  mode: Mode,
-  without: readonly PartitionCommit[],
+function findAdded(
+  without: readonly TopicPartition[],
   offsets: readonly PartitionOffsets[],
-): Promise<PartitionCommit[]> {
-  if (without.length === 0) return []
-  const all = await readCommits(kafka, groupOf(config, mode), offsets)
-  const read = new Set(all.flatMap(({ topic, offset }) => (offset < 0 ? [] : topic)))
-  return without.flatMap(({ topic, partition }) => {
-    const found = offsets.find((range) => range.topic === topic && range.partition === partition)
-    return found && read.has(topic) ? [{ topic, partition, offset: found.start, metadata: encodeLog(EMPTY_LOG) }] : []
-  })
+  commits: readonly Committed[],
+): PartitionCommit[] {
+  const read = new Set(commits.flatMap(({ topic, offset }) => (offset < 0 ? [] : topic)))
+  const added = new Set(without.filter(({ topic }) => read.has(topic)).map(keyOf))
+  return offsets.flatMap(({ topic, partition, start }) =>
+    added.has(keyOf({ topic, partition })) ? { topic, partition, offset: start, metadata: encodeLog(EMPTY_LOG) } : [],
+  )
 }
 
 const NONE: Content = { offset: -1, metadata: '' }

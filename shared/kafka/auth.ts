@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { type KafkaConfig, readSecret } from '../config/index.ts'
-import { messageOf, UserError } from '../errors.ts'
+import { UserError } from '../errors.ts'
 import { googleToken } from './google-token.ts'
 
 /** What kafkajs needs to authenticate. Reads the secrets from where the configuration says they are; throws UserError. */
@@ -35,15 +34,7 @@ function saslOptions({ auth, sasl }: KafkaConfig): SASLOptions | undefined {
 }
 
 function readPem(key: string, file: string): string {
-  const text = readFile(key, file)
+  const text = readSecret(key, { file })
   if (text.includes('-----BEGIN ')) return text
   throw new UserError(`${key}: ${file} holds no PEM`, 'Give a file that begins with -----BEGIN.')
-}
-
-function readFile(key: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new UserError(`${key}: ${messageOf(cause)}`, 'Name a file that this user may read.', { cause })
-  }
 }

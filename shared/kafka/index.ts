@@ -2,7 +2,7 @@ export { type ClientOptions, connectKafka, KafkaClient } from './client.ts'
 export { keyOf } from './cluster.ts'
 export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
 export { type Group, joinGroup } from './group.ts'
-export { fence, openProducer, type Producer } from './producer.ts'
+export { openProducer, type Producer } from './producer.ts'
 export { BatchBuilder } from './record-batch.ts'
 export {
   commitFor,

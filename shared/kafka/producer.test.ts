@@ -9,7 +9,6 @@ import {
   type Compression,
   connectKafka,
   createTopics,
-  fence,
   type KafkaClient,
   KafkaError,
   openProducer,
@@ -69,6 +68,12 @@ async function batchOf(values: readonly string[], compression: Compression = 'no
 async function positionOf({ direct, topic, group }: World, partition = 0): Promise<number> {
   const [commit] = await readCommits(direct, group, [{ topic, partition }])
   return commit?.offset ?? Number.NaN
+}
+
+/** Another life that ends at once. */
+async function fence(client: KafkaClient, transactionalId: string): Promise<void> {
+  const producer = await openProducer(client, { transactionalId, timeoutMs: 10_000 })
+  await producer.close()
 }
 
 function isKind(kind: KafkaError['kind']): (error: unknown) => boolean {

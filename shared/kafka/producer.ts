@@ -44,12 +44,6 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
   return new Producer(producer, options)
 }
 
-/** Ends the present life of a transactional id and aborts its open transaction, without living on in its place. */
-export async function fence(client: KafkaClient, transactionalId: string): Promise<void> {
-  const producer = await openProducer(client, { transactionalId, timeoutMs: 10_000 })
-  await producer.close()
-}
-
 /** A transactional producer: one life of a transactional id. `openProducer` makes it. */
 export class Producer {
   readonly #producer: KafkajsProducer
