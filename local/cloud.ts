@@ -92,6 +92,8 @@ function delivery(bucket: string, port: number) {
 function environment(endpoints: Endpoints): Record<string, string> {
   return {
     MILLRACE_KAFKA_BROKERS: endpoints.kafka,
+    MILLRACE_KAFKA_AUTH: 'none',
+    MILLRACE_KAFKA_TLS: 'false',
     MILLRACE_ENDPOINTS_BIGQUERY: endpoints.bigquery,
     MILLRACE_ENDPOINTS_BIGQUERY_STORAGE: endpoints.bigqueryStorage,
     MILLRACE_ENDPOINTS_STORAGE: endpoints.storage,

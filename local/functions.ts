@@ -12,8 +12,9 @@ const ATTEMPT_DEADLINE_MS = 30 * 60_000
  * The worker and the functions of the configuration, each a process of its own, and what Cloud Scheduler calls of them,
  * until the supervisor closes.
  * @param port where finalized objects are told
+ * @returns `push`: the URL of kafka-push, when a route has it
  */
-export async function startFunctions(supervisor: Supervisor, config: Config, port: number): Promise<void> {
+export async function startFunctions(supervisor: Supervisor, config: Config, port: number): Promise<{ push?: string }> {
   const jobs: Promise<SchedulerJob>[] = []
   if (config.bucket) {
     await supervisor.start(functionService('chunk-load', port, config.file))
@@ -25,6 +26,15 @@ export async function startFunctions(supervisor: Supervisor, config: Config, por
   }
   const scheduler = startScheduler({ jobs: await Promise.all(jobs) })
   supervisor.whenClosing(() => scheduler.stop())
+  if (!Object.values(config.routes).some(({ push }) => push)) return {}
+  return { push: await startFunction(supervisor, config, 'kafka-push') }
+}
+
+/** Resolves to its URL. */
+async function startFunction(supervisor: Supervisor, config: Config, name: string): Promise<string> {
+  const port = await freePort()
+  await supervisor.start(functionService(name, port, config.file))
+  return `http://127.0.0.1:${port}/`
 }
 
 async function startScheduled(
@@ -33,7 +43,6 @@ async function startScheduled(
   name: string,
   schedule: string,
 ): Promise<SchedulerJob> {
-  const port = await freePort()
-  await supervisor.start(functionService(name, port, config.file))
-  return { name, schedule, url: `http://127.0.0.1:${port}/`, body: {}, attemptDeadlineMs: ATTEMPT_DEADLINE_MS }
+  const url = await startFunction(supervisor, config, name)
+  return { name, schedule, url, body: {}, attemptDeadlineMs: ATTEMPT_DEADLINE_MS }
 }

@@ -24,10 +24,11 @@ export async function runLocal(options: RunLocalOptions): Promise<void> {
   const local = await startLocal({ config, dataDir, functionsPort, count })
   const services = ownFunctions ? await startServices(config, local, functionsPort) : undefined
   try {
+    if (services?.push) LISTENER.say(`kafka-push takes events at ${services.push}ROUTE`)
     process.stdout.write(options.json ? `${JSON.stringify(announcement(local, config))}\n` : describe(local))
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
-    await services?.close()
+    await services?.supervisor.close()
     await local.stop()
   }
 }
@@ -38,12 +39,11 @@ const LISTENER = {
   failed: ({ message }: Error) => void process.stderr.write(`${message}\n`),
 }
 
-async function startServices(config: Config, local: Local, port: number): Promise<Supervisor> {
+async function startServices(config: Config, local: Local, port: number) {
   const supervisor = new Supervisor(local.folder('run'), LISTENER)
   await supervisor.clear()
   Object.assign(process.env, local.env)
-  await startFunctions(supervisor, config, port)
-  return supervisor
+  return { supervisor, ...(await startFunctions(supervisor, config, port)) }
 }
 
 function announcement(local: Local, config: Config | undefined): object {

@@ -95,7 +95,8 @@ async function startAll(
   workspace.connect(JSON.parse(ready) as Parameters<Workspace['connect']>[0])
   const config = loadConfig(workspace.configFile)
   status.say('starting the functions, the worker and the agent')
-  await startFunctions(supervisor, config, functionsPort)
+  const { push } = await startFunctions(supervisor, config, functionsPort)
+  if (push) status.say(`kafka-push takes events at ${push}ROUTE`)
   await supervisor.start(commandService('agent', config.file))
   const feed = options.ownLog
     ? withEarlier(sampleTally(workspace, config), countOwnLog(workspace.dataDir, config, options.ownLog, signal))

@@ -94,7 +94,7 @@ export class Workspace {
 
   /** Where the embedded cloud is, as it announced itself. */
   connect(endpoints: { kafka: string; bigquery: string; bigqueryStorage: string; storage: string }): void {
-    if (this.#document.has('kafka')) this.#set(['kafka', 'brokers'], endpoints.kafka.split(','))
+    if (this.#document.has('kafka')) this.#set(['kafka'], { brokers: endpoints.kafka.split(',') }) // without the real one's auth
     const { bigquery, bigqueryStorage, storage } = endpoints
     this.#set(['endpoints'], { bigquery, bigquery_storage: bigqueryStorage, storage })
     this.save()

@@ -145,8 +145,12 @@ void suite('configuration', () => {
       MILLRACE_CONSUMER_IN_FLIGHT: '2',
       MILLRACE_ENDPOINTS_BIGQUERY_STORAGE: '127.0.0.1:9',
       MILLRACE_BUCKET: '',
+      MILLRACE_KAFKA_AUTH: 'none',
+      MILLRACE_KAFKA_TLS: 'false',
     }
-    const config = parseConfig(MINIMAL, '/c.yaml', environment)
+    const secured = '[k1:9092], auth: mtls, tls: { cert_file: c, key_file: k } }'
+    const config = parseConfig(MINIMAL.replace('[k1:9092] }', secured), '/c.yaml', environment)
+    assert.deepEqual([config.kafka?.auth, config.kafka?.tls], ['none', false])
     assert.deepEqual(config.kafka?.brokers, ['a:1', 'b:2'])
     assert.equal(config.agent.linger, 1000)
     assert.equal(config.consumer.in_flight, 2)
@@ -245,6 +249,25 @@ void suite('configuration', () => {
       ['table: visits }', 'table: visits, format: text }', /needs a preset or a pattern/],
       ['route: visits', 'route: visit', /agent\.logs\.0\.route \("visit"\): no such route; fix: use one of: visits/],
       ['[k1:9092] }', '[k1:9092], auth: sasl }', /kafka\.sasl.*auth sasl needs it/],
+      [
+        '{ brokers',
+        '{ sasl: { mechanism: plain, username: u, password: { env: A } }, brokers',
+        /kafka\.sasl.*means nothing/,
+      ],
+      ['[k1:9092] }', '[k1:9092], auth: sasl, sasl: { mechanism: plain } }', /needs a username.*\n.*needs a password/],
+      ['table: visits }', 'table: visits, partition: { by: none, field: at } }', /by none has no field/],
+      ['table: visits }', 'table: millrace_sources }', /routes\.visits\.table .*: such names/],
+      [
+        'table: visits }',
+        'table: v }\n  b: { topic: visits, format: raw, table: b }',
+        /b\.topic .*: routes\.visits has it/,
+      ],
+      [
+        'table: visits }',
+        'table: v }\n  b: { topic: b, format: raw, metadata: m, table: logs.v }',
+        /b\.table .*visits has/,
+      ],
+      ['logs: [', 'logs: [{ path: /var/log/visits.log, route: visits },', /agent\.logs\.1\.path .*: another log/],
       ['[k1:9092] }', '[k1:9092], auth: mtls }', /auth mtls needs cert_file and key_file/],
       ['table: visits }', 'table: visits, push: true }', /routes\.visits\.push \(true\): nobody may send/],
       ['agent:', 'push: { auth: secret }\nagent:', /push\.secret: auth secret needs it/],

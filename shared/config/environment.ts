@@ -54,8 +54,10 @@ interface Leaf {
 }
 
 function leavesOf(form: Form, path: readonly string[]): Leaf[] {
-  const shape = Object.entries(shapeOf(form))
-  if (shape.length > 0) return shape.flatMap(([key, child]) => leavesOf(child, [...path, key]))
+  const below = Object.entries(shapeOf(form)).flatMap(([key, child]) => leavesOf(child, [...path, key]))
+  const scalar = form.anyOf?.find(({ type }) => type !== 'object') // kafka.tls: true or false, or a section
+  if (scalar) return [{ path, form: scalar }, ...below]
+  if (below.length > 0) return below
   return form.type === 'object' || form.items?.type === 'object' ? [] : [{ path, form }]
 }
 

@@ -32,7 +32,7 @@ export function checkMeaning(values: Values): Problem[] {
       ...broken(['routes', name], routeRules(one, values)),
       ...broken(['routes', name], rivalRules(one, routes.slice(0, index), values)),
     ]),
-    ...(broker ? broken(['kafka'], kafkaRules(broker)) : []),
+    ...(broker ? broken(['kafka'], kafkaRules(broker, objectOf(values['kafka']))) : []),
     ...(sender ? broken(['push'], pushRules(sender)) : []),
     ...(Array.isArray(logs) ? logs : []).flatMap((value: unknown, index, all: unknown[]) => {
       const well = part(log, value)
@@ -116,12 +116,12 @@ function logRules({ path, route: name }: LogConfig, before: readonly unknown[], 
   ]
 }
 
-function kafkaRules({ auth, sasl, tls }: KafkaConfig): Rule[] {
+function kafkaRules({ auth, sasl, tls }: KafkaConfig, given: Values): Rule[] {
   const certificate = typeof tls === 'object' && tls.cert_file && tls.key_file
   const isName = sasl?.mechanism !== 'oauthbearer'
   return [
     [auth === 'sasl' && !sasl, 'sasl', 'auth sasl needs it', 'add kafka.sasl with mechanism, username and password'],
-    [auth !== 'sasl' && sasl, 'sasl', `means nothing with auth ${auth}`, 'write auth: sasl, or remove it'],
+    [sasl && !given['auth'], 'sasl', 'means nothing without auth', 'add kafka.auth: sasl'],
     [sasl && isName && !sasl.username, 'sasl', `${sasl?.mechanism} needs a username`, 'add kafka.sasl.username'],
     [sasl && !sasl.password, 'sasl', `${sasl?.mechanism} needs a password`, `add kafka.sasl.password: ${SECRET}`],
     [auth === 'mtls' && !certificate, 'tls', 'auth mtls needs cert_file and key_file', 'add both below kafka.tls'],

@@ -96,14 +96,17 @@ QUALIFY (${m}.source IS NULL AND ${m}.kafka_offset IS NULL) OR ROW_NUMBER() OVER
   }
 }
 
-/** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
+/**
+ * One letter for each coordinates, and none that has a row: newer code may have made one of the same event. Letters that have no
+ * coordinates are all there.
+ */
 export function deadLettersView(routes: readonly Route[], dataset: TableName): ViewSpec {
   const withoutRow = routes.map((route) => withoutRowIn(route)).join('')
   return {
     description: 'Events that have no row, each once.',
     sql: `SELECT d.* FROM \`${tableId(beside(dataset, DEAD_LETTERS.name))}\` AS d
 WHERE TRUE${withoutRow}
-QUALIFY ROW_NUMBER() OVER (
+QUALIFY (d.source IS NULL AND d.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
   PARTITION BY d.source, d.position, ${NO_SOURCE('kafka_topic')}, ${NO_SOURCE('kafka_partition')}, ${NO_SOURCE('kafka_offset')}
   ORDER BY d.failed_at
 ) = 1`,
