@@ -41,7 +41,7 @@ export class Files implements Iterable<LogFile> {
 
   /**
    * Lists the folders, and asks again for the files with these stems; absent: for all. Answers what has changed, and the stems
-   * whose names belong to other files than they did at the last listing.
+   * whose names belong to other files than they did at the last listing, or were taken away meanwhile.
    */
   list(nowMs: number, stems: ReadonlySet<string> | undefined): { changes: Change[]; moved: Set<string> } {
     const changes: Change[] = []
@@ -53,6 +53,7 @@ export class Files implements Iterable<LogFile> {
       const scan = log.pattern.scan(stems)
       for (const folder of scan.folders) folders.add(folder)
       for (const problem of scan.problems) this.report(problem, problem)
+      for (const stem of scan.torn) moved.add(stem)
       if (!scan.complete) incomplete.add(log.route)
       for (const seen of scan.files) {
         const change = this.#see(seen, log, nowMs, moved)

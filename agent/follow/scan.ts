@@ -24,6 +24,8 @@ export interface Scan {
   readonly files: readonly Seen[]
   /** Folders that were looked into, or that could not be. */
   readonly folders: readonly string[]
+  /** Stems of names that were listed, and were not there any more when they were asked for. */
+  readonly torn: readonly string[]
   /** What could not be read, one sentence each. A missing folder is none: it may come. */
   readonly problems: readonly string[]
   /** Every folder was there and readable: a file that was not seen is gone. */
@@ -38,6 +40,8 @@ interface Name {
   readonly place: RotationName & Pick<Seen, 'path' | 'folder' | 'live'>
   readonly belongs: boolean
   seen: Seen | undefined
+  /** It leads nowhere: a link, or a name that was just taken away. */
+  dangles: boolean
   /** The last scan that found it. */
   scan: number
 }
@@ -78,6 +82,7 @@ export class LogPattern {
     }
     const inside = (folder: string) => list(folder, () => readdirSync(folder, { withFileTypes: true }))
     const changed = new Set(touched)
+    const torn: string[] = []
     this.#scans++
     for (const folder of expand('/', this.#folders, inside))
       for (const name of list(folder, () => readdirSync(folder))) this.#note(folder, name, changed)
@@ -89,10 +94,12 @@ export class LogPattern {
     }
     for (const name of this.#names.values()) {
       if (!name.belongs) continue
-      if (!touched || changed.has(name.place.stem)) name.seen = see(name, problems)
+      const dangled = name.dangles
+      if (!touched || changed.has(name.place.stem)) see(name, problems)
+      if (name.dangles && !dangled) torn.push(name.place.stem)
       if (name.seen) (name.place.mark === '' ? live : rotated).push(name.seen)
     }
-    return { files: live.concat(rotated), folders, problems, complete }
+    return { files: live.concat(rotated), folders, torn, problems, complete }
   }
 
   #note(folder: string, name: string, changed: Set<string>): void {
@@ -102,7 +109,7 @@ export class LogPattern {
     if (!known) {
       const rotation = rotationName(name)
       const place = { ...rotation, path, folder, live: prefix + rotation.stem }
-      known = { place, belongs: this.#belongs(name, rotation), seen: undefined, scan: 0 }
+      known = { place, belongs: this.#belongs(name, rotation), seen: undefined, dangles: false, scan: 0 }
       this.#names.set(path, known)
       changed.add(rotation.stem)
     }
@@ -120,17 +127,20 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-/** The file that has this name now, if it is one. */
-function see({ place, seen }: Name, problems: string[]): Seen | undefined {
+/** Finds out which file has this name now. */
+function see(name: Name, problems: string[]): void {
+  const { place, seen } = name
+  name.dangles = false
   try {
     const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
-    if (!isRegular(mode)) return undefined
-    if (seen?.ino === ino && seen.dev === dev && seen.size === size && seen.mtimeMs === mtimeMs) return seen
-    return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
+    if (!isRegular(mode)) name.seen = undefined
+    else if (seen?.ino !== ino || seen.dev !== dev || seen.size !== size || seen.mtimeMs !== mtimeMs)
+      name.seen = { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
-    return undefined
+    name.seen = undefined
+    name.dangles = code === 'ENOENT'
+    if (!name.dangles) problems.push(`${place.path} cannot be read: ${code}`)
   }
 }
 

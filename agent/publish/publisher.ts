@@ -375,7 +375,7 @@ export class Publisher {
     const nowMs = Date.now()
     const rotations = this.#follower
       .rotations()
-      .filter((rotation) => rotation.some((followed) => this.#isDue(followed, nowMs)))
+      .filter((rotation) => rotation.some((followed) => this.#follower.isDue(followed, nowMs)))
       .map((rotation) => rotation.map((followed) => ({ followed, limit: limitOf(followed) })))
     this.#turn++
     for (let i = 0; i < rotations.length; i++) {
@@ -383,13 +383,6 @@ export class Publisher {
         if (!(await this.#drain(filling, followed, limit))) break
       }
     }
-  }
-
-  /** There may be something to read, or to finish. */
-  #isDue(followed: Followed, nowMs: number): boolean {
-    const { source, file } = followed
-    if (source.finished) return source.hasMore
-    return file.encoding !== 'plain' || file.seen.size > source.next || this.#follower.isFinishable(followed, nowMs)
   }
 
   /** Reads one source; false: those after it must wait, because it has more. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { type Followed, Follower, LogPattern, Scratch } from '../../agent/follow/index.ts'
@@ -45,6 +45,8 @@ interface Scene {
   /** Each file begins with the same line. */
   readonly header: boolean
   readonly place: (typeof PLACES)[number]
+  /** Between restarts only what was touched is looked at; so many names are not yet known of then. Absent: everything is. */
+  readonly late: number | undefined
   /** Transactions fail, or the agent is killed, before these of its rounds. */
   readonly fails: readonly number[]
   readonly restarts: readonly number[]
@@ -53,6 +55,8 @@ interface Scene {
 const CALLS = ['statSync', 'readdirSync', 'openSync', 'readSync', 'fstatSync'] as const
 const ROUNDS = 6
 const GONE_ROUNDS = 3
+/** Longer than any scene. */
+const GLANCE_MS = 60_000
 
 /** The disk of one scene. `before` is called before each call that the agent makes. */
 class Disk {
@@ -68,6 +72,8 @@ class Disk {
   files = 0
   step = 0
   copied = 0
+  /** Names of which the file system would say that something happened there. */
+  readonly touched: string[] = []
   #compressed: Buffer = Buffer.alloc(0)
   #gz = ''
 
@@ -93,7 +99,21 @@ class Disk {
 
   /** Does the steps before `end`. */
   advance(end: number): void {
-    while (this.step < end) this.#do(this.steps[this.step++]!)
+    while (this.step < end) {
+      const step = this.steps[this.step++]!
+      this.#do(step)
+      this.touched.push(...this.#namesIn(step))
+    }
+  }
+
+  #namesIn(step: Step): readonly string[] {
+    if (step === 'rename') return ['app.log', 'app.log.1']
+    if (step === 'shift') return ['app.log.1', 'app.log.2']
+    if (step === 'shift gz') return ['app.log.1.gz', 'app.log.2.gz']
+    if (step === 'remove') return ['app.log.1']
+    if (step === 'remove 2') return ['app.log.2']
+    if (step.includes('gz')) return [basename(this.#gz)]
+    return [step.includes('copy') ? basename(this.copy) : 'app.log']
   }
 
   #do(step: Step): void {
@@ -197,7 +217,9 @@ class Carrier {
 
   /** One look, and one transaction of at most `max` events; it fails, or its positions are kept. */
   async round(max: number, fails: boolean): Promise<void> {
-    await this.follower.look()
+    const { late } = this.#disk.scene
+    for (const name of this.#disk.touched.splice(0, this.#disk.touched.length - (late ?? 0))) this.follower.touch(name)
+    await (late === undefined ? this.follower.look() : this.follower.glance(GLANCE_MS))
     const taken: string[] = []
     const changed = new Set<Followed>()
     const rotations = this.follower
@@ -224,7 +246,7 @@ class Carrier {
     this.follower.acknowledge(entry)
   }
 
-  /** What is finished needs no descriptor; what has no file for some rounds is retired. */
+  /** What is finished needs no descriptor; what has no file for some rounds with a look at everything is retired. */
   #letGo(): void {
     for (const followed of this.follower.sources.values()) {
       const { source, file } = followed
@@ -233,6 +255,7 @@ class Carrier {
       if (file.missed > 0) this.follower.drop(followed)
       else file.close()
     }
+    if (this.#disk.scene.late !== undefined) return
     for (const entry of this.#entries.values()) {
       const rounds = this.follower.sources.has(entry.source) ? 0 : (this.#gone.get(entry.source) ?? 0) + 1
       this.#gone.set(entry.source, rounds)
@@ -282,7 +305,10 @@ async function run(scene: Scene, at: readonly number[]): Promise<number> {
       }
     })
     disk.advance(disk.steps.length)
-    for (let round = 0; round < 5; round++) await carrier.round(Infinity, false)
+    for (let round = 0; round < 5; round++) {
+      await carrier.follower.look()
+      await carrier.round(Infinity, false)
+    }
     check(disk, carrier.published)
     return calls
   } finally {
@@ -308,6 +334,7 @@ const PLAIN: Scene = {
   place: PLACES[0],
   fails: [],
   restarts: [],
+  late: undefined,
 }
 
 export type How = keyof typeof STEPS
@@ -344,6 +371,7 @@ export async function atRandomInstants(how: How, runs: number): Promise<void> {
     read: fc.constantFrom(0, 1, 7, Infinity),
     gap: fc.boolean(),
     header: fc.boolean(),
+    late: fc.option(fc.nat(4), { nil: undefined }),
     fails: fc.array(fc.nat(ROUNDS - 1), { maxLength: 2 }),
     restarts: fc.array(fc.nat(ROUNDS - 1), { maxLength: 2 }),
   })
