@@ -14,7 +14,8 @@ if (name === undefined || !names.includes(name)) {
 } else {
   const child = spawn(process.execPath, [join(dir, `${name}.ts`), ...args], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
-  child.once('exit', (code) => {
+  child.once('exit', (code, signal) => {
+    if (signal) process.stderr.write(`${folder}/${name}.ts was ended by ${signal}\n`) // it could not say so itself
     process.exitCode = code ?? 1
   })
 }
