@@ -146,36 +146,6 @@ export class Follower {
     return file.encoding !== 'plain' || file.seen.size > source.next || this.isFinishable(followed, nowMs)
   }
 
-      .map((f: any) =>
-        [
-          f.seen.path.split('/').at(-1),
-          f.seen.ino,
-          f.seen.size,
-          f.role,
-          f.source?.slice(-6),
-          f.base?.slice(-6),
-          f.fresh,
-          f.missed,
-          f.newest,
-          this.#files.isThere(f),
-        ].join(' '),
-      )
-      .concat(
-        [...this.sources.values()].map(
-          (x: any) =>
-            x.source.id.slice(-6) +
-            ' ' +
-            x.source.progress.position +
-            ' fin ' +
-            x.source.finished +
-            ' ' +
-            x.file.seen.path.split('/').at(-1),
-        ),
-        ['lost ' + [...this.#holdings.lost.keys()]],
-      )
-      .concat([...this.entries].map((e: any) => JSON.stringify(e)))
-  }
-
   close(): void {
     for (const { source } of this.sources.values()) source.release()
     for (const file of this.#files) file.close()
