@@ -22,14 +22,19 @@ test('each command has help', async (t) => {
   assert.match(stdout, /^millrace try ROUTE FILE\n/)
 })
 
+/** Nobody listens there. */
+const LONELY = `{ project: p, dataset: d, kafka: { brokers: ["127.0.0.1:1"] },
+  routes: { r: { topic: t, format: raw, table: t } } }`
+
 test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', async (t) => {
-  const folder = folderWith(t, { 'broken.yaml': 'routes: [' })
+  const folder = folderWith(t, { 'broken.yaml': 'routes: [', 'lonely.yaml': LONELY })
   const cases: [args: string[], error: RegExp][] = [
     [['nonsense'], /there is no command nonsense\nfix: use one of: /],
     [['toString'], /there is no command toString/],
     [['query'], /millrace query takes: SQL\nfix: see millrace query --help/],
     [['check'], /cannot read the configuration .*millrace.yaml/],
     [['check', '--config', 'broken.yaml'], /broken.yaml:1: /],
+    [['drain', '--config', 'lonely.yaml'], /ECONNREFUSED 127.0.0.1:1\nfix: millrace check --connect/],
     [['audit', '--day', '2026-02-31x'], /--day 2026-02-31x: not a day/],
     [['agent', '--from', 'middle'], /--from middle\nfix: use --from start or --from end/],
     [['local', '--store', 'rows'], /--store rows\nfix: use --store count/],

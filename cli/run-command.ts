@@ -1,5 +1,5 @@
 import manifest from '../package.json' with { type: 'json' }
-import { UserError } from '../shared/errors.ts'
+import { messageOf, UserError } from '../shared/errors.ts'
 import { type Command, EXIT_OK, EXIT_USAGE, helpOf, parseCall } from './command.ts'
 
 /** Subcommands by their names. They are imported when called: a help text needs no database client. */
@@ -55,6 +55,9 @@ async function overview(commands: Commands): Promise<string> {
 /** A mistake of the user's is told without a stack; anything else is a defect of ours, and the stack is what we need. */
 function textOf(error: unknown): string {
   if (error instanceof UserError) return `${error.message}\n${error.fix ? `fix: ${error.fix}\n` : ''}`
+  const { name, code } = error as NodeJS.ErrnoException
+  if (name === 'KafkaError') return `${messageOf(error)}\nfix: millrace check --connect says who does not answer\n`
+  if (code === 'ERR_MODULE_NOT_FOUND') return `${messageOf(error)}\nfix: npm ci in Millrace's folder\n`
   return `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
 }
 

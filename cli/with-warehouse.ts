@@ -16,7 +16,9 @@ export async function withWarehouse<T>(
   } catch (error) {
     if (error instanceof UserError) throw error
     const answered = (error as { errors?: unknown[] }).errors !== undefined
-    const unanswered = 'is it running? see endpoints in the configuration, and npm start'
+    const unanswered = config.endpoints.bigquery
+      ? 'is it running? see endpoints in the configuration, and npm start'
+      : 'check the network and the credentials; for the embedded cloud take the configuration that npm start prints'
     throw new UserError(describeServiceError(error), answered ? fix : unanswered)
   } finally {
     warehouse.close()

@@ -51,8 +51,8 @@ function read(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     throw new UserError(
-      `cannot read the configuration ${path}: ${messageOf(error)}`,
-      'name the file with --config FILE',
+      `cannot read the configuration ${path}: ${messageOf(error).split(',')[0]}`,
+      'name the file with --config FILE, or have one made: millrace init LOGFILE',
     )
   }
 }
