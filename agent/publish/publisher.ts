@@ -1,28 +1,34 @@
-import { messageOf, UserError } from '../../shared/errors.ts'
-import { Events } from '../../shared/framing/index.ts'
+import { UserError } from '../../shared/errors.ts'
 import { type Compression, KafkaError, type PartitionBatch } from '../../shared/kafka/index.ts'
-import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
-import { Batch, type LaneLimits } from './batch.ts'
+import type { Follower } from '../follow/index.ts'
+import { Filler, type FillerOptions } from './filler.ts'
+import {
+  clear,
+  type Filling,
+  isEmpty,
+  isLarge,
+  newFilling,
+  newOpen,
+  type Open,
+  type Pending,
+  type Update,
+} from './filling.ts'
+import { TopicLimits } from './lane-limits.ts'
 import { type HostLock, withoutPositions } from './lock.ts'
 import type { Entry } from './positions.ts'
 import { type Decision, type Place, positionsGroup, type PositionsStore, Session } from './session.ts'
 import type { Waker } from './waker.ts'
 
-export interface PublisherOptions {
+export interface PublisherOptions extends FillerOptions {
   readonly agent: string
-  readonly topicOf: (route: string) => string | undefined
   readonly topics: readonly string[]
   readonly lingerMs: number
-  readonly pollMs: number
   readonly batchBytes: number
   readonly maxEventBytes: number
   readonly compression: Compression
   readonly transactionTimeoutMs: number
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
   readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
-  /** The rest of this source goes by its chunk: it has been finished for too long. */
-  readonly leaves: (followed: Followed) => boolean
-  readonly report: (about: string, message: string) => void
 }
 
 export interface PublisherCounts {
@@ -34,50 +40,14 @@ export interface PublisherCounts {
   sessions: number
 }
 
-interface Pending extends Decision {
-  settle(isDone: boolean): void
-}
-
-interface Filling {
-  readonly batch: Batch
-  readonly updates: Map<string, Update>
-  readonly decisions: Pending[]
-  /** When its first event was read. */
-  sinceMs: number
-  /** Until then its memory is on its way. */
-  sent: Promise<void>
-}
-
-/** What has been sent and not committed. */
-interface Open {
-  readonly sinceMs: number
-  readonly entries: Entry[]
-  readonly decisions: Pending[]
-  events: number
-  bytes: number
-  dead: number
-}
-
-interface Update {
-  readonly followed: Followed
-  readonly place: Place
-  finished: boolean
-}
-
-/** Between two looks, while there is still something to read; in milliseconds. */
-const LOOK_EVERY_MS = 250
+/** What one topic refuses, others may take. */
+const OF_A_TOPIC: ReadonlySet<KafkaError['kind']> = new Set(['unknown-topic', 'unauthorized', 'unavailable-topic'])
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
 /** Kafka forgets what is not renewed for a week. */
 const RENEW_EVERY_MS = 24 * 3_600_000
 /** Topics that could not be used are asked for again. */
 const TOPICS_EVERY_MS = 30_000
-/** While there is more to read, a transaction goes on until it has this many bytes of sources, or is this old. */
-const TRANSACTION_BYTES_MAX = 32 * 1024 * 1024
-const TRANSACTION_MS_MAX = 250
-/** Room for a batch's header, and for records that are larger than the lane by their overhead. */
-const LANE_SPARE_BYTES = 64 * 1024
-const LANE_BYTES_MIN = 16 * 1024
 
 /**
  * Carries events into Kafka: a loop of transactions, each with one or more batches and the positions behind them. While one
@@ -91,15 +61,13 @@ export class Publisher {
   readonly #lock: HostLock
   readonly #options: PublisherOptions
   readonly #waker: Waker
-  readonly #workspace: Workspace = { scratch: new Scratch(), events: new Events() }
+  readonly #filler: Filler
+  /** Of these Kafka takes nothing now: the next session does without them. */
+  readonly #refusing = new Set<string>()
   #fillings = [newFilling(), newFilling()]
   #open: Open | undefined
-  #limits: LaneLimits
   #session: Session | undefined
   #decisions: Pending[] = []
-  #frozen = new Set<string>()
-  #turn = 0
-  #lookedAtMs = 0
   #renewAtMs = 0
   #begunAtMs = 0
 
@@ -109,11 +77,7 @@ export class Publisher {
     this.#lock = lock
     this.#waker = waker
     this.#options = options
-    this.#limits = {
-      laneBytes: Math.max(options.batchBytes - LANE_SPARE_BYTES, LANE_BYTES_MIN),
-      maxEventBytes: options.maxEventBytes,
-      deadAboveBytes: Infinity,
-    }
+    this.#filler = new Filler(follower, new TopicLimits(options), options)
   }
 
   /** The former lives are fenced and the positions read: what is decided now is decided for ever. */
@@ -158,15 +122,21 @@ export class Publisher {
   }
 
   async #begin(): Promise<void> {
-    const { agent, topics, transactionTimeoutMs, report } = this.#options
-    const session = await Session.open(this.#store, { agent, topics, transactionTimeoutMs, report })
+    const { topics, report } = this.#options
+    const usable = topics.filter((topic) => !this.#refusing.has(topic))
+    const session = await Session.open(this.#store, { ...this.#options, topics: usable })
+    this.#refusing.clear()
     const skipped = await this.#takeUp(session).catch(async (error: unknown) => {
       await session.close() // nobody else knows it yet, and its connection would keep the process alive
       throw error
     })
     this.#session = session
     session.renew(session.topics)
-    await this.#skip(session, skipped)
+    for (const update of await this.#filler.skip(session, skipped)) {
+      const entry = this.#entryAfter({ ...update, finished: false })
+      update.place.ledger.put({ ...entry, start: entry.position })
+      this.#follower.acknowledge({ ...entry, start: entry.position })
+    }
     await session.transact([])
     for (const topic of session.topics) this.#lock.setMark(topic, 'started', Date.now())
     this.#renewAtMs = Date.now() + RENEW_EVERY_MS
@@ -189,7 +159,7 @@ export class Publisher {
     const noted = [...this.#fillings, ...(this.#open ? [this.#open] : [])].flatMap(({ decisions }) => decisions)
     for (const decision of [...noted, ...this.#decisions]) decision.settle(false)
     this.#decisions = []
-    this.#frozen.clear()
+    this.#filler.thawAll()
     this.#open = undefined
     this.#fillings = [newFilling(), newFilling()] // a dying socket may still read from the memory of the old ones
     await session?.close()
@@ -209,32 +179,13 @@ export class Publisher {
     return skipped
   }
 
-  /** Passes all events that are there now, without publishing them. */
-  async #skip(session: Session, topics: ReadonlySet<string>): Promise<void> {
-    if (topics.size === 0) return
-    for (const followed of this.#follower.sources.values()) {
-      const { source, log } = followed
-      const place = this.#placeOf(followed, session)
-      if (!place || !topics.has(this.#options.topicOf(log.route) ?? '')) continue
-      for (;;) {
-        const reading = await source.read(this.#workspace, Infinity, Infinity, false)
-        if (reading.kind !== 'piece') break
-        source.accept(reading, reading.events.count)
-      }
-      const entry = this.#entryAfter({ followed, place, finished: false })
-      place.ledger.put({ ...entry, start: entry.position })
-      this.#follower.acknowledge({ ...entry, start: entry.position })
-    }
-  }
-
   async #pump(signal: AbortSignal): Promise<void> {
     let inFlight: Promise<void> | undefined
     try {
-      while (!signal.aborted && !this.#topicsAreDue(inFlight)) {
+      while (!signal.aborted && !this.#topicsAreDue()) {
         const filling = this.#fillings[0]!
         await filling.sent
-        await this.#lookWhenDue(filling)
-        await this.#fill(filling)
+        await this.#filler.fill(filling, this.#session!, this.#decisions)
         if (inFlight && !filling.batch.full) {
           await inFlight
           inFlight = undefined
@@ -251,18 +202,17 @@ export class Publisher {
     }
   }
 
-  /** A topic that could not be used may be there by now: only a new session tells. */
-  #topicsAreDue(inFlight: Promise<void> | undefined): boolean {
+  /** A topic that could not be used may be of use by now: only a new session tells. */
+  #topicsAreDue(): boolean {
     if (this.#session!.topics.length === this.#options.topics.length) return false
-    const isBusy = inFlight || this.#open || !isEmpty(this.#fillings[0]!)
-    return !isBusy && performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
+    return performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
   }
 
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
   async #wait(filling: Filling, waitMs: number, signal: AbortSignal): Promise<void> {
     if (isEmpty(filling)) await this.#waker.wait(waitMs)
     else await this.#waker.pause(waitMs, signal)
-    this.#lookedAtMs = 0
+    this.#filler.lookSoon()
   }
 
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
@@ -326,9 +276,10 @@ export class Publisher {
     for (const { source, settle } of open.decisions) {
       const entry = this.#follower.entry(source)
       if (entry) this.#follower.moveTo(entry)
-      this.#frozen.delete(source)
+      this.#filler.thaw(source)
       settle(true)
     }
+    for (const { topic } of sealed) this.#options.report(topic, '')
     this.counts.transactions++
     this.counts.events += open.events
     this.counts.bytes += open.bytes
@@ -352,85 +303,9 @@ export class Publisher {
     }
   }
 
-  #placeOf({ source, log }: Followed, session = this.#session!): Place | undefined {
-    const topic = this.#options.topicOf(log.route)
-    return topic === undefined ? undefined : session.place(topic, source.id)
-  }
-
-  async #lookWhenDue({ batch }: Filling): Promise<void> {
-    if (batch.full || Date.now() - this.#lookedAtMs < LOOK_EVERY_MS) return
-    await this.#follower.glance(this.#options.pollMs)
-    this.#lookedAtMs = Date.now()
-  }
-
-  /** Reads what there is, rotation by rotation, each time beginning with another one, until the batch is full. */
-  async #fill(filling: Filling): Promise<void> {
-    if (filling.batch.full) return
-    if (isEmpty(filling)) filling.sinceMs = performance.now()
-    for (const decision of this.#decisions.splice(0)) {
-      filling.decisions.push(decision)
-      this.#frozen.add(decision.source)
-    }
-    // The sizes are taken before anything is read: what is in a newer file by now was written after all that an older one held.
-    const nowMs = Date.now()
-    const rotations = this.#follower
-      .rotations()
-      .filter((rotation) => rotation.some((followed) => this.#follower.isDue(followed, nowMs)))
-      .map((rotation) => rotation.map((followed) => ({ followed, limit: limitOf(followed) })))
-    this.#turn++
-    for (let i = 0; i < rotations.length; i++) {
-      for (const { followed, limit } of rotations[(i + this.#turn) % rotations.length]!) {
-        if (!(await this.#drain(filling, followed, limit))) break
-      }
-    }
-  }
-
-  /** Reads one source; false: those after it must wait, because it has more. */
-  async #drain(filling: Filling, followed: Followed, limit: number): Promise<boolean> {
-    const { source, file, log } = followed
-    if (this.#frozen.has(source.id) || source.file !== file) return false
-    const place = this.#placeOf(followed)
-    if (!place || this.#options.leaves(followed)) return true
-    if (source.finished && !source.hasMore) return true
-    const final = this.#follower.isFinishable(followed, Date.now())
-    const lane = filling.batch.lane(place.topic, place.partition, this.#limits)
-    for (;;) {
-      if (!lane || lane.full) return false
-      const room = Math.min(lane.room, log.rate?.room(Date.now()) ?? Infinity)
-      if (room === 0) return false
-      const reading = await this.#read(followed, final ? Infinity : limit, room, final)
-      if (reading.kind === 'lost') {
-        this.#follower.lose(followed)
-        this.#lookedAtMs = 0
-        return false
-      }
-      if (reading.kind === 'drained') {
-        source.finished = final && reading.atEnd
-        if (source.finished && place.ledger.get(source.id)?.size !== source.progress.position) {
-          filling.updates.set(source.id, { followed, place, finished: true })
-        }
-        return file.newest || !reading.waits
-      }
-      const taken = lane.append(source.id, reading, filling.batch.keys, Date.now())
-      const before = source.progress.position
-      source.accept(reading, taken)
-      log.rate?.take(source.progress.position - before)
-      if (taken > 0) filling.updates.set(source.id, { followed, place, finished: false })
-    }
-  }
-
-  /** A file that cannot be read does not stop the others. */
-  async #read({ source, file }: Followed, limit: number, room: number, final: boolean) {
-    try {
-      return await source.read(this.#workspace, limit, room, final)
-    } catch (error) {
-      this.#options.report(source.id, `${file.seen.path} cannot be read on behind ${source.next}: ${messageOf(error)}`)
-      return { kind: 'drained', atEnd: false, waits: false } as const
-    }
-  }
-
   /** Decides what an error means. Throws when no further try may help. */
   #explain(error: unknown): void {
+    const { report } = this.#options
     if (error instanceof UserError) throw error
     if (!(error instanceof KafkaError)) throw error
     if (error.kind === 'fenced') {
@@ -439,48 +314,14 @@ export class Publisher {
         'give each agent an id of its own: agent.id',
       )
     }
-    if (error.kind === 'too-large') this.#shrink()
-    else if (error.code !== 'WORN')
-      this.#options.report('kafka', `not in touch with Kafka, trying again: ${error.message}`)
+    if (error.kind === 'too-large' && error.topic !== undefined) return this.#filler.limits.shrink(error.topic)
+    if (error.code === 'WORN') return
+    const { topic, kind, message } = error
+    if (topic === undefined || !OF_A_TOPIC.has(kind))
+      return report('kafka', `not in touch with Kafka, trying again: ${message}`)
+    this.#refusing.add(topic)
+    report(topic, `topic ${topic} takes nothing now, trying again: ${message}`)
   }
-
-  /** The broker takes no batch of this size: smaller ones from now on, and no event larger than the smallest. */
-  #shrink(): void {
-    const { laneBytes } = this.#limits
-    if (laneBytes > LANE_BYTES_MIN)
-      this.#limits = { ...this.#limits, laneBytes: Math.max(laneBytes / 2, LANE_BYTES_MIN) }
-    else {
-      const largest = Math.min(this.#limits.deadAboveBytes, this.#options.maxEventBytes)
-      this.#limits = { ...this.#limits, deadAboveBytes: Math.max(largest / 2, LANE_BYTES_MIN) }
-    }
-  }
-}
-
-function newFilling(): Filling {
-  return { batch: new Batch(), updates: new Map(), decisions: [], sinceMs: 0, sent: Promise.resolve() }
-}
-
-function newOpen(): Open {
-  return { sinceMs: performance.now(), entries: [], decisions: [], events: 0, bytes: 0, dead: 0 }
-}
-
-function isLarge({ bytes, sinceMs }: Open): boolean {
-  return bytes >= TRANSACTION_BYTES_MAX || performance.now() - sinceMs >= TRANSACTION_MS_MAX
-}
-
-function clear({ batch, updates, decisions }: Filling): void {
-  batch.clear()
-  updates.clear()
-  decisions.length = 0
-}
-
-function isEmpty({ updates, decisions }: Filling): boolean {
-  return updates.size === 0 && decisions.length === 0
-}
-
-/** The newest file is read up to the size of the last look, any other to its end. */
-function limitOf({ file }: Followed): number {
-  return file.newest && file.encoding === 'plain' ? file.seen.size : Infinity
 }
 
 function forgotten(agent: string, topic: string): UserError {

@@ -158,9 +158,7 @@ export class Session {
 
 async function partitionsOf(store: PositionsStore, topic: string, report: SessionOptions['report']) {
   try {
-    const partitions = await store.partitionsOf(topic)
-    report(topic, '')
-    return partitions
+    return await store.partitionsOf(topic)
   } catch (error) {
     if (!(error instanceof KafkaError) || (error.kind !== 'unknown-topic' && error.kind !== 'unauthorized')) throw error
     report(topic, `topic ${topic} cannot be used: ${messageOf(error)}`)

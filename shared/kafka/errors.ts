@@ -6,6 +6,7 @@ import { messageOf } from '../errors.ts'
  * - `expired`: the transaction was open longer than its time-out and was aborted by the broker: open a new producer.
  * - `too-large`: the broker takes no batch of this size (`max.message.bytes`): split it.
  * - `unknown-topic`, `unauthorized`: an operator must act; until then every try fails.
+ * - `unavailable-topic`: it takes nothing now: too few replicas, a disk that is full or broken, a rule that records break.
  * - `ended`: the membership was over before anything was sent.
  * - `corrupt`: bytes that are no RecordBatch, or that fail their checksum.
  * - `unreachable`: no connection, or no answer in time: the outcome is unknown.
@@ -17,6 +18,7 @@ export type KafkaErrorKind =
   | 'too-large'
   | 'unknown-topic'
   | 'unauthorized'
+  | 'unavailable-topic'
   | 'ended'
   | 'corrupt'
   | 'unreachable'
@@ -28,11 +30,14 @@ export class KafkaError extends Error {
   readonly kind: KafkaErrorKind
   /** Kafka's name of the error, such as `NOT_COORDINATOR`, or kafkajs's. */
   readonly code: string
+  /** The one that the broker refuses, where it says so. */
+  readonly topic: string | undefined
 
-  constructor(kind: KafkaErrorKind, code: string, message: string, options?: ErrorOptions) {
+  constructor(kind: KafkaErrorKind, code: string, message: string, options: ErrorOptions & { topic?: string } = {}) {
     super(message, options)
     this.kind = kind
     this.code = code
+    this.topic = options.topic
   }
 }
 
@@ -55,6 +60,11 @@ const KIND_OF_CODE: Readonly<Record<string, KafkaErrorKind>> = {
   RECORD_LIST_TOO_LARGE: 'too-large',
   UNKNOWN_TOPIC_OR_PARTITION: 'unknown-topic',
   INVALID_TOPIC_EXCEPTION: 'unknown-topic',
+  NOT_ENOUGH_REPLICAS: 'unavailable-topic',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'unavailable-topic',
+  KAFKA_STORAGE_ERROR: 'unavailable-topic',
+  POLICY_VIOLATION: 'unavailable-topic',
+  INVALID_TIMESTAMP: 'unavailable-topic',
   TOPIC_AUTHORIZATION_FAILED: 'unauthorized',
   GROUP_AUTHORIZATION_FAILED: 'unauthorized',
   CLUSTER_AUTHORIZATION_FAILED: 'unauthorized',
@@ -77,7 +87,17 @@ const UNNAMED_CODES: Readonly<Record<string, string>> = { '90': 'PRODUCER_FENCED
 export function kafkaError(thrown: unknown): KafkaError {
   if (thrown instanceof KafkaError) return thrown
   const code = codeOf(thrown)
-  return new KafkaError(KIND_OF_CODE[code] ?? 'refused', code, `${code}: ${messageOf(thrown)}`, { cause: thrown })
+  const options = { cause: thrown, ...topicOf(thrown) }
+  return new KafkaError(KIND_OF_CODE[code] ?? 'refused', code, `${code}: ${messageOf(thrown)}`, options)
+}
+
+/** The topic that a refusal was marked with by `seams.ts`. */
+function topicOf(thrown: unknown): { topic?: string } {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('topic' in error && typeof error.topic === 'string') return { topic: error.topic }
+    if (error.cause === error) break
+  }
+  return {}
 }
 
 /** A mistake in a program, its innermost cause: trying again mends nothing. */

@@ -23,7 +23,9 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
     protocol(options: { version: number }): RequestFactory
   }
   const protocol: {
-    readonly requests: Readonly<Record<'Produce' | 'Fetch', RequestDefinition>>
+    readonly requests: Readonly<
+      Record<'Produce' | 'Fetch' | 'AddPartitionsToTxn' | 'TxnOffsetCommit', RequestDefinition>
+    >
     lookup(
       versions: Readonly<Record<number, { maxVersion: number }>>,
     ): (apiKey: number, definition: RequestDefinition) => RequestFactory

@@ -23,6 +23,7 @@ export function installSeams(): void {
   if (installed) return
   verifyRelease()
   replaceProduce(protocol.requests.Produce)
+  for (const name of NAMING) nameRefusedTopic(protocol.requests[name])
   copyNoBodies()
   dropEmptyRemainder()
   stopIdleTimers()
@@ -56,6 +57,42 @@ function replaceProduce(definition: RequestDefinition): void {
       return { ...made, request: { ...made.request, encode } }
     }
   }
+}
+
+/** Requests whose answers speak of several topics. */
+const NAMING = ['Produce', 'AddPartitionsToTxn', 'TxnOffsetCommit'] as const
+/** What AddPartitionsToTxn answers for partitions that are well, because others are not. */
+const OPERATION_NOT_ATTEMPTED = 55
+
+interface TopicAnswer {
+  readonly topic?: string
+  readonly topicName?: string
+  readonly partitions?: readonly { readonly errorCode: number }[]
+  readonly partitionErrors?: readonly { readonly errorCode: number }[]
+}
+
+/** kafkajs throws the first error of an answer, and forgets which topic it is of: whoever writes to several must know. */
+function nameRefusedTopic(definition: RequestDefinition): void {
+  const original = definition.protocol
+  definition.protocol = (version) => {
+    const create = original(version)
+    return (options) => {
+      const { request, response } = create(options)
+      return { request, response: { ...response, parse: (data) => parseNaming(data, response.parse) } }
+    }
+  }
+}
+
+async function parseNaming(data: unknown, parse: (data: unknown) => Promise<unknown>): Promise<unknown> {
+  const { topics = [], errors = [] } = data as { topics?: readonly TopicAnswer[]; errors?: readonly TopicAnswer[] }
+  const isRefused = ({ errorCode }: { errorCode: number }) => errorCode !== 0 && errorCode !== OPERATION_NOT_ATTEMPTED
+  const refused = [...topics, ...errors].find(({ partitions, partitionErrors }) =>
+    (partitions ?? partitionErrors ?? []).some(isRefused),
+  )
+  if (!refused) return parse(data)
+  return parse({ ...(data as object), topics: [refused], errors: [refused] }).catch((error: unknown) => {
+    throw Object.assign(error as Error, { topic: refused.topicName ?? refused.topic })
+  })
 }
 
 /** On an encoder, and on the buffer that kafkajs takes from it: what is to be written behind that. */

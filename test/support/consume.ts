@@ -15,6 +15,7 @@ export interface ConsumedRecord {
   readonly offset: number
   readonly key: string | null
   readonly value: string | null
+  readonly timestampMs: number
 }
 
 const READ_UNCOMMITTED = 0
@@ -81,10 +82,10 @@ async function settledOffsets(client: KafkaClient, topic: string): Promise<Parti
 }
 
 function collect(batch: FetchedBatch, end: number, into: ConsumedRecord[]): void {
-  batch.visit(0, ({ buffer, offset, keyStart, keyEnd, valueStart, valueEnd }) => {
+  batch.visit(0, ({ buffer, offset, timestampMs, keyStart, keyEnd, valueStart, valueEnd }) => {
     if (offset >= end) return
     const key = keyStart < 0 ? null : buffer.toString('utf8', keyStart, keyEnd)
     const value = valueStart < 0 ? null : buffer.toString('utf8', valueStart, valueEnd)
-    into.push({ partition: batch.partition, offset, key, value })
+    into.push({ partition: batch.partition, offset, key, value, timestampMs })
   })
 }
