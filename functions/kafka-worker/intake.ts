@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import type { FetchedBatch, TopicPartition } from '../../shared/kafka/index.ts'
-import type { RouteSink, TaskContext } from './partition-task.ts'
+import type { FetchedBatch } from '../../shared/kafka/index.ts'
+import type { Place } from './partition-task.ts'
 import { type BuiltPiece, PieceBuilder, type RefusedRows } from './piece-builder.ts'
 
 /** The way of one partition's records from the fetcher to pieces that are durable, and how much of them is in memory. */
@@ -8,13 +8,12 @@ export class Intake {
   /** Built and not durable yet, in order. */
   readonly pieces = new Map<number, BuiltPiece>()
   readonly refused: RefusedRows = new Map()
-  readonly #context: TaskContext
-  readonly #at: TopicPartition
-  readonly #builder: PieceBuilder
-  readonly #flushBytes: number
-  readonly #queuedBytesMax: number
+  readonly #place: Place
   readonly #built: (piece: BuiltPiece) => void
   readonly #failed: (error: unknown) => void
+  readonly #builder: PieceBuilder
+  /** The partition's share of `queue_bytes`: so appends are smaller where there are many. */
+  readonly #shareBytes: number
   readonly #queue: { batch: FetchedBatch; bytes: number }[] = []
   #queuedBytes = 0
   #paused = true
@@ -29,23 +28,13 @@ export class Intake {
   #flushTimer: NodeJS.Timeout | undefined
 
   /** @param failed a batch cannot be read */
-  constructor(
-    context: TaskContext,
-    { route, codec }: RouteSink,
-    at: TopicPartition,
-    built: (piece: BuiltPiece) => void,
-    failed: (error: unknown) => void,
-  ) {
-    this.#context = context
-    this.#at = at
+  constructor(place: Place, built: (piece: BuiltPiece) => void, failed: (error: unknown) => void) {
+    this.#place = place
     this.#built = built
     this.#failed = failed
-    // Each partition has its share, half of it for what is fetched; so appends are smaller where there are many.
-    const { consumer, membership, pool } = context
-    const shareBytes = consumer.queue_bytes / membership.partitions.length
-    this.#queuedBytesMax = shareBytes / 2
-    this.#flushBytes = Math.min(consumer.flush_bytes, shareBytes)
-    this.#builder = new PieceBuilder(route, codec, at.partition, this.#flushBytes, this.refused, pool.take)
+    const { at, consumer, membership } = place
+    this.#shareBytes = consumer.queue_bytes / membership.partitions.length
+    this.#builder = new PieceBuilder(place, Math.min(consumer.flush_bytes, this.#shareBytes), this.refused)
     // Nothing is fetched before the take-over says from where.
     membership.seek(at, 0)
     membership.pause([at])
@@ -71,7 +60,7 @@ export class Intake {
     this.#discard()
     this.#next = offset
     this.#floorMs = floorMs
-    this.#context.membership.seek(this.#at, offset)
+    this.#place.membership.seek(this.#place.at, offset)
     this.#regulate()
   }
 
@@ -90,39 +79,39 @@ export class Intake {
     if (!piece) return
     this.pieces.delete(id)
     if (durable) this.#settle(piece)
-    this.#context.pool.give(piece.rows)
+    this.#place.pool.give(piece.rows)
     void this.#pump()
   }
 
   #settle({ end, rows, reasons, passed }: BuiltPiece): void {
-    this.#context.metrics.settled(rows.rows + reasons.length + passed, rows.rows, rows.length, reasons)
+    this.#place.metrics.settled(rows.rows + reasons.length + passed, rows.rows, rows.length, reasons)
     for (const offset of this.refused.keys()) if (offset < end) this.refused.delete(offset)
   }
 
   /** Takes nothing more, and drops what is half built. */
   close(): void {
     this.#closed = true
-    this.#context.membership.pause([this.#at])
+    this.#place.membership.pause([this.#place.at])
     this.#discard()
   }
 
-  /** Pauses fetching above the limit, and goes on below half of it. */
+  /** Pauses fetching above half of the share, and goes on below a quarter. */
   #regulate(): void {
-    const { membership } = this.#context
-    if (!this.#paused && this.#queuedBytes > this.#queuedBytesMax) {
+    const { membership, at } = this.#place
+    if (!this.#paused && this.#queuedBytes > this.#shareBytes / 2) {
       this.#paused = true
-      membership.pause([this.#at])
-    } else if (this.#paused && !this.#closed && this.#queuedBytes <= this.#queuedBytesMax / 2) {
+      membership.pause([at])
+    } else if (this.#paused && !this.#closed && this.#queuedBytes <= this.#shareBytes / 4) {
       this.#paused = false
-      membership.resume([this.#at])
+      membership.resume([at])
     }
   }
 
   /** Bounds what is built and not durable: by number for one partition, by memory for all; one piece is always allowed. */
   get #mayBuild(): boolean {
-    const { consumer, pool } = this.#context
+    const { consumer, pool } = this.#place
     const pieces = this.pieces.size
-    const hasRoom = pieces <= consumer.in_flight && pool.inUse * this.#flushBytes < consumer.queue_bytes
+    const hasRoom = pieces <= consumer.in_flight && pool.inUse * this.#builder.flushBytes < consumer.queue_bytes
     return !this.#closed && (pieces === 0 || hasRoom)
   }
 
@@ -174,11 +163,11 @@ export class Intake {
       this.#sealIfOld()
       void this.#pump()
     }
-    this.#flushTimer = setTimeout(flush, Math.max(1, this.#context.consumer.flush_after - this.#age))
+    this.#flushTimer = setTimeout(flush, Math.max(1, this.#place.consumer.flush_after - this.#age))
   }
 
   #sealIfOld(): void {
-    if (this.#age >= this.#context.consumer.flush_after) this.#seal()
+    if (this.#age >= this.#place.consumer.flush_after) this.#seal()
   }
 
   #seal(): void {
@@ -194,6 +183,6 @@ export class Intake {
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined
     const rows = this.#builder.discard()
-    if (rows) this.#context.pool.give(rows)
+    if (rows) this.#place.pool.give(rows)
   }
 }

@@ -38,6 +38,13 @@ export interface TaskContext {
   readonly rejoin: () => void
 }
 
+/** One partition, its route, and everything that they use. */
+export interface Place extends TaskContext, RouteSink {
+  readonly at: TopicPartition
+  /** Says, now and then, what goes wrong. */
+  readonly tell: (trouble: string, message: string) => void
+}
+
 const RETRY_MS_MAX = 30_000
 /** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */
 const TELL_EVERY_MS = 60_000
@@ -56,12 +63,10 @@ const RULES_TO_LOG: ReadonlySet<Rule> = new Set([
 export class PartitionTask {
   readonly at: TopicPartition
   stopped: string | undefined
-  readonly #context: TaskContext
-  readonly #sink: RouteSink
+  readonly #place: Place
   readonly #owner: Owner
   readonly #intake: Intake
   readonly #calls: Calls
-  readonly #log: Log
   readonly #left = Promise.withResolvers<void>()
   #lettersInARow = 0
   #over = false
@@ -71,13 +76,12 @@ export class PartitionTask {
   readonly #told = new Map<string, number>()
 
   constructor(context: TaskContext, sink: RouteSink, at: TopicPartition) {
-    this.#context = context
-    this.#sink = sink
     this.at = at
-    this.#log = context.log.child({ topic: at.topic, partition: at.partition })
+    const log = context.log.child(at)
+    this.#place = { ...context, ...sink, at, log, tell: (trouble, message) => this.#tell(trouble, message) }
     const unreadable = (error: unknown) => this.halt('unreadable', messageOf(error))
-    this.#intake = new Intake(context, sink, at, (piece) => this.#take(piece), unreadable)
-    this.#calls = new Calls(context, sink, at, this.#intake, (trouble, message) => this.#tell(trouble, message))
+    this.#intake = new Intake(this.#place, (piece) => this.#take(piece), unreadable)
+    this.#calls = new Calls(this.#place, this.#intake)
     this.#owner = new Owner({
       isOwnStream: (stream) => isStreamOf(stream, sink.route.table),
       from: sink.route.from,
@@ -153,7 +157,7 @@ export class PartitionTask {
   /** Fetching has stopped by itself, or must: an alarm, and nothing of it is skipped. `lost`: nor by the next owner. */
   halt(reason: string, message: string, lost = false): void {
     this.stopped = reason
-    this.#log.error({ reason, route: this.#sink.route.name, durable: this.durable }, `stopped: ${message}`)
+    this.#place.log.error({ reason, route: this.#place.route.name, durable: this.durable }, `stopped: ${message}`)
     void this.leave(lost)
   }
 
@@ -169,7 +173,7 @@ export class PartitionTask {
 
   #take({ id, end, rows: { rows }, letters, reasons }: BuiltPiece): void {
     this.#lettersInARow = rows > 0 ? letters.length : this.#lettersInARow + letters.length
-    if (rows === 0 && this.#lettersInARow >= this.#sink.route.stop_after)
+    if (rows === 0 && this.#lettersInARow >= this.#place.route.stop_after)
       this.halt('dead-letters', `${this.#lettersInARow} events in a row had no row: ${reasons.at(-1)}`)
     if (letters.length > 0) this.#tell('dead-letters', `${letters.length} events become dead letters: ${reasons[0]}`)
     this.#handle({ kind: 'piece', id, end, rows, letters: letters.length > 0 })
@@ -180,7 +184,7 @@ export class PartitionTask {
   #handle(event: Event): void {
     if (this.#over) return
     for (const effect of this.#owner.handle(event)) this.#apply(effect)
-    this.#context.progressed()
+    this.#place.progressed()
   }
 
   #apply(effect: Effect): void {
@@ -192,14 +196,14 @@ export class PartitionTask {
       case 'commit':
         return // taken by turn()
       case 'rejoin':
-        return this.#context.rejoin()
+        return this.#place.rejoin()
       case 'stop':
         this.#calls.close()
         return this.halt(effect.reason, effect.message)
       case 'left':
         return this.#left.resolve()
       case 'note':
-        this.#context.metrics.rule(effect.rule)
+        this.#place.metrics.rule(effect.rule)
         if (RULES_TO_LOG.has(effect.rule)) this.#tell(effect.rule, effect.message)
         return
       default:
@@ -215,7 +219,7 @@ export class PartitionTask {
       } catch (error) {
         if (this.#over) return
         if (attempt === 2)
-          this.#log.warn({ error: messageOf(error) }, 'BigQuery or Kafka does not answer: trying again')
+          this.#place.log.warn({ error: messageOf(error) }, 'BigQuery or Kafka does not answer: trying again')
         await delay(Math.min(2 ** attempt * 50, RETRY_MS_MAX))
       }
     }
@@ -225,6 +229,6 @@ export class PartitionTask {
     const now = performance.now()
     if (now - (this.#told.get(trouble) ?? -TELL_EVERY_MS) < TELL_EVERY_MS) return
     this.#told.set(trouble, now)
-    this.#log.warn({ rule: trouble }, message)
+    this.#place.log.warn({ rule: trouble }, message)
   }
 }

@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openCodec, RowBuffer } from '../../shared/codec/index.ts'
+import { openCodec } from '../../shared/codec/index.ts'
 import { loadConfig, type Route } from '../../shared/config/index.ts'
 import { BatchBuilder } from '../../shared/kafka/index.ts'
 import { SharedMemory } from '../../shared/kafka/memory.ts'
 import { createRange, type RecordRange } from '../../shared/kafka/record-range.ts'
 import { PieceBuilder } from './piece-builder.ts'
+import { createRowPool } from './row-pool.ts'
 
 const FIELDS = [
   { name: 'id', type: 'INT64', mode: 'REQUIRED' },
@@ -61,7 +62,13 @@ for (const codec of ['none', 'zstd'] as const) {
     t.after(() => rmSync(folder, { recursive: true }))
     const route = routeIn(folder)
     const build = async (release: boolean) => {
-      const builder = new PieceBuilder(route, openCodec(route), 0, 1 << 24, new Map(), () => new RowBuffer(1 << 16))
+      const place = {
+        route,
+        codec: openCodec(route),
+        at: { topic: 'visits', partition: 0 },
+        pool: createRowPool(1 << 16),
+      }
+      const builder = new PieceBuilder(place, 1 << 24, new Map())
       const { memory, range } = await fetched(codec)
       await range.ready()
       assert.equal(builder.take(range, 0, 5000), ROUNDS * EVENTS.length)

@@ -1,8 +1,9 @@
 import type { Origin, RowBuffer, RowCodec } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
-import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
+import type { FetchedBatch, RecordView, TopicPartition } from '../../shared/kafka/index.ts'
 import { AgentKey } from './agent-key.ts'
+import type { RowPool } from './row-pool.ts'
 
 /** The header of a record that its agent could not read as an event: the reason. */
 const DEAD_HEADER = 'millrace-dead'
@@ -28,13 +29,20 @@ export interface BuiltPiece {
 /** Why BigQuery refused a row that the codec had made, by Kafka offset. */
 export type RefusedRows = Map<number, string>
 
+/** What a builder needs to know of its partition. */
+interface BuilderPlace {
+  readonly route: Route
+  readonly codec: RowCodec
+  readonly at: TopicPartition
+  /** Empty buffers; the piece's owner gives them back. */
+  readonly pool: Pick<RowPool, 'take'>
+}
+
 /** Turns one partition's records into pieces: for an event no promise, no object and no string. */
 export class PieceBuilder {
-  readonly #route: Route
-  readonly #codec: RowCodec
-  readonly #flushBytes: number
+  readonly flushBytes: number
+  readonly #place: BuilderPlace
   readonly #refused: RefusedRows
-  readonly #takeRows: () => RowBuffer
   readonly #key = new AgentKey()
   readonly #origin: Origin
   #rows: RowBuffer | undefined
@@ -49,26 +57,17 @@ export class PieceBuilder {
   #ids = 0
   readonly #visitor = (record: RecordView): boolean => this.#take(record)
 
-  /** @param takeRows gives an empty buffer; the piece's owner gives it back */
-  constructor(
-    route: Route,
-    codec: RowCodec,
-    partition: number,
-    flushBytes: number,
-    refused: RefusedRows,
-    takeRows: () => RowBuffer,
-  ) {
-    this.#route = route
-    this.#codec = codec
-    this.#flushBytes = flushBytes
+  /** @param flushBytes a piece of so many is full */
+  constructor(place: BuilderPlace, flushBytes: number, refused: RefusedRows) {
+    this.flushBytes = flushBytes
+    this.#place = place
     this.#refused = refused
-    this.#takeRows = takeRows
     this.#origin = {
       source: null,
       position: 0,
       size: 0,
-      kafkaTopic: route.topic ?? null,
-      kafkaPartition: partition,
+      kafkaTopic: place.at.topic,
+      kafkaPartition: place.at.partition,
       kafkaOffset: 0,
       ingestedAtMicros: 0,
     }
@@ -90,7 +89,7 @@ export class PieceBuilder {
 
   get full(): boolean {
     const rows = this.#rows
-    return rows !== undefined && (rows.length + this.#letterBytes >= this.#flushBytes || rows.rows >= ROWS_MAX)
+    return rows !== undefined && (rows.length + this.#letterBytes >= this.flushBytes || rows.rows >= ROWS_MAX)
   }
 
   /** Takes records from `from` on until it is full; answers the offset to go on at. */
@@ -104,7 +103,7 @@ export class PieceBuilder {
 
   #start(nowMs: number): void {
     if (this.#rows) return
-    this.#rows = this.#takeRows()
+    this.#rows = this.#place.pool.take()
     this.#startedAtMs = nowMs
   }
 
@@ -162,7 +161,7 @@ export class PieceBuilder {
       this.#bury({ reason: 'refused', message }, buffer.subarray(valueStart, valueEnd))
       return true
     }
-    const rejection = this.#codec.encode(buffer, valueStart, valueEnd, origin, rows)
+    const rejection = this.#place.codec.encode(buffer, valueStart, valueEnd, origin, rows)
     if (rejection) this.#bury(rejection, buffer.subarray(valueStart, valueEnd))
     else this.#mark(rows.rows - 1, offset)
     return true
@@ -187,7 +186,7 @@ export class PieceBuilder {
   }
 
   #bury(why: Reason, bytes: Buffer): void {
-    const entry = letterOf(this.#route.name, why, bytes, this.#origin, null)
+    const entry = letterOf(this.#place.route.name, why, bytes, this.#origin, null)
     this.#letters.push(entry)
     this.#reasons.push(why.reason)
     this.#letterBytes += entry.length

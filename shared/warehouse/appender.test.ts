@@ -4,7 +4,7 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:htt
 import { type TestContext, test } from 'node:test'
 import type { Config } from '../config/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { openAppender } from './appender.ts'
+import { StreamAppender } from './appender.ts'
 import { openChannel } from './channel.ts'
 import { appendRowsResponse } from './wire.ts'
 
@@ -64,7 +64,7 @@ const ROWS = Buffer.from('0a03616263', 'hex')
 async function open(t: TestContext, options = {}) {
   const server = await fakeServer(t)
   const channel = openChannel({ endpoints: { bigquery_storage: server.address } } as unknown as Config, 'test')
-  const appender = openAppender(channel, 'projects/p/streams/s', Buffer.from('descriptor'), options)
+  const appender = new StreamAppender(channel, 'projects/p/streams/s', Buffer.from('descriptor'), options)
   t.after(() => {
     appender.close()
     channel.close()
@@ -142,7 +142,7 @@ void test('no answer in time is a lost one; what is not sent yet waits for room'
 
 void test('a server that is not there is a lost append', async () => {
   const channel = openChannel({ endpoints: { bigquery_storage: '127.0.0.1:1' } } as unknown as Config, 'test')
-  const appender = openAppender(channel, 's', Buffer.alloc(0))
+  const appender = new StreamAppender(channel, 's', Buffer.alloc(0))
   assert.equal((await appender.append(ROWS, 0)).kind, 'lost')
   channel.close()
 })

@@ -8,21 +8,6 @@ const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
 /** An append without an answer for this long counts as lost. It may still land: hours later, as has been measured. */
 const ANSWER_WITHIN_MS = 60_000
 
-/**
- * Appends to one stream: in order, several in flight, every answer a value. After `lost`, `gone` or `denied` all that was under way has
- * the same answer; a next append opens a new connection. Nothing is ever sent twice: that is the caller's decision.
- */
-export interface Appender {
-  readonly stream: string
-  /**
-   * @param rows the body of ProtoRows (RowBuffer's form): sent from where it is, so leave it untouched until the answer
-   * @param offset the stream's end that the request expects; undefined on a default stream
-   */
-  append(rows: Buffer, offset: number | undefined): Promise<AppendAnswer>
-  /** Ends the connection; what has no answer yet is `lost`. */
-  close(): void
-}
-
 interface Pending {
   readonly rows: Buffer
   readonly offset: number | undefined
@@ -30,22 +15,19 @@ interface Pending {
   sentAtMs: number
 }
 
-interface AppenderOptions {
+export interface AppenderOptions {
   readonly answerWithinMs?: number
   readonly inFlightBytesMax?: number
 }
 
-/** @param descriptor the encoded DescriptorProto of the rows */
-export function openAppender(
-  channel: Channel,
-  stream: string,
-  descriptor: Buffer,
-  options: AppenderOptions = {},
-): Appender {
-  return new StreamAppender(channel, stream, descriptor, options)
-}
+/** What whoever appends needs of it. */
+export type Appender = Pick<StreamAppender, 'stream' | 'append' | 'close'>
 
-class StreamAppender implements Appender {
+/**
+ * Appends to one stream: in order, several in flight, every answer a value. After `lost`, `gone` or `denied` all that was under way has
+ * the same answer; a next append opens a new connection. Nothing is ever sent twice: that is the caller's decision.
+ */
+export class StreamAppender {
   readonly stream: string
   readonly #channel: Channel
   readonly #descriptor: Buffer
@@ -57,14 +39,24 @@ class StreamAppender implements Appender {
   #call: Call | undefined
   #watchdog: NodeJS.Timeout | undefined
 
-  constructor(channel: Channel, stream: string, descriptor: Buffer, options: AppenderOptions) {
+  /** @param descriptor the encoded DescriptorProto of the rows */
+  constructor(
+    channel: Channel,
+    stream: string,
+    descriptor: Buffer,
+    { answerWithinMs = ANSWER_WITHIN_MS, inFlightBytesMax = IN_FLIGHT_BYTES_MAX }: AppenderOptions = {},
+  ) {
     this.stream = stream
     this.#channel = channel
     this.#descriptor = descriptor
-    this.#answerWithinMs = options.answerWithinMs ?? ANSWER_WITHIN_MS
-    this.#inFlightBytesMax = options.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX
+    this.#answerWithinMs = answerWithinMs
+    this.#inFlightBytesMax = inFlightBytesMax
   }
 
+  /**
+   * @param rows the body of ProtoRows (RowBuffer's form): sent from where it is, so leave it untouched until the answer
+   * @param offset the stream's end that the request expects; undefined on a default stream
+   */
   append(rows: Buffer, offset: number | undefined): Promise<AppendAnswer> {
     const { promise, resolve } = Promise.withResolvers<AppendAnswer>()
     this.#waiting.push({ rows, offset, resolve, sentAtMs: 0 })
@@ -72,6 +64,7 @@ class StreamAppender implements Appender {
     return promise
   }
 
+  /** Ends the connection; what has no answer yet is `lost`. */
   close(): void {
     if (this.#sent.length === 0) this.#call?.end()
     this.#disconnect({ kind: 'lost', message: 'the appender was closed' })

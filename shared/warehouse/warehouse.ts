@@ -1,6 +1,6 @@
 import type { Config, TableName } from '../config/index.ts'
 import type { TableField } from '../schema/index.ts'
-import { type Appender, openAppender } from './appender.ts'
+import { type Appender, type AppenderOptions, StreamAppender } from './appender.ts'
 import { openChannel } from './channel.ts'
 import { type Parameter, query, type Row } from './query.ts'
 import { openRest } from './rest.ts'
@@ -31,11 +31,7 @@ export interface Warehouse {
   finalizeStream(name: StreamName): Promise<FinalizeAnswer>
   commitStreams(table: TableName, names: readonly StreamName[]): Promise<CommitAnswer>
   /** @param descriptor the rows' self-contained DescriptorProto as a plain object (RowCodec.descriptor) */
-  openAppender(
-    stream: StreamName,
-    descriptor: object,
-    options?: { answerWithinMs?: number; inFlightBytesMax?: number },
-  ): Appender
+  openAppender(stream: StreamName, descriptor: object, options?: AppenderOptions): Appender
   close(): void
 }
 
@@ -57,7 +53,7 @@ export function openWarehouse(config: Config, entry: string): Warehouse {
       finalizeStream(channel, name, async () => (await getTable(rest, tableOfStream(name))) !== undefined),
     commitStreams: (table, names) => commitStreams(channel, table, names),
     openAppender: (stream, descriptor, options) =>
-      openAppender(channel, stream, descriptorProto.encode(descriptor), options),
+      new StreamAppender(channel, stream, descriptorProto.encode(descriptor), options),
     close: () => channel.close(),
   }
 }

@@ -14,6 +14,12 @@ export interface Log {
   readonly lost?: boolean
 }
 
+export interface Commit {
+  /** Everything before this Kafka offset is durable. */
+  readonly offset: number
+  readonly log: Log
+}
+
 /** An append takes the partition to Kafka offset `end` with `rows` rows more. */
 export type Intent = readonly [end: number, rows: number]
 

@@ -1,6 +1,7 @@
 import type { Effect, Event, Rule, StopReason } from './events.ts'
-import { decodeLog, EMPTY_LOG, encodeLog, type Log, LOG_BYTES_MAX, positionOfCount, positionOfRow } from './log.ts'
+import { type Commit, decodeLog, EMPTY_LOG, encodeLog, type Log, LOG_BYTES_MAX } from './log.ts'
 import { type Piece, Pieces } from './pieces.ts'
+import { lossAt, takeOver } from './take-over.ts'
 
 export interface OwnerOptions {
   /** Whether a stream belongs to the route's table. */
@@ -17,20 +18,13 @@ type Phase =
   | 'reading'
   /** Waits for the commit under way to be answered, before Finalize. */
   | 'fencing'
-  /** Waits for Finalize; for the table; for the commit, read once more. */
-  | 'counting'
-  | 'asking'
-  | 'doubting'
+  /** Waits for an answer about the former stream. */
+  | 'taking over'
   /** Names pieces and sends them. */
   | 'running'
   /** Everything under way was answered "not now". */
   | 'waiting'
   | 'over'
-
-interface Commit {
-  readonly offset: number
-  readonly log: Log
-}
 
 /**
  * The decisions of one partition's owner in one generation: told what has happened, it says what to do. No I/O, no clock, no
@@ -47,6 +41,7 @@ export class Owner {
   /** The last commit that is known to be accepted, and the one under way. */
   #accepted: Commit = { offset: -1, log: EMPTY_LOG }
   #committing: Commit | undefined
+  #takeOver = takeOver(this.#accepted)
   #checkpoint = false
   /** The topic does not hold what would be fetched next, and nobody has accepted that. */
   #lost = false
@@ -90,19 +85,18 @@ export class Owner {
   #dispatch(event: Event): void {
     switch (event.kind) {
       case 'read':
-        return this.#phase === 'doubting' ? this.#onReadAgain(event) : this.#onRead(event)
+        return this.#phase === 'reading' ? this.#onRead(event) : this.#proceed(event)
       case 'counted':
-        return this.#onCounted(event.rows)
       case 'gone':
-        return this.#onGone()
       case 'asked':
-        return this.#onAsked(event.highest)
+        return this.#proceed(event)
       case 'created':
         return this.#onCreated(event.stream)
       case 'piece':
         return this.#onPiece(event)
       case 'letters durable':
-        return this.#onLettersDurable(event.id)
+        this.#pieces.lettersDurable(event.id)
+        return this.#advance()
       case 'answer':
         return this.#onAnswer(event)
       case 'retry':
@@ -122,7 +116,6 @@ export class Owner {
   // Taking over, from another owner or from itself.
 
   #onRead({ offset, metadata, start, end, now }: Event & { kind: 'read' }): void {
-    if (this.#phase !== 'reading') return
     this.#topic = { start, end }
     this.#since = now
     if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
@@ -133,7 +126,7 @@ export class Owner {
     this.#accepted = { offset, log }
     if (log.clean || log.stream === null) return this.#adopt(offset, log)
     this.#note('taken-over', `finalizes ${log.stream}, ${log.intents.length} intents from ${offset}`)
-    this.#finalize(log.stream)
+    this.#close()
   }
 
   /** Committed before anything else, so that the same question has the same answer next time. */
@@ -155,41 +148,22 @@ export class Owner {
     this.#begin(position)
   }
 
-  #finalize(stream: string): void {
-    this.#phase = 'counting'
-    this.#emit({ kind: 'finalize', stream })
+  /** Closes the stream of the accepted commit, and finds out what has landed. */
+  #close(): void {
+    this.#phase = 'taking over'
+    this.#takeOver = takeOver(this.#accepted)
+    this.#proceed()
   }
 
-  #onCounted(rows: number): void {
-    if (this.#phase !== 'counting') return
-    const { offset, log } = this.#accepted
-    const position = positionOfCount(offset, log, rows)
-    if (position !== undefined) return this.#continueAt(position)
-    this.#phase = 'doubting'
-    this.#note('moved-on', `${log.stream} has ${rows} rows, which is at no intent's border`)
-    this.#emit({ kind: 'read' })
-  }
-
-  #onReadAgain({ offset, metadata }: Event & { kind: 'read' }): void {
-    const { log } = this.#accepted
-    const same = offset === this.#accepted.offset && metadata === encodeLog(log)
-    if (same) return this.#stop('count-between', `the rows of ${log.stream} end between two intents of ${metadata}`)
-    this.#phase = 'over'
-    this.#emit({ kind: 'rejoin' })
-  }
-
-  #onGone(): void {
-    if (this.#phase !== 'counting') return
-    const { offset, log } = this.#accepted
-    const below = log.intents.at(-1)?.[0]
-    if (below === undefined) return this.#continueAt(offset)
-    this.#phase = 'asking'
-    this.#note('expired-asked', `${log.stream} is gone: asks the table for offsets from ${offset} below ${below}`)
-    this.#emit({ kind: 'ask', stream: log.stream ?? '', from: offset, below, since: log.created })
-  }
-
-  #onAsked(highest: number | null): void {
-    if (this.#phase === 'asking') this.#continueAt(positionOfRow(this.#accepted.offset, this.#accepted.log, highest))
+  #proceed(...answer: [] | [Event]): void {
+    if (this.#phase !== 'taking over') return
+    const { done, value } = this.#takeOver.next(...answer)
+    if (!done) return value.forEach((effect) => this.#emit(effect))
+    if (value === 'rejoin') {
+      this.#phase = 'over'
+      this.#emit({ kind: 'rejoin' })
+    } else if ('stop' in value) this.#stop(...value.stop)
+    else this.#continueAt(value.position)
   }
 
   /** The former stream is closed, and everything before `position` is durable. */
@@ -210,32 +184,22 @@ export class Owner {
   /** Fetches from `position` on, unless the topic does not hold it. */
   #begin(position: number): void {
     this.#phase = 'running'
-    const loss = this.#lossAt(position)
-    const accepted = this.#options.acceptLossAt
+    const loss = lossAt(position, this.#accepted.log, this.#topic)
     const { start, end } = this.#topic
-    if (loss === undefined) return this.#start(position)
-    if (accepted === undefined || accepted < start || accepted > end) return this.#alarm(position, ...loss)
-    this.#note('loss-accepted', `goes on at ${accepted} instead of ${position}`)
+    const { acceptLossAt = -1 } = this.#options
+    if (!loss) return this.#start(position)
+    if (acceptLossAt < start || acceptLossAt > end) return this.#alarm(position, ...loss)
+    this.#note('loss-accepted', `goes on at ${acceptLossAt} instead of ${position}`)
     // Earlier rows may have the offsets that come now: only a stream made after them tells them apart.
     this.#stream = null
     this.#pieces.base = 0
     this.#checkpoint = true
-    this.#start(accepted)
+    this.#start(acceptLossAt)
   }
 
   #start(position: number): void {
     this.#begun = true
     this.#rewind(position)
-  }
-
-  /** Why the partition cannot go on at `position` by itself. */
-  #lossAt(position: number): [StopReason, string] | undefined {
-    const { start, end } = this.#topic
-    const { intents, lost } = this.#accepted.log
-    const reach = Math.max(position, intents.at(-1)?.[0] ?? 0)
-    if (position < start) return ['records-lost', `offsets ${position} to ${start - 1} are no longer in the topic`]
-    if (reach > end) return ['topic-replaced', `the group has been at ${reach}, the topic ends at ${end}`]
-    return lost ? ['topic-replaced', `it had stopped at ${position}, and nobody has accepted the loss`] : undefined
   }
 
   /** Says so in the log, too: however the topic grows, the next owner must not go on as if nothing had been. */
@@ -261,15 +225,10 @@ export class Owner {
     this.#advance()
   }
 
-  #onLettersDurable(id: number): void {
-    this.#pieces.lettersDurable(id)
-    this.#advance()
-  }
-
   #onTurn(): void {
-    if (this.#phase !== 'running' || this.#committing || this.#failed) return
+    if (!this.#mayCommit) return
     const named = this.#name()
-    if (this.#is('over')) return
+    if (!this.#mayCommit) return // there was no room for one intent
     const commit = this.#commitNow()
     if (!named && !(this.#checkpoint && !this.#isAccepted(commit))) return
     this.#checkpoint = false
@@ -277,17 +236,21 @@ export class Owner {
     this.#emit({ kind: 'commit', offset: commit.offset, metadata: encodeLog(commit.log) })
   }
 
+  get #mayCommit(): boolean {
+    return this.#phase === 'running' && !this.#committing && !this.#failed
+  }
+
   /** Names pieces as long as the log has room for their intents. */
   #name(): boolean {
     let named = false
     for (let piece = this.#pieces.nextNew(); piece; piece = this.#pieces.nextNew()) {
-      if (this.#stream === null) {
-        this.#create()
-        break
-      }
-      if (!this.#hasRoomFor(piece)) break
+      if (this.#stream === null || !this.#hasRoomFor(piece)) break
       this.#pieces.name(piece)
       named = true
+    }
+    if (this.#stream === null && this.#pieces.nextNew() && !this.#creating) {
+      this.#creating = true
+      this.#emit({ kind: 'create', failures: this.#failures })
     }
     return named
   }
@@ -300,12 +263,6 @@ export class Owner {
     if (log.intents.length > 0) this.#note('room-waited', 'the next intent waits for room in the log')
     else this.#stop('no-room', `the name ${this.#stream} leaves no room for one intent`)
     return false
-  }
-
-  #create(): void {
-    if (this.#creating) return
-    this.#creating = true
-    this.#emit({ kind: 'create', failures: this.#failures })
   }
 
   #onCreated(stream: string): void {
@@ -332,7 +289,7 @@ export class Owner {
     this.#accepted = this.#committing
     this.#committing = undefined
     this.#pieces.accept()
-    if (this.#phase === 'fencing') this.#finalize(this.#accepted.log.stream ?? '')
+    if (this.#phase === 'fencing') this.#close()
     else if (this.#phase === 'running' && !this.#failed) this.#send()
   }
 
@@ -368,7 +325,7 @@ export class Owner {
     this.#note('surprise', `an append was answered ${answer}: finalizes ${this.#stream}`)
     this.#failures++
     if (this.#committing) this.#phase = 'fencing'
-    else this.#finalize(this.#stream ?? '')
+    else this.#close()
   }
 
   #onAllAnswered(): void {
@@ -415,10 +372,6 @@ export class Owner {
     } else if (this.#phase !== 'waiting') return // over, or still taking over
     this.#phase = 'over'
     this.#emit({ kind: 'left' })
-  }
-
-  #is(phase: Phase): boolean {
-    return this.#phase === phase
   }
 
   #release(pieces: readonly Piece[], durable: boolean): void {
