@@ -43,7 +43,6 @@ export class Group {
   readonly #options: Required<GroupOptions>
   readonly #handlers: GroupHandlers
   readonly #closing = new AbortController()
-  readonly #missing = new Set<string>()
   #membership: GroupMembership | undefined
   #memberId = ''
 
@@ -65,9 +64,11 @@ export class Group {
   }
 
   async #run(): Promise<void> {
+    let level: 'warn' | 'debug' = 'warn' // told once, until it has joined
     while (!this.#closing.signal.aborted) {
       try {
         const joined = await this.#join()
+        level = 'warn'
         const ending = this.#closing.signal.aborted ? 'leaving' : await this.#serve(joined)
         if (ending !== 'rebalance') await this.#leave()
         if (ending === 'lost') await pause(REJOIN_AFTER_MS, this.#closing.signal)
@@ -76,7 +77,8 @@ export class Group {
         const error = kafkaError(thrown)
         if (error.kind === 'unauthorized') throw error
         if (error.code === 'REBALANCE_IN_PROGRESS') continue // while joining: join again, under the same id
-        log.debug({ group: this.#options.groupId, code: error.code }, error.message)
+        log[level]({ group: this.#options.groupId }, `cannot join for now, trying again: ${error.message}`)
+        level = 'debug'
         await this.#leave()
         await pause(REJOIN_AFTER_MS, this.#closing.signal)
       }
@@ -86,7 +88,8 @@ export class Group {
   async #join(): Promise<Joined & { leader: boolean }> {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     const topics = [...this.#options.topics]
-    this.#warn(await findTopics(this.#cluster, topics))
+    const missing = await findTopics(this.#cluster, topics)
+    if (missing.length > 0) log.warn({ topics: missing, group: groupId }, 'the topic does not exist: waiting for it')
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
     const metadata = AssignerProtocol.MemberMetadata.encode({ ...PROTOCOL, topics })
     const answer = await coordinator.joinGroup({
@@ -111,14 +114,6 @@ export class Group {
     const last = this.#membership
     if (last?.memberId !== memberId || last.generation !== generationId) return
     throw new KafkaError('refused', 'SAME_GENERATION', `joined generation ${generationId} a second time`)
-  }
-
-  #warn(missing: readonly string[]): void {
-    for (const topic of missing) {
-      if (this.#missing.has(topic)) continue
-      this.#missing.add(topic)
-      log.warn({ topic, group: this.#options.groupId }, 'the topic does not exist: waiting for it')
-    }
   }
 
   async #assignAll({ members }: JoinAnswer): Promise<GroupMemberAssignment[]> {
@@ -202,7 +197,7 @@ export class Group {
         heardAt = performance.now()
         if (leader && heardAt - watchedAt > this.#options.watchEveryMs) {
           watchedAt = heardAt
-          await findTopics(this.#cluster, [...this.#cluster.targetTopics, ...this.#missing])
+          await findTopics(this.#cluster, [...new Set([...this.#cluster.targetTopics, ...this.#options.topics])])
           if (this.#layout() !== known) membership.finish('rebalance') // a leader that joins again makes a new generation
         }
       } catch (error) {
@@ -223,8 +218,9 @@ export class Group {
 
   /** All known topics with the number of their partitions. */
   #layout(): string {
-    const counts = Array.from(this.#partitionsByTopic(), ([topic, partitions]) => `${topic}/${partitions.length}`)
-    return counts.sort().join()
+    return Array.from(this.#partitionsByTopic(), ([topic, { length }]) => `${topic}/${length}`)
+      .sort()
+      .join()
   }
 
   /** Gives the member id up, so that nothing that was sent under it can take effect later. */

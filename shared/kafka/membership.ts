@@ -68,12 +68,8 @@ export class GroupMembership implements Membership {
     })
   }
 
-  async readCommits(): Promise<Committed[]> {
-    try {
-      return await fetchCommits(this.coordinator, this.group, this.partitions)
-    } catch (error) {
-      throw kafkaError(error)
-    }
+  readCommits(): Promise<Committed[]> {
+    return fetchCommits(this.coordinator, this.group, this.partitions)
   }
 
   /** Asks for the end while commits still pass. */
