@@ -225,6 +225,31 @@ void test('what was written late to a finished file is read, though it was compr
   assert.deepEqual(await nextLife(), [['late'], [true, false]])
 })
 
+void test('a glance looks at what was touched alone, until a look at everything finds what nobody has told of', async (t) => {
+  const { folder, follower } = follow(t, '*.log')
+  const [told, untold] = [join(folder, 'told.log'), join(folder, 'untold.log')]
+  writeFileSync(told, 'one\n')
+  writeFileSync(untold, 'two\n')
+  const [never, atOnce] = [60_000, 0]
+  await follower.glance(never)
+  assert.deepEqual((await readAll(follower)).sort(), ['one', 'two'])
+  const grow = async (maxAgeMs: number) => {
+    appendFileSync(told, 'told\n')
+    appendFileSync(untold, 'untold\n')
+    follower.touch('told.log')
+    await follower.glance(maxAgeMs)
+    return follower
+      .rotations()
+      .flat()
+      .filter((followed) => followed.source.hasMore)
+      .map(({ file }) => file.seen.stem)
+  }
+  assert.deepEqual(await grow(never), ['told.log'])
+  assert.deepEqual((await grow(atOnce)).sort(), ['told.log', 'untold.log'])
+  await readAll(follower)
+  assert.deepEqual((await grow(never)).sort(), ['told.log', 'untold.log'], 'behind a link, perhaps')
+})
+
 void test('names that somebody else has given since are taken over, those of this life are given up', async (t) => {
   const { folder, follower } = follow(t, 'app.log*')
   writeFileSync(join(folder, 'app.log.1'), '# header\none\n')

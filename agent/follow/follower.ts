@@ -17,8 +17,12 @@ export class Follower {
   readonly #rotations: Rotations
   readonly #claims: Claims
   readonly #holdings: Holdings = { sources: new Map(), lost: new Map(), entries: new Map() }
-  /** Names in the folders that have changed since the last look; undefined: any may have. */
-  #touched: Set<string> | undefined
+  /** Names in the folders to which something has happened since the last look. */
+  #touched = new Set<string>()
+  /** Stems of files that the last look at everything found changed, and that nobody had touched. */
+  #untold: readonly string[] = []
+  /** The next look is one at everything. */
+  #everything = true
   /** The answer of `rotations`, as long as it is true. */
   #ready: Followed[][] | undefined
   #looking: Promise<void> | undefined
@@ -125,7 +129,7 @@ export class Follower {
     const unread = source.next < size ? `${source.next} to ${size} of ${file.seen.path}` : undefined
     if (!source.finished) this.#holdings.lost.set(source.id, { source, unread })
     this.#files.disown(file)
-    this.#touched = undefined
+    this.#everything = true
     this.#ready = undefined
   }
 
@@ -153,7 +157,7 @@ export class Follower {
 
   /** Looks at all folders now. One look at a time: who asks meanwhile waits for a look of its own. */
   async look(nowMs = Date.now()): Promise<void> {
-    this.#touched = undefined
+    this.#everything = true
     return this.#lookInTurn(nowMs)
   }
 
@@ -163,14 +167,19 @@ export class Follower {
 
   /** Something has happened to this name in a folder: the next glance looks at it. Null: nobody knows which name. */
   touch(name: string | null): void {
-    if (name === null) this.#touched = undefined
-    else this.#touched?.add(name)
+    if (name === null) this.#everything = true
+    else this.#touched.add(name)
   }
 
-  /** Looks at what was touched since the last look, and at everything when that was longer ago than `maxAgeMs`. */
+  /**
+   * Looks at what was touched since the last look. At everything when that was longer ago than `maxAgeMs`, or has found what
+   * nobody has told of since: a file behind a link, or a folder that cannot be watched.
+   */
   async glance(maxAgeMs: number): Promise<void> {
-    if (performance.now() - this.#lookedAtMs >= maxAgeMs) return this.look()
-    if (this.#touched?.size !== 0) await this.#lookInTurn(Date.now())
+    const told = stemsOf(this.#touched)
+    const isBlind = this.#untold.some((stem) => !told.has(stem))
+    if (isBlind || performance.now() - this.#lookedAtMs >= maxAgeMs) return this.look()
+    if (this.#everything || told.size > 0) await this.#lookInTurn(Date.now())
   }
 
   async #lookInTurn(nowMs: number): Promise<void> {
@@ -180,13 +189,17 @@ export class Follower {
   }
 
   async #look(nowMs: number): Promise<void> {
-    let stems = this.#touched && new Set(Array.from(this.#touched, (name) => rotationName(name).stem))
+    const told = stemsOf(this.#touched)
+    let stems = this.#everything ? undefined : told
     if (!stems) this.#lookedAtMs = performance.now()
-    this.#touched = new Set()
+    this.#everything = false
+    this.#touched.clear()
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const { changes, moved } = this.#files.list(nowMs, stems)
       const lost = changes.filter((change) => this.#isLost(change))
       if (tries === 0) this.#files.miss(nowMs)
+      if (tries === 0 && !stems)
+        this.#untold = changes.map(({ file }) => file.seen.stem).filter((stem) => !told.has(stem))
       // A rotation may have torn the listing, or made a copy behind our back: only what two listings say is believed.
       const isSettled = lost.length === 0 && moved.size === 0
       if (isSettled && (await this.#claims.settle(nowMs))) break
@@ -233,4 +246,8 @@ export class Follower {
   #followedBy(file: LogFile): Followed | undefined {
     return file.role === 'source' && file.source !== undefined ? this.sources.get(file.source) : undefined
   }
+}
+
+function stemsOf(names: Iterable<string>): Set<string> {
+  return new Set(Array.from(names, (name) => rotationName(name).stem))
 }
