@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startKafka } from '../local/kafka/index.ts'
+import { createTopics, startKafka } from '../local/kafka/index.ts'
 import {
   BatchBuilder,
   type Compression,
   connectKafka,
-  createTopics,
   joinGroup,
   type KafkaClient,
   openProducer,

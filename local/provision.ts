@@ -1,6 +1,7 @@
 import { openCodec } from '../shared/codec/index.ts'
 import type { Config } from '../shared/config/index.ts'
-import { connectKafka, createTopics } from '../shared/kafka/index.ts'
+import { createTopics } from './kafka/index.ts'
+import { connectKafka } from '../shared/kafka/index.ts'
 import { ensureRouteTables, openWarehouse } from '../shared/warehouse/index.ts'
 
 /** Where the parts of the embedded cloud listen: `host:port`, or a URL where they speak HTTP. */

@@ -1,7 +1,8 @@
+import { createTopics } from '../local/kafka/index.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createTopics } from '../shared/kafka/index.ts'
+
 import { eventually } from './support/eventually.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
 

@@ -1,8 +1,9 @@
+import { createTopics } from '../local/kafka/index.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { drain } from '../functions/kafka-drain/index.ts'
 import { loadConfig } from '../shared/config/index.ts'
-import { createTopics } from '../shared/kafka/index.ts'
+
 import { createLog } from '../shared/telemetry/index.ts'
 import { findJavaClients } from './support/java-clients.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'

@@ -1,11 +1,6 @@
 import protobuf from 'protobufjs'
-import {
-  BatchBuilder,
-  type Compression,
-  createTopics,
-  type KafkaClient,
-  openProducer,
-} from '../../shared/kafka/index.ts'
+import { createTopics } from '../../local/kafka/index.ts'
+import { BatchBuilder, type Compression, type KafkaClient, openProducer } from '../../shared/kafka/index.ts'
 
 export const PARTITIONS = 4
 const BATCH_BYTES = 900_000

@@ -11,7 +11,8 @@ import { startSecureBroker, unsecuredToken } from '../../test/support/secure-bro
 import type { KafkaConfig } from '../config/index.ts'
 import { authentication } from './auth.ts'
 import { UserError } from '../errors.ts'
-import { connectKafka, createTopics, KafkaError, topicOffsets } from './index.ts'
+import { createTopics } from '../../local/kafka/index.ts'
+import { connectKafka, KafkaError, topicOffsets } from './index.ts'
 import { googleToken } from './google-token.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-auth-'))

@@ -4,10 +4,10 @@ import { type SharedBroker, sharedBroker } from '../../test/support/broker.ts'
 import { seekCommits } from '../../test/support/consume.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { API, type KafkaProxy, startProxy } from '../../test/support/proxy.ts'
+import { createTopics } from '../../local/kafka/index.ts'
 import {
   BatchBuilder,
   connectKafka,
-  createTopics,
   type Group,
   type GroupOptions,
   joinGroup,

@@ -7,12 +7,10 @@ export { BatchBuilder } from './record-batch.ts'
 export {
   commitFor,
   countMembers,
-  createTopics,
   listGroups,
   offsetsSince,
   presentOffsets,
   readCommits,
-  type TopicSpec,
   topicOffsets,
 } from './topics.ts'
 export type * from './types.ts'

@@ -4,11 +4,11 @@ import { type SharedBroker, sharedBroker } from '../../test/support/broker.ts'
 import { consumeTopic } from '../../test/support/consume.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { API, type KafkaProxy, type ProxyAction, startProxy } from '../../test/support/proxy.ts'
+import { createTopics } from '../../local/kafka/index.ts'
 import {
   BatchBuilder,
   type Compression,
   connectKafka,
-  createTopics,
   type KafkaClient,
   KafkaError,
   openProducer,

@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startKafka } from '../../local/kafka/index.ts'
+import { createTopics, startKafka } from '../../local/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import {
   BatchBuilder,
   connectKafka,
-  createTopics,
   joinGroup,
   type KafkaClient,
   type Membership,

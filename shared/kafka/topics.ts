@@ -6,28 +6,6 @@ import type { Committed, PartitionCommit, PartitionOffsets, TopicPartition } fro
 import { askAgain } from './waiting.ts'
 
 const READ_AGAIN_WITHIN_MS = 3000
-const CREATE_TIMEOUT_MS = 15_000
-
-export interface TopicSpec {
-  readonly topic: string
-  readonly partitions: number
-  readonly config?: Readonly<Record<string, string>>
-}
-
-/** Creates the topics that are not there; those that are stay as they are. Rejects with KafkaError. */
-export function createTopics(client: KafkaClient, topics: readonly TopicSpec[]): Promise<void> {
-  return administer(client, async (admin) => {
-    await admin.createTopics({
-      timeout: CREATE_TIMEOUT_MS,
-      waitForLeaders: true,
-      topics: topics.map(({ topic, partitions, config = {} }) => ({
-        topic,
-        numPartitions: partitions,
-        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-      })),
-    })
-  })
-}
 
 /**
  * Makes topics known to a cluster, with fresh metadata, and gives back those that do not exist. One that is missing makes Kafka's

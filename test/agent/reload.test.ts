@@ -1,10 +1,11 @@
+import { createTopics } from '../../local/kafka/index.ts'
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { parse, stringify } from 'yaml'
-import { createTopics } from '../../shared/kafka/index.ts'
+
 import { type AgentBench, agentBench, type RunningAgent } from '../support/agent.ts'
 import { bucketBench } from '../support/agent-bucket.ts'
 import { sharedBroker } from '../support/broker.ts'

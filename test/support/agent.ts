@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { stringify } from 'yaml'
-import { connectKafka, createTopics, type KafkaClient } from '../../shared/kafka/index.ts'
+import { createTopics } from '../../local/kafka/index.ts'
+import { connectKafka, type KafkaClient } from '../../shared/kafka/index.ts'
 import { sharedBroker } from './broker.ts'
 
 const RUN_AGENT = join(import.meta.dirname, 'run-agent.ts')

@@ -15,11 +15,11 @@ import {
   type Recorder,
 } from '../../local/faults/index.ts'
 import { type Config, loadConfig } from '../../shared/config/index.ts'
+import { createTopics } from '../../local/kafka/index.ts'
 import {
   BatchBuilder,
   type Compression,
   connectKafka,
-  createTopics,
   type KafkaClient,
   openProducer,
   type Producer,

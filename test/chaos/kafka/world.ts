@@ -3,13 +3,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type RunningBigQuery, startBigQuery } from '../../../local/bigquery/index.ts'
 import { createClock, createFaults, createRecorder } from '../../../local/faults/index.ts'
-import { type RunningKafka, startKafka } from '../../../local/kafka/index.ts'
+import { createTopics, type RunningKafka, startKafka } from '../../../local/kafka/index.ts'
 import { runAudit } from '../../../shared/audit/index.ts'
 import { type Config, loadConfig } from '../../../shared/config/index.ts'
 import {
   type Committed,
   connectKafka,
-  createTopics,
   type KafkaClient,
   readCommits,
   topicOffsets,
