@@ -26,11 +26,8 @@ export class Calls {
         return this.#readAgain()
       case 'finalize':
         return this.#finalize(call.stream)
-      case 'ask': {
-        const { stream, from, below, since } = call
-        const range = { ...this.#place.at, from, below, since }
-        return { kind: 'asked', highest: await highestOffset(this.#place.warehouse, stream, range) }
-      }
+      case 'ask':
+        return { kind: 'asked', highest: await highestOffset(this.#place.warehouse, this.#place.at, call) }
       case 'create':
         return { kind: 'created', stream: await this.#create(call.failures) }
       case 'write letters':

@@ -13,7 +13,7 @@ import {
   type TopicPartition,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import { EMPTY_LOG, encodeLog } from '../../shared/warehouse/protocol/log.ts'
+import { EMPTY_LOG, encodeLog, parseMetadata } from '../../shared/warehouse/protocol/log.ts'
 
 export type Mode = 'worker' | 'drain'
 
@@ -96,23 +96,14 @@ export function chooseCommit(own: Content, other: Content): { mark?: Content; co
   return { ...(mark && { mark }), ...(copy && { copy }) }
 }
 
-function parse({ metadata }: Content): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(metadata)
-    return value !== null && typeof value === 'object' ? { ...value } : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function movesOf(content: Content): number {
-  const moved = parse(content)?.['moved']
+  const moved = parseMetadata(content.metadata)?.['moved']
   return typeof moved === 'number' ? moved : 0
 }
 
 /** The metadata with that number of moves; 0: without, as its owner wrote it. */
 function withMoves(content: Content, moves: number): string {
-  const { moved: _, wiped, ...log } = parse(content) ?? { wiped: content.metadata }
+  const { moved: _, wiped, ...log } = parseMetadata(content.metadata) ?? { wiped: content.metadata }
   if (moves > 0) return JSON.stringify({ ...log, ...(wiped === undefined ? {} : { wiped }), moved: moves })
   return typeof wiped === 'string' ? wiped : JSON.stringify(log)
 }

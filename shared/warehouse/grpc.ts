@@ -38,14 +38,7 @@ export interface CallListener {
   ended(error: GrpcError | undefined): void
 }
 
-export interface Call {
-  /** Sends one message, given in parts, which must stay as they are until it is answered. */
-  send(parts: readonly Buffer[]): void
-  /** Nothing more is sent. */
-  end(): void
-  /** Drops the call, without a word to the listener. */
-  cancel(): void
-}
+export type Call = Pick<Http2Call, 'send' | 'end' | 'cancel'>
 
 /** Headers of a call; may take a while, as tokens do. */
 export type HeaderSource = () => Promise<Record<string, string>>
@@ -139,7 +132,7 @@ export class GrpcClient {
 
 const FRAME_HEAD_BYTES = 5
 
-class Http2Call implements Call {
+class Http2Call {
   readonly #listener: CallListener
   #stream: ClientHttp2Stream | undefined
   #waiting: (Buffer | undefined)[] = []
@@ -155,6 +148,7 @@ class Http2Call implements Call {
     )
   }
 
+  /** Sends one message, given in parts, which must stay as they are until it is answered. */
   send(parts: readonly Buffer[]): void {
     const head = Buffer.alloc(FRAME_HEAD_BYTES)
     head.writeUInt32BE(
@@ -164,10 +158,12 @@ class Http2Call implements Call {
     for (const part of [head, ...parts]) this.#write(part)
   }
 
+  /** Nothing more is sent. */
   end(): void {
     this.#write(undefined)
   }
 
+  /** Drops the call, without a word to the listener. */
   cancel(): void {
     this.#over = true
     this.#stream?.destroy()

@@ -41,7 +41,7 @@ export type DecodedLog =
 
 export function decodeLog(metadata: string): DecodedLog {
   if (metadata === '') return { kind: 'wiped' }
-  const value = parse(metadata)
+  const value = parseMetadata(metadata)
   if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
   const { stream, created, offset, intents, clean, lost = false } = value
   const sound =
@@ -56,7 +56,8 @@ export function decodeLog(metadata: string): DecodedLog {
   return { kind: 'log', log: { stream, created, offset, intents, clean, lost } }
 }
 
-function parse(metadata: string): Record<string, unknown> | undefined {
+/** The members of a commit's metadata; undefined: it has none. */
+export function parseMetadata(metadata: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(metadata)
     return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined

@@ -187,19 +187,14 @@ export class Owner {
     const loss = lossAt(position, this.#accepted.log, this.#topic)
     const { start, end } = this.#topic
     const { acceptLossAt = -1 } = this.#options
-    if (!loss) return this.#start(position)
+    if (!loss) return this.#rewind(position)
     if (acceptLossAt < start || acceptLossAt > end) return this.#alarm(position, ...loss)
     this.#note('loss-accepted', `goes on at ${acceptLossAt} instead of ${position}`)
     // Earlier rows may have the offsets that come now: only a stream made after them tells them apart.
     this.#stream = null
     this.#pieces.base = 0
     this.#checkpoint = true
-    this.#start(acceptLossAt)
-  }
-
-  #start(position: number): void {
-    this.#begun = true
-    this.#rewind(position)
+    this.#rewind(acceptLossAt)
   }
 
   /** Says so in the log, too: however the topic grows, the next owner must not go on as if nothing had been. */
@@ -211,6 +206,7 @@ export class Owner {
 
   /** Gives up what is not durable and fetches it again. */
   #rewind(position: number): void {
+    this.#begun = true
     this.#failed = undefined
     this.#release(this.#pieces.rewind(position), false)
     this.#emit({ kind: 'fetch', from: position })
