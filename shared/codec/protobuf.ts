@@ -4,7 +4,7 @@ import { compilePlainFields, compilePlainRow, type PlainRow } from './protobuf-c
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { type RowBuffer, WORDS } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 import { ByteReader, NESTING_MAX, pathWithin, type Walker } from './walker.ts'
 import { field, GROUP_END, LENGTH, nextField, readLength, readSized, skipValue, wire } from './wire.ts'
@@ -82,7 +82,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
     let run = start
     let p = at
     while (p < end) {
-      this.out.reserve(p - run)
+      this.out.reserve(p - run + WORDS)
       this.out.copyWords(this.view, run, p)
       run = p
       p = readLength(bytes, p, end)

@@ -2,6 +2,8 @@
 const ROW_LENGTH_WIDTH = 2
 /** A tag and the longest number behind it. */
 const SCALAR_MAX = 16
+/** Bytes that copyWords copies at a time. */
+export const WORDS = 16
 export const ENTRY_TAG = 0x0a
 /** Below this a loop copies faster than a call into the runtime. */
 const LOOP_COPY_MAX = 32
@@ -137,28 +139,15 @@ export class RowBuffer {
     this.length = length + end - start
   }
 
-  /** Copies view[start, end), sixteen bytes at a time; the room must be there. */
+  /** Copies view[start, end), sixteen bytes at a time: reads, and needs room for, up to fifteen more. */
   copyWords(source: DataView, start: number, end: number): void {
-    const { view, length } = this
-    const size = end - start
-    this.length = length + size
-    if (size >= 16) {
-      const last = end - 16
-      let o = length
-      for (let p = start; p < last; p += 16, o += 16) {
-        view.setBigInt64(o, source.getBigInt64(p, true), true)
-        view.setBigInt64(o + 8, source.getBigInt64(p + 8, true), true)
-      }
-      o = length + size - 16
-      view.setBigInt64(o, source.getBigInt64(last, true), true)
-      view.setBigInt64(o + 8, source.getBigInt64(last + 8, true), true)
-    } else if (size >= 8) {
-      view.setBigInt64(length, source.getBigInt64(start, true), true)
-      view.setBigInt64(length + size - 8, source.getBigInt64(end - 8, true), true)
-    } else if (size >= 4) {
-      view.setInt32(length, source.getInt32(start, true), true)
-      view.setInt32(length + size - 4, source.getInt32(end - 4, true), true)
-    } else for (let i = 0; i < size; i++) view.setUint8(length + i, source.getUint8(start + i))
+    const { view } = this
+    let o = this.length
+    for (let p = start; p < end; p += WORDS, o += WORDS) {
+      view.setBigInt64(o, source.getBigInt64(p, true), true)
+      view.setBigInt64(o + 8, source.getBigInt64(p + 8, true), true)
+    }
+    this.length += end - start
   }
 
   /** A text without its length, with the room that it needs. */

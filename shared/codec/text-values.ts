@@ -1,7 +1,7 @@
 import type { ColumnType, RecordField } from '../schema/index.ts'
 import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { type RowBuffer, WORDS } from './row-buffer.ts'
 import { isText, isUtf8, writeBase64 } from './strings.ts'
 import { daysOf, parseClf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
 
@@ -60,9 +60,10 @@ function charactersIn(bytes: Buffer, start: number, end: number): number {
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const size = end - start
-  out.reserve(size + 16)
+  out.reserve(size + 5 + WORDS)
   out.varint(size)
-  out.copyWords(viewOf(bytes), start, end)
+  if (end + WORDS > bytes.length) out.copy(bytes, start, end)
+  else out.copyWords(viewOf(bytes), start, end)
   return isText(out.bytes, out.view, out.length - size, out.length) ? 0 : UTF8
 }
 

@@ -24,27 +24,16 @@ export const READ_AHEAD = 64
 export abstract class ByteReader {
   protected bytes: Buffer = Buffer.alloc(READ_AHEAD)
   protected view = new DataView(this.bytes.buffer)
-  private last = { bytes: this.bytes, view: this.view }
 
   /** Turns to input[start, end): answers where it begins in `bytes`, a copy when less than READ_AHEAD is behind it. */
   protected look(input: Buffer, start: number, end: number): number {
     const near = end + READ_AHEAD > input.length
-    if (input !== this.bytes || near) this.turn(input, start, end, near)
+    if (input !== this.bytes || near) {
+      this.bytes = near ? Buffer.concat([input.subarray(start, end)], end - start + READ_AHEAD) : input
+      this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
+    }
     return near ? 0 : start
   }
-
-  private turn(input: Buffer, start: number, end: number, near: boolean): void {
-    if (near) {
-      if (this.last.bytes.length < end - start + READ_AHEAD)
-        this.last = viewed(Buffer.alloc(2 * (end - start) + READ_AHEAD))
-      input.copy(this.last.bytes, 0, start, end)
-    }
-    ;({ bytes: this.bytes, view: this.view } = near ? this.last : viewed(input))
-  }
-}
-
-function viewed(bytes: Buffer): { bytes: Buffer; view: DataView } {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
 }
 
 /** The path of a field, from inside outwards. */
