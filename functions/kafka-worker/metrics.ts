@@ -1,20 +1,12 @@
 import type { Rule } from '../../shared/warehouse/protocol/events.ts'
 
-/** What a consumer has done since its start, and how it stands. */
-export interface Totals {
-  /** Records taken from Kafka and settled: rows, dead letters, tombstones. */
-  events: number
-  rows: number
-  bytes: number
-  deadLetters: number
-}
-
 /** Answer times of appends, in milliseconds: upper bounds of the classes that are counted. */
 const LATENCY_CLASSES_MS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000]
 
 /** Counters of one process; numbers only ever grow, except the gauges that `snapshot` is given. */
 export class Metrics {
-  readonly totals: Totals = { events: 0, rows: 0, bytes: 0, deadLetters: 0 }
+  /** Events: records taken from Kafka and settled: rows, dead letters, tombstones. */
+  readonly totals = { events: 0, rows: 0, bytes: 0, deadLetters: 0 }
   readonly #reasons = new Map<string, number>()
   readonly #rules = new Map<string, number>()
   readonly #latency = new Array<number>(LATENCY_CLASSES_MS.length + 1).fill(0)

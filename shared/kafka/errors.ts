@@ -93,26 +93,29 @@ export function kafkaError(thrown: unknown): KafkaError {
 
 /** The topic that a refusal was marked with by `seams.ts`. */
 function topicOf(thrown: unknown): { topic?: string } {
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('topic' in error && typeof error.topic === 'string') return { topic: error.topic }
-    if (error.cause === error) break
-  }
-  return {}
+  const marked = causes(thrown).find((error): error is Error & { topic: unknown } => 'topic' in error)
+  return typeof marked?.topic === 'string' ? { topic: marked.topic } : {}
+}
+
+/** An error and what caused it, the innermost last. kafkajs makes errors that are their own cause. */
+function causes(thrown: unknown): Error[] {
+  const found = new Set<Error>()
+  for (let error = thrown; error instanceof Error && !found.has(error); error = error.cause) found.add(error)
+  return [...found]
 }
 
 /** A mistake in a program, its innermost cause: trying again mends nothing. */
 export function isDefect(thrown: unknown): boolean {
-  if (thrown instanceof Error && thrown.cause instanceof Error) return isDefect(thrown.cause)
-  return thrown instanceof TypeError || thrown instanceof ReferenceError
+  const innermost = causes(thrown).at(-1)
+  return innermost instanceof TypeError || innermost instanceof ReferenceError
 }
 
 /** The broker's name of an error, from the depth of kafkajs's wrappers; else the name of kafkajs's own error. */
 function codeOf(thrown: unknown): string {
   let code = 'UNKNOWN'
-  for (let error = thrown; error instanceof Error; error = error.cause) {
+  for (const error of causes(thrown)) {
     if ('type' in error && typeof error.type === 'string') code = named(error.type, error.message)
     else if (code === 'UNKNOWN' || KIND_OF_CODE[error.name]) code = error.name
-    if (error.cause === error) break
   }
   return code
 }

@@ -47,6 +47,17 @@ test('a broker that cannot be reached is asked again', async () => {
   assert.deepEqual(failures, [])
 })
 
+test('an error that is its own cause is no mistake in the program', async () => {
+  const error = new Error('as kafkajs makes them')
+  error.cause = error
+  const { fetcher, failures, tries } = fetching(() => {
+    throw error
+  })
+  await eventually(() => tries() > 1)
+  fetcher.stop()
+  assert.deepEqual(failures, [])
+})
+
 test('a mistake in the program is not tried again, even where kafkajs has wrapped it', async () => {
   for (const cause of [new TypeError('on purpose'), new ReferenceError('on purpose')]) {
     const { failures, tries } = fetching(() => {
