@@ -49,7 +49,7 @@ export class Life {
       finishAfterMs: agent.finish_after,
       report: (message) => host.log.warn(message),
     })
-    const report = reporter(host.log)
+    const report = reporter(host.log, (about) => hintOn(about, config))
     const topics = topicsOf(config)
     if (config.kafka && topics.length > 0) {
       this.#client = connectKafka(config.kafka, `millrace-agent-${agent.id}`)
@@ -93,7 +93,7 @@ export class Life {
     let publishing: Promise<void> | undefined
     let server: Server | undefined
     try {
-      if (agent.port !== undefined) server = await serveStatus(agent.port, parts)
+      if (agent.port !== undefined) server = await serveStatus(agent.port, this.config.file, parts)
       await follower.look()
       watch.follow(follower.folders)
       this.#isRunning = true
@@ -185,13 +185,29 @@ function followedLogs(config: Config): FollowedLog[] {
 }
 
 /** Says what is wrong once, and that it is over when it is: an empty message. */
-function reporter(log: Log): Report {
+function reporter(log: Log, hintOn: (about: string) => object): Report {
   const wrong = new Map<string, string>()
   return (about, message) => {
     if ((wrong.get(about) ?? '') === message) return
-    if (message) log.warn({ about }, message)
+    if (message) log.warn({ about, ...hintOn(about) }, message)
     else log.info({ about }, `over: ${wrong.get(about)}`)
     if (message) wrong.set(about, message)
     else wrong.delete(about)
   }
+}
+
+/** Where the configuration names what is wrong, and what to do; the agent goes on by itself when it is done. */
+function hintOn(about: string, { file, kafka, bucket, routes }: Config): object {
+  if (about === 'kafka') {
+    const fix = 'start the brokers, open the way to them, or correct kafka.auth and the rights of this agent'
+    return { file, key: 'kafka.brokers', value: kafka?.brokers.join(', '), fix }
+  }
+  if (about === 'bucket') {
+    const fix =
+      'create it, or give this account the right to list, write and change its objects; chunks wait until then'
+    return { file, key: 'bucket', value: bucket, fix }
+  }
+  const route = Object.values(routes).find(({ topic }) => topic === about)
+  const fix = 'create the topic, or give this agent the right to read and write it; its events wait in their files'
+  return route ? { file, key: `routes.${route.name}.topic`, value: about, fix } : {}
 }

@@ -1,6 +1,7 @@
 import type { Config } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
 import { createLog } from '../shared/telemetry/index.ts'
+import { checkPaths } from './check-paths.ts'
 import { Life, topicsOf } from './life.ts'
 import { HostLock } from './publish/index.ts'
 import { checkReload } from './reload.ts'
@@ -21,7 +22,12 @@ export interface RunOptions {
  */
 export async function runAgent(config: Config, { from, signal, read }: RunOptions): Promise<void> {
   const log = createLog('agent')
-  const lock = new HostLock(config.agent.lock_file)
+  const checked = (config: Config): Config => {
+    for (const path of checkPaths(config)) log.info({ file: config.file }, `${path}: no file matches, it may come`)
+    return config
+  }
+  checked(config)
+  const lock = new HostLock(config.agent.lock_file, `${config.file}: agent.lock_file`)
   const host = { lock, log, from, parked: new Set<string>() }
   const refuse = (error: unknown) => {
     const fix = error instanceof UserError ? { fix: error.fix } : {}
@@ -33,7 +39,7 @@ export async function runAgent(config: Config, { from, signal, read }: RunOption
     try {
       const config = read()
       if (life) checkReload(life, config)
-      next = new Life(config, host)
+      next = new Life(checked(config), host)
       life?.stop()
     } catch (error) {
       refuse(error)

@@ -62,8 +62,11 @@ function statusOf(followed: Followed, { follower, uploader }: Pick<Parts, 'follo
   }
 }
 
-/** Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken. */
-export async function serveStatus(port: number, parts: Parts): Promise<Server> {
+/**
+ * Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken.
+ * @param file the configuration that names the port
+ */
+export async function serveStatus(port: number, file: string, parts: Parts): Promise<Server> {
   const { createServer } = await import('node:http') // megabytes, for who wants them
   const server = createServer((request, response) => {
     const page = PAGES[request.url ?? '']
@@ -74,7 +77,7 @@ export async function serveStatus(port: number, parts: Parts): Promise<Server> {
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new UserError(`agent.port ${port}: ${error.code}`, 'choose another port, or none')),
+      reject(new UserError(`${file}: agent.port ${port}: ${error.code}`, 'choose another port, or none')),
     )
     server.listen(port, '127.0.0.1', resolve)
   })

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, UserError } from '../../shared/errors.ts'
@@ -23,8 +23,11 @@ const SQLITE_BUSY = 5
 export class HostLock {
   readonly #database: DatabaseSync
 
-  /** @throws UserError when another process has it, or the file cannot be written */
-  constructor(file: string) {
+  /**
+   * @param named the key of the configuration that says so
+   * @throws UserError when another process has it, or the file cannot be written
+   */
+  constructor(file: string, named = 'lock_file') {
     try {
       mkdirSync(dirname(file), { recursive: true })
       this.#database = new DatabaseSync(file, { timeout: 0 })
@@ -33,12 +36,12 @@ export class HostLock {
     } catch (error) {
       if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
         throw new UserError(
-          `${file}: another agent holds the lock`,
+          `${named} ${file}: another agent holds the lock`,
           'stop it, or give this one an id and a lock_file of its own',
         )
       }
       throw new UserError(
-        `lock_file ${file}: ${messageOf(error)}`,
+        `${named} ${file}: ${whyNotOpened(file) ?? messageOf(error)}`,
         'choose a file in a folder that the agent may write to',
       )
     }
@@ -55,6 +58,16 @@ export class HostLock {
 
   release(): void {
     this.#database.close()
+  }
+}
+
+/** In the system's words: SQLite has one sentence for all. It may be opened and closed here, because nobody has the lock by it. */
+function whyNotOpened(file: string): string | undefined {
+  try {
+    closeSync(openSync(file, 'a'))
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }
 
