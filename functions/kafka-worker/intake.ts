@@ -123,12 +123,13 @@ export class Intake {
         await this.#build()
         await setImmediate()
       }
+      if (this.#mayBuild && this.#builder.started) this.#sealIfDue()
     } catch (error) {
       this.#failed(error)
     } finally {
       this.#pumping = false
     }
-    this.#flushLater()
+    this.#pumpLater()
   }
 
   async #build(): Promise<void> {
@@ -147,33 +148,28 @@ export class Intake {
       batch.release()
       this.#regulate()
     }
-    if (this.#builder.full) this.#seal()
-    else this.#sealIfOld()
+    this.#sealIfDue()
+  }
+
+  #sealIfDue(): void {
+    if (!this.#builder.full && this.#age < this.#place.consumer.flush_after) return
+    const piece = this.#builder.seal()
+    this.pieces.set(piece.id, piece)
+    this.#built(piece)
   }
 
   get #age(): number {
     return Date.now() - this.#builder.startedAtMs
   }
 
-  #flushLater(): void {
-    if (!this.#builder.started || this.#flushTimer || this.#closed) return
-    const flush = () => {
+  /** When what is half built has waited for long enough. Where there is no room, a release pumps. */
+  #pumpLater(): void {
+    if (!this.#builder.started || this.#flushTimer || !this.#mayBuild) return
+    const pump = () => {
       this.#flushTimer = undefined
-      if (!this.#mayBuild || !this.#builder.started) return
-      this.#sealIfOld()
       void this.#pump()
     }
-    this.#flushTimer = setTimeout(flush, Math.max(1, this.#place.consumer.flush_after - this.#age))
-  }
-
-  #sealIfOld(): void {
-    if (this.#age >= this.#place.consumer.flush_after) this.#seal()
-  }
-
-  #seal(): void {
-    const piece = this.#builder.seal()
-    this.pieces.set(piece.id, piece)
-    this.#built(piece)
+    this.#flushTimer = setTimeout(pump, Math.max(1, this.#place.consumer.flush_after - this.#age))
   }
 
   #discard(): void {

@@ -11,9 +11,8 @@ export interface FixedTable extends TableSpec {
 }
 
 export type FixedValue = string | number | Uint8Array | null | undefined
-type ColumnType = 'STRING' | 'INT64' | 'BYTES' | 'TIMESTAMP' | 'JSON'
 
-const PROTO_TYPE: Readonly<Record<ColumnType, string>> = {
+const PROTO_TYPE: Readonly<Record<string, string>> = {
   STRING: 'TYPE_STRING',
   JSON: 'TYPE_STRING',
   BYTES: 'TYPE_BYTES',
@@ -25,42 +24,16 @@ const PROTO_TYPE: Readonly<Record<ColumnType, string>> = {
 export const DEAD_LETTERS: FixedTable = fixedTable(
   'millrace_dead_letters',
   'Events that could not become rows. Written at least once: read millrace_dead_letters_open.',
-  'failed_at',
-  {
-    route: 'STRING',
-    reason: 'STRING',
-    field: 'STRING',
-    message: 'STRING',
-    bytes: 'BYTES',
-    source: 'STRING',
-    position: 'INT64',
-    size: 'INT64',
-    kafka_topic: 'STRING',
-    kafka_partition: 'INT64',
-    kafka_offset: 'INT64',
-    object: 'STRING',
-    failed_at: 'TIMESTAMP',
-  },
+  `route STRING, reason STRING, field STRING, message STRING, bytes BYTES, source STRING, position INT64, size INT64,
+  kafka_topic STRING, kafka_partition INT64, kafka_offset INT64, object STRING, failed_at TIMESTAMP`,
 )
 
 /** One row for each finished source, or part of one, that chunk-load has met. Written at least once. */
 export const SOURCES: FixedTable = fixedTable(
   'millrace_sources',
   'Finished sources and where they end. Written at least once: read millrace_sources_once.',
-  'finished_at',
-  {
-    source: 'STRING',
-    agent: 'STRING',
-    route: 'STRING',
-    path: 'STRING',
-    start: 'INT64',
-    size: 'INT64',
-    events: 'INT64',
-    object: 'STRING',
-    generation: 'INT64',
-    ranges: 'JSON',
-    finished_at: 'TIMESTAMP',
-  },
+  `source STRING, agent STRING, route STRING, path STRING, start INT64, size INT64, events INT64, object STRING,
+  generation INT64, ranges JSON, finished_at TIMESTAMP`,
 )
 
 export const DEAD_LETTERS_VIEW = 'millrace_dead_letters_open'
@@ -82,38 +55,38 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at)
 /** Beside the table of a route that is written at least once. */
 export const onceViewOf = (table: TableName): TableName => ({ ...table, table: `${table.table}_once` })
 
-/** One row for each coordinates: source and position, or those in Kafka. Rows that have neither are all there. */
+/** What two copies of an event share: source and position, or else those in Kafka. `r` has the columns. */
+const coordinates = (r: string): string =>
+  [
+    `${r}.source, ${r}.position`,
+    ...['kafka_topic', 'kafka_partition', 'kafka_offset'].map((name) => `IF(${r}.source IS NULL, ${r}.${name}, NULL)`),
+  ].join(', ')
+
+/** One row for each coordinates. Rows that have none are all there. */
 export function onceView({ table, metadata: m }: Route): ViewSpec {
-  const inKafka = (column: string) => `IF(${m}.source IS NULL, ${m}.${column}, NULL)`
   return {
     description: `The rows of ${table.table}, which is written at least once, each once.`,
     sql: `SELECT * FROM \`${tableId(table)}\`
 WHERE TRUE
 QUALIFY (${m}.source IS NULL AND ${m}.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
-  PARTITION BY ${m}.source, ${m}.position, ${inKafka('kafka_topic')}, ${inKafka('kafka_partition')}, ${inKafka('kafka_offset')}
+  PARTITION BY ${coordinates(m)}
   ORDER BY ${m}.ingested_at
 ) = 1`,
   }
 }
 
-/**
- * One letter for each coordinates, and none that has a row: newer code may have made one of the same event. Letters that have no
- * coordinates are all there.
- */
+/** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
 export function deadLettersView(routes: readonly Route[], dataset: TableName): ViewSpec {
-  const withoutRow = routes.map((route) => withoutRowIn(route)).join('')
   return {
     description: 'Events that have no row, each once.',
     sql: `SELECT d.* FROM \`${tableId(beside(dataset, DEAD_LETTERS.name))}\` AS d
-WHERE TRUE${withoutRow}
-QUALIFY (d.source IS NULL AND d.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
-  PARTITION BY d.source, d.position, ${NO_SOURCE('kafka_topic')}, ${NO_SOURCE('kafka_partition')}, ${NO_SOURCE('kafka_offset')}
+WHERE TRUE${routes.map(withoutRowIn).join('')}
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY ${coordinates('d')}
   ORDER BY d.failed_at
 ) = 1`,
   }
 }
-
-const NO_SOURCE = (column: string) => `IF(d.source IS NULL, d.${column}, NULL)`
 
 export const inSameDataset = (a: TableName, b: TableName): boolean => a.project === b.project && a.dataset === b.dataset
 
@@ -125,28 +98,17 @@ function withoutRowIn({ table, metadata: m }: Route): string {
     AND r.${m}.kafka_partition = d.kafka_partition AND r.${m}.kafka_offset = d.kafka_offset))`
 }
 
-function fixedTable(
-  name: string,
-  description: string,
-  partitionField: string,
-  columns: Record<string, ColumnType>,
-): FixedTable {
-  const fields: TableField[] = Object.entries(columns).map(([column, type]) => ({ name: column, type }))
-  return {
-    name,
-    description,
-    fields,
-    partition: { by: 'day', field: partitionField },
-    descriptor: {
-      name: 'Row',
-      field: fields.map(({ name: column, type }, index) => ({
-        name: column,
-        number: index + 1,
-        label: 'LABEL_OPTIONAL',
-        type: PROTO_TYPE[type as ColumnType],
-      })),
-    },
-  }
+/** @param columns as in SQL; the last one is what the table is partitioned by */
+function fixedTable(name: string, description: string, columns: string): FixedTable {
+  const fields = columns.split(/,\s+/).map((column): TableField => {
+    const [called = '', type = ''] = column.split(' ')
+    return { name: called, type }
+  })
+  const field = fields.map(({ name: column, type }, index) => {
+    return { name: column, number: index + 1, label: 'LABEL_OPTIONAL', type: PROTO_TYPE[type] }
+  })
+  const partition = { by: 'day', field: fields.at(-1)?.name } as const
+  return { name, description, fields, partition, descriptor: { name: 'Row', field } }
 }
 
 /** One entry of ProtoRows: field 1, length, row. Numbers are integers from 0 on, timestamps micros; null and undefined become NULL. */
