@@ -13,7 +13,6 @@ import { authentication } from './auth.ts'
 import { UserError } from '../errors.ts'
 import { createTopics } from '../../local/kafka/index.ts'
 import { connectKafka, KafkaError, topicOffsets } from './index.ts'
-import { googleToken } from './google-token.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-auth-'))
 const authority = createAuthority()
@@ -111,27 +110,13 @@ test('secrets that are not where the configuration says are named, with the fix'
   )
 })
 
-test("Google's token: three parts like a JWT's, the access token last", async () => {
-  const credentials = {
-    getAccessToken: async () => 'ya29.token',
-    getCredentials: async () => ({ client_email: 'me@p.iam' }),
-  }
-  const { value } = await googleToken(credentials, () => 1_700_000_000_500)()
-  const [header, claims, token] = value.split('.').map((part) => Buffer.from(part, 'base64url').toString())
-  assert.equal(header, '{"typ":"JWT","alg":"GOOG_OAUTH2_TOKEN"}')
-  assert.equal(claims, '{"exp":1700003600,"iss":"Google","iat":1700000000,"sub":"me@p.iam"}')
-  assert.equal(token, 'ya29.token')
-  assert.equal(value.includes('='), false)
-  const nobody = { ...credentials, getCredentials: async () => ({}) }
-  await assert.rejects(googleToken(nobody)(), /service account/)
-})
-
-test("auth: google takes the token of the metadata server's service account, over TLS", async (t) => {
+test("auth: google takes the token of the metadata server's service account, in three parts like a JWT's", async (t) => {
   const asked: string[] = []
+  let email = 'worker@p.iam'
   const server = createServer((request, response) => {
     asked.push(request.url ?? '')
     response.setHeader('metadata-flavor', 'Google')
-    if (request.url?.endsWith('/email')) return void response.end('worker@p.iam')
+    if (request.url?.endsWith('/email')) return void response.end(email)
     const token = { access_token: 'ya29.from-the-server', expires_in: 3599, token_type: 'Bearer' }
     response.setHeader('content-type', 'application/json').end(JSON.stringify(token))
   })
@@ -147,10 +132,18 @@ test("auth: google takes the token of the metadata server's service account, ove
   const { ssl, sasl } = authentication({ brokers: ['k:9092'], auth: 'google', tls: false })
   assert.deepEqual([ssl, sasl?.mechanism], [{}, 'oauthbearer'])
   const provide = sasl && 'oauthBearerProvider' in sasl ? sasl.oauthBearerProvider : assert.fail('no provider')
+  const before = Math.floor(Date.now() / 1000)
   for (let connection = 0; connection < 2; connection++) {
-    const [, claims = '', token = ''] = (await provide()).value.split('.')
-    assert.equal(JSON.parse(Buffer.from(claims, 'base64url').toString()).sub, 'worker@p.iam')
-    assert.equal(Buffer.from(token, 'base64url').toString(), 'ya29.from-the-server')
+    const { value } = await provide()
+    const [header, claims = '', token] = value.split('.').map((part) => Buffer.from(part, 'base64url').toString())
+    assert.equal(header, '{"typ":"JWT","alg":"GOOG_OAUTH2_TOKEN"}')
+    const { exp, iat, ...who } = JSON.parse(claims) as Record<string, number>
+    assert.deepEqual(who, { iss: 'Google', sub: email })
+    assert.ok(iat && iat >= before && exp === iat + 3600)
+    assert.equal(token, 'ya29.from-the-server')
+    assert.equal(value.includes('='), false)
   }
   assert.equal(asked.filter((url) => url.includes('/token')).length, 1, 'the library keeps a token that lives')
+  email = ''
+  await assert.rejects(provide(), /service account/)
 })
