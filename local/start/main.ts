@@ -74,7 +74,10 @@ async function runAll(
   const holds = run && options.forMs !== undefined && !stop.aborted ? await untilStopped(prove(run)) : undefined
   run?.warehouse.close()
   stop.throwFailure()
-  if (options.forMs === undefined) return 0
+  if (options.forMs === undefined) {
+    status.say('stopping: the next npm start goes on with the same data')
+    return 0
+  }
   if (holds === undefined) status.say('stopped before the end: nothing is proven')
   return holds ? 0 : 1
 }

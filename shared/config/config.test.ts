@@ -101,6 +101,19 @@ void suite('configuration', () => {
     assert.deepEqual(missingKeys(jsonSchema(), [raw], ''), [])
   })
 
+  void test('the reference file shows the defaults', () => {
+    const [shown, bare] = [loadConfig(file('reference.yaml'), {}), loadConfig(file('minimal.yaml'), {})]
+    const given = ['id', 'logs', 'lock_file', 'port']
+    for (const section of ['agent', 'consumer'] as const) {
+      const defaults = new Map(Object.entries(bare[section]))
+      for (const [key, value] of Object.entries(shown[section]))
+        if (!given.includes(key)) assert.deepEqual(value, defaults.get(key), `${section}.${key}`)
+    }
+    for (const key of ['name', 'region', 'chunk_claim', 'local'] as const) assert.deepEqual(shown[key], bare[key])
+    for (const key of ['format', 'framing', 'unknown', 'metadata', 'from', 'push', 'stop_after'] as const)
+      assert.equal(shown.routes['visits']?.[key], bare.routes['visits']?.[key], key)
+  })
+
   void test('several lines: a pattern or a preset, which must be able to match', () => {
     const withRoute = (more: string) => MINIMAL.replace('table: visits', `table: visits, ${more}`)
     const fails = (more: string, expected: RegExp) => {
@@ -244,7 +257,7 @@ void suite('configuration', () => {
   void test('what no single key can tell is checked too', () => {
     const cases: [from: string, to: string, problem: RegExp][] = [
       ['kafka: { brokers: [k1:9092] }', '', /:\d+: routes\.visits\.topic \("visits"\): a topic needs Kafka/],
-      ['topic: visits, ', '', /neither topic nor bucket/],
+      ['topic: visits, ', '', /nothing can carry this route/],
       ['schema: visits.json, ', '', /format json needs a schema/],
       ['table: visits }', 'table: visits, format: text }', /needs a preset or a pattern/],
       ['route: visits', 'route: visit', /agent\.logs\.0\.route \("visit"\): no such route; fix: use one of: visits/],
@@ -254,9 +267,13 @@ void suite('configuration', () => {
         '{ sasl: { mechanism: plain, username: u, password: { env: A } }, brokers',
         /kafka\.sasl.*means nothing/,
       ],
-      ['[k1:9092] }', '[k1:9092], auth: sasl, sasl: { mechanism: plain } }', /needs a username.*\n.*needs a password/],
+      [
+        '[k1:9092] }',
+        '[k1:9092], auth: sasl, sasl: { mechanism: plain } }',
+        /username is missing.*\n.*password is missing/,
+      ],
       ['table: visits }', 'table: visits, partition: { by: none, field: at } }', /by none has no field/],
-      ['table: visits }', 'table: millrace_sources }', /routes\.visits\.table .*: such names/],
+      ['table: visits }', 'table: millrace_sources }', /routes\.visits\.table .*: Millrace gives such names/],
       [
         'table: visits }',
         'table: v }\n  b: { topic: visits, format: raw, table: b }',

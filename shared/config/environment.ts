@@ -11,37 +11,38 @@ export interface Override {
   readonly value: unknown
 }
 
-/**
- * The overrides that the environment holds: `MILLRACE_` and the path in upper snake case, for scalars and for lists of
- * scalars (comma separated). Routes and logs have names of the user's own and are not among them.
- */
-export function overridesOf(form: Form, environment: NodeJS.ProcessEnv): Override[] {
-  const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
-  return Object.entries(environment).flatMap(([variable, text]) => {
-    const leaf = known.get(variable)
-    return leaf && text ? [{ variable, path: leaf.path, value: valueOf(leaf.form, text) }] : []
-  })
+/** The overrides that the environment holds, and what is wrong with other variables. */
+interface FromEnvironment {
+  readonly overrides: readonly Override[]
+  readonly strange: readonly string[]
 }
 
 /**
- * What is wrong with the other variables of the environment: one that begins like a section (`MILLRACE_KAFKA_`) or almost is an
- * override, but none, is a typing error.
- * @param own names that the file gives to secrets
+ * The overrides that the environment holds: `MILLRACE_` and the path in upper snake case, for scalars and for lists of
+ * scalars (comma separated). Routes and logs have names of the user's own and are not among them. A variable that begins like
+ * a section (`MILLRACE_KAFKA_`), or is almost an override, is a typing error, unless the file names it (as that of a secret).
  */
-export function strangeVariables(form: Form, environment: NodeJS.ProcessEnv, own: readonly unknown[]): string[] {
-  const known = leavesOf(form, []).map(({ path }) => variableOf(path))
+export function readEnvironment(form: Form, environment: NodeJS.ProcessEnv, file: string): FromEnvironment {
+  const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
   const sections = Object.keys(shapeOf(form)).map((key) => `${variableOf([key])}_`)
-  return Object.entries(environment).flatMap(([variable, text]) => {
-    if (!variable.startsWith(PREFIX) || !text || known.includes(variable) || own.includes(variable)) return []
-    const section = sections.find((start) => variable.startsWith(start))
-    const near = known.find((candidate) => distance(candidate, variable) <= (section ? 2 : 1))
-    if (!near && !section) return []
-    const there = known.filter((candidate) => section && candidate.startsWith(section)).join(', ')
-    const fix = near
-      ? `did you mean ${near}?`
-      : `unset it, or ${there ? `use one of ${there}` : 'write it into the file'}`
-    return [`environment variable ${variable}: names no key of the configuration; fix: ${fix}`]
+  const given = Object.entries(environment).filter(([variable, text]) => variable.startsWith(PREFIX) && text)
+  const overrides = given.flatMap(([variable, text = '']) => {
+    const leaf = known.get(variable)
+    return leaf ? [{ variable, path: leaf.path, value: valueOf(leaf.form, text) }] : []
   })
+  const others = given.flatMap(([variable]) => (known.has(variable) || file.includes(variable) ? [] : [variable]))
+  return { overrides, strange: others.flatMap((variable) => problemOf(variable, [...known.keys()], sections)) }
+}
+
+function problemOf(variable: string, known: readonly string[], sections: readonly string[]): string[] {
+  const section = sections.find((start) => variable.startsWith(start))
+  const near = known.find((candidate) => distance(candidate, variable) <= (section ? 2 : 1))
+  if (!near && !section) return []
+  const there = known.filter((candidate) => section && candidate.startsWith(section)).join(', ')
+  const fix = near
+    ? `did you mean ${near}?`
+    : `unset it, or ${there ? `use one of ${there}` : 'write it into the file'}`
+  return [`environment variable ${variable}: names no key of the configuration; fix: ${fix}`]
 }
 
 function variableOf(path: readonly string[]): string {

@@ -5,7 +5,7 @@ import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import { messageOf, UserError } from '../errors.ts'
 import { type AgentConfig, type Config, type FileRoute, type Route, tableName } from './config.ts'
 import { checkMeaning, objectOf, type Values } from './meaning.ts'
-import { overridesOf, strangeVariables } from './environment.ts'
+import { readEnvironment } from './environment.ts'
 import { problemsOf, wanted } from './issues.ts'
 import { jsonSchema } from './json-schema.ts'
 import { configError } from './problems.ts'
@@ -29,13 +29,11 @@ export function parseConfig(text: string, file: string, environment: NodeJS.Proc
   const document = parseDocument(text, { lineCounter: lines })
   const [error] = document.errors // what follows it mostly follows from it
   if (error) throw yamlError(error, file)
-  const form = jsonSchema()
-  const overrides = overridesOf(form, environment)
+  const { overrides, strange } = readEnvironment(jsonSchema(), environment, text)
   const values = objectOf(withoutEmpty(document.toJS()))
   for (const { path, value } of overrides) put(values, path, value)
   const parsed = fileSchema.safeParse(values, { error: wanted })
   const problems = [...problemsOf(parsed.error?.issues ?? []), ...checkMeaning(values)]
-  const strange = strangeVariables(form, environment, secretVariables(values))
   if (!parsed.success || problems.length + strange.length > 0)
     throw configError(problems, { file, document, lines, overrides }, strange)
   return complete(parsed.data, file, stateFolder(environment))
@@ -63,12 +61,6 @@ function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty)
   const filled = Object.entries(value).filter(([, inner]) => inner !== null)
   return Object.fromEntries(filled.map(([key, inner]) => [key, withoutEmpty(inner)]))
-}
-
-/** Names of variables that hold secrets are the user's own. */
-function secretVariables({ kafka, push }: Values): unknown[] {
-  const variableIn = (secret: unknown) => objectOf(secret)['env']
-  return [variableIn(objectOf(objectOf(kafka)['sasl'])['password']), variableIn(objectOf(push)['secret'])]
 }
 
 function put(values: Values, [key = '', ...rest]: readonly string[], value: unknown): void {

@@ -1,5 +1,6 @@
 import { isMap, isNode, type LineCounter, type Document } from 'yaml'
 import { UserError } from '../errors.ts'
+import type { Override } from './environment.ts'
 
 /** One thing that is wrong with a configuration. */
 export interface Problem {
@@ -16,12 +17,7 @@ export interface Origin {
   readonly file: string
   readonly document: Document
   readonly lines: LineCounter
-  /** Environment variables that replaced a value, and the path of that. */
-  readonly overrides: readonly {
-    readonly variable: string
-    readonly path: readonly string[]
-    readonly value: unknown
-  }[]
+  readonly overrides: readonly Override[]
 }
 
 const SECRETS: readonly PropertyKey[] = ['password', 'secret']

@@ -19,11 +19,11 @@ const PRESETS = Object.keys(MULTILINE_PRESETS) as [keyof typeof MULTILINE_PRESET
 /** It travels in the metadata of chunks. */
 const START_CHARACTERS_MAX = 1000
 /** Below it nothing moves. */
-const RATE_BYTES_MIN = 1024
+const RATE_MIN = '1KiB'
 /** A file system asked more often than this costs more than it tells. */
-const POLL_MS_MIN = 10
+const POLL_MIN = '10ms'
 /** A request of the Storage Write API has 10 MB, everything around the rows included. */
-const APPEND_BYTES_MAX = 8 * 1024 ** 2
+const APPEND_MAX = '8MiB'
 /** BigQuery's limit of clustering columns. */
 const CLUSTER_COLUMNS_MAX = 4
 
@@ -77,7 +77,7 @@ const consumer = z.strictObject({
   schedule: matching(CRON, 'five fields, as in */5 * * * *')
     .default('* * * * *')
     .describe('cron expression of the drain'),
-  flush_bytes: size(1, APPEND_BYTES_MAX).prefault('1MiB').describe('an append is sent when its rows reach this size'),
+  flush_bytes: size('1B', APPEND_MAX).prefault('1MiB').describe('an append is sent when its rows reach this size'),
   flush_after: duration().prefault('200ms').describe('... or when its first row is this old'),
   in_flight: z.int().min(1).max(32).default(4).describe('appends under way for one partition'),
   queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
@@ -178,7 +178,7 @@ export const log = z.strictObject({
     .boolean()
     .default(false)
     .describe('the newest file will not grow for ever: finish it too, after finish_after'),
-  rate_limit: size(RATE_BYTES_MIN)
+  rate_limit: size(RATE_MIN)
     .optional()
     .describe('bytes a second that are published, at most; what is beyond waits in the file'),
 })
@@ -189,7 +189,7 @@ const agent = z.strictObject({
     .describe('default: the host name'),
   logs: z.array(log).default([]),
   from: z.enum(['start', 'end']).default('start').describe('where an agent without positions begins'),
-  poll_interval: duration(POLL_MS_MIN)
+  poll_interval: duration(POLL_MIN)
     .prefault('1s')
     .describe('the safety net below the notifications of the file system'),
   linger: duration().prefault('20ms').describe('how long a batch waits for more events'),
