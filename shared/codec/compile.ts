@@ -25,3 +25,12 @@ export function withoutCompiling<T>(make: () => T): T {
     allowed = true
   }
 }
+
+/** Source for each word of the bits of a plan. */
+export function eachWord(bits: Int32Array, text: (word: number, bits: number) => string, between = '; '): string {
+  return Array.from(bits, (value, word) => text(word, value)).join(between)
+}
+
+/** Source for: what is needed is not all in the words `s0`, `s1`, ... */
+export const lacks = (needed: Int32Array): string =>
+  `(${eachWord(needed, (word, bits) => `${bits} & ~s${word}`, ' | ')}) !== 0`

@@ -1,4 +1,4 @@
-import { compile } from './compile.ts'
+import { compile, eachWord, lacks } from './compile.ts'
 import { AFTER, AT, CLOSED, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
 /** Wider records would make a function that V8 does not optimize: the values of their other members are read elsewhere. */
@@ -20,9 +20,6 @@ export function compilePlainMembers(plan: Plan): void {
   for (const slot of plan.slots) if (slot.op === 'message') compilePlainMembers(slot.plan)
 }
 
-/** For each word of the bits of a plan. */
-const eachWord = ({ present }: Plan, text: (k: number) => string) => Array.from(present, (_, k) => text(k)).join('; ')
-
 // named: the member of which the name has been read, p being at its value; else p: where a member begins, later its
 // value; q: behind the value before it; r: in the value; i: the member before, plus one.
 // `| 0` and the looks before the loop save V8 checks in it, and so does that nothing is called.
@@ -35,7 +32,7 @@ function source(plan: Plan): string {
   let named = fresh ? ${SEPARATOR} : progress[${AT}]
   let p = start | 0, q = p, r = 0, o = out.length | 0, at = ${SEPARATOR}, i = fresh ? 0 : progress[${AFTER}]
   let w = bytes[p] | view.getInt8(p) | into.getInt8(o), m = 0, n = 0, c = 0, d = 0
-  ${eachWord(plan, (k) => `let n${k} = fresh ? 0 : nulls[${k}], s${k} = fresh ? 0 : present[${k}] | n${k}`)}
+  ${eachWord(plan.needed, (k) => `let n${k} = fresh ? 0 : nulls[${k}], s${k} = fresh ? 0 : present[${k}] | n${k}`)}
   members: for (;;) {
     if (p >= stop) break
     if (named < 0 && i !== 0) {
@@ -51,8 +48,8 @@ function source(plan: Plan): string {
   }
   progress[${AFTER}] = i
   progress[${AT}] = at
-  ${eachWord(plan, (k) => `s${k} &= ~n${k}; present[${k}] = s${k}; nulls[${k}] = n${k}`)}
-  plan.lacking = (${Array.from(plan.needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0
+  ${eachWord(plan.needed, (k) => `s${k} &= ~n${k}; present[${k}] = s${k}; nulls[${k}] = n${k}`)}
+  plan.lacking = ${lacks(plan.needed)}
   out.length = o
   return at < 0 ? q : p
 }`

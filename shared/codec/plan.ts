@@ -125,7 +125,8 @@ export class Plan {
   lacking = true
   /** Numbers of fields without a column. */
   readonly ignored: ReadonlySet<number>
-  private readonly slotsByNumber: ReadonlyMap<number, Slot>
+  /** By field number of the source. */
+  readonly slotsByNumber: ReadonlyMap<number, Slot>
   private readonly names: ByteKeys
   /** By the number of a name; null: of a field without a column. */
   private readonly slotsByName: (Slot | null)[] = []
@@ -162,11 +163,6 @@ export class Plan {
   private name(name: string, slot: Slot | null): void {
     const bytes = Buffer.from(name)
     if (this.names.add(bytes, 0, bytes.length)) this.slotsByName.push(slot)
-  }
-
-  /** The slot of a field number of the source. */
-  slotOf(number: number): Slot | undefined {
-    return this.slotsByNumber.get(number)
   }
 
   /** There is something to open. */

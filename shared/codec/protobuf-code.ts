@@ -1,4 +1,4 @@
-import { compile } from './compile.ts'
+import { compile, eachWord, lacks } from './compile.ts'
 import { CHANGING_MAX, COMMON_END, type MetadataWriter, type Origin } from './metadata.ts'
 import { is64, type PlainFields, type Plan, type Slot } from './plan.ts'
 import { ENTRY_TAG, type RowBuffer } from './row-buffer.ts'
@@ -51,14 +51,10 @@ function isPlain(slot: Slot): boolean {
   return !slot.repeated && slot.oneof < 0 && slot.verbatim && slot.tag <= TAG_MAX
 }
 
-/** For each word of plan.present. */
-const eachWord = (count: number, text: (k: number) => string) =>
-  Array.from({ length: count }, (_, k) => text(k)).join('; ')
-
 function fieldsSource(slots: readonly Slot[], { needed }: Plan): string {
   return `function plainFields(bytes, view, start, end, out, fresh) {
-  ${walk(slots, needed.length, (k) => `fresh ? 0 : present[${k}]`)}
-  ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
+  ${walk(slots, needed, (k) => `fresh ? 0 : present[${k}]`)}
+  ${eachWord(needed, (k) => `present[${k}] = s${k}`)}
   plan.lacking = ${lacks(needed)}
   if (p !== stop) return p
   if (out.length + (stop - start) + 32 > out.bytes.length) out.reserve(stop - start + 32)
@@ -74,7 +70,7 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   const { needed, slots: all } = plan
   const room = CHANGING_MAX + all.reduce((sum, { standard }) => sum + (standard?.length ?? 0), 32)
   return `function plainRow(bytes, view, start, end, out, origin, metadata) {
-  ${walk(slots, needed.length, () => '0')}
+  ${walk(slots, needed, () => '0')}
   const mark = out.length | 0
   if (p !== stop || mark + (stop - start) + metadata.fixed.length + ${room} > out.bytes.length) return false
   const into = out.view
@@ -82,7 +78,7 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   into.setInt8(mark, ${ENTRY_TAG})
   ${COPY}
   if (${lacks(needed)}) {
-    ${eachWord(needed.length, (k) => `present[${k}] = s${k}`)}
+    ${eachWord(needed, (k) => `present[${k}] = s${k}`)}
     out.length = o
     const missing = plan.close(out)
     o = out.length | 0
@@ -92,8 +88,6 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   ${COMMON_END}
 }`
 }
-
-const lacks = (needed: Int32Array) => `(${Array.from(needed, (bits, k) => `${bits} & ~s${k}`).join(' | ')}) !== 0`
 
 /** Copies all, and looks and writes up to fifteen bytes further. */
 const COPY = `for (p = start | 0; p < stop; p = p + 16 | 0) {
@@ -106,30 +100,30 @@ const COPY = `for (p = start | 0; p < stop; p = p + 16 | 0) {
 // `text`: where text begins that is not checked yet. Tags, lengths and truths between texts are ASCII, so that one look
 // does for all of them. When it finds something wrong, the fields since then are left to the general way. `| 0` and the
 // look before the loop save V8 checks in it, and so does that nothing is called in the inner one.
-function walk(slots: readonly Slot[], words: number, presentAtFirst: (k: number) => string): string {
+function walk(slots: readonly Slot[], needed: Int32Array, presentAtFirst: (k: number) => string): string {
   return `const stop = end | 0
   let p = start | 0, q = 0, r = 0, w = bytes[p] | view.getInt8(p), text = p
-  ${eachWord(words, (k) => `let s${k} = ${presentAtFirst(k)}, t${k} = s${k}`)}
+  ${eachWord(needed, (k) => `let s${k} = ${presentAtFirst(k)}, t${k} = s${k}`)}
   for (;;) {
     fields: for (;;) {
       ${CHECK}
-      ${mark(words)}
+      ${mark(needed)}
       if (p >= stop) break
       w = bytes[p]
       // A second byte of zero would be a longer form of another tag.
       if (w > 127) w = (bytes[p + 1 | 0] - 1 >>> 0) < 127 ? (w & 127) | bytes[p + 1 | 0] << 7 : 0
-      switch (places[w]) {${slots.map((slot, index) => field(slot, index, slots[index + 1], words)).join('')}
+      switch (places[w]) {${slots.map((slot, index) => field(slot, index, slots[index + 1], needed)).join('')}
         default: break fields
       }
     }
     if (text === p) break
-    if (!isUtf8(bytes, text, p)) { p = text; ${eachWord(words, (k) => `s${k} = t${k}`)}; break }
+    if (!isUtf8(bytes, text, p)) { p = text; ${eachWord(needed, (k) => `s${k} = t${k}`)}; break }
     text = p
   }`
 }
 
 /** All text up to here is checked. */
-const mark = (words: number) => `text = p; ${eachWord(words, (k) => `t${k} = s${k}`)}`
+const mark = (needed: Int32Array) => `text = p; ${eachWord(needed, (k) => `t${k} = s${k}`)}`
 
 /** Leaves the loop when the bytes between two places are not all ASCII. */
 const ascii = (from: string, to: string) => `w = 0
@@ -143,12 +137,12 @@ const CHECK = `if (text !== p) {
         }`
 
 /** One field, its tag being at p; goes on to the next one when that follows. */
-function field(slot: Slot, index: number, next: Slot | undefined, words: number): string {
+function field(slot: Slot, index: number, next: Slot | undefined, needed: Int32Array): string {
   const word = `s${slot.index >> 5}`
   const bit = 1 << (slot.index & 31)
   const text = isInText(slot)
   const seen = `p = q
-          ${word} |= ${bit}${text ? '' : `\n          ${mark(words)}`}`
+          ${word} |= ${bit}${text ? '' : `\n          ${mark(needed)}`}`
   return `
         case ${index + 1}:
           if ((${word} & ${bit}) !== 0) break fields

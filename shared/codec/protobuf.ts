@@ -63,19 +63,14 @@ export class ProtobufWalker extends ByteReader implements Walker {
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     if (plan.isStateful) plan.open()
-    const p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
-    if (p === end && !plan.lacking && group === 0) return p
-    return this.rest(plan, start, p, end, depth, group)
-  }
-
-  /** The same when not all is plain; bytes[start, at) are. */
-  private rest(plan: Plan, start: number, at: number, end: number, depth: number, group: number): number {
-    const p = at !== end || group !== 0 ? this.fields(plan, start, at, end, depth, group) : at
-    if (p < 0) return p
-    const missing = plan.lacking ? plan.close(this.out) : undefined
+    let p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
+    if (p !== end || group !== 0) p = this.fields(plan, start, p, end, depth, group)
+    if (p < 0 || !plan.lacking) return p
+    const missing = plan.close(this.out)
     return missing ? this.fail(MISSING, missing) : p
   }
 
+  /** The fields of which bytes[start, at) are plain. */
   private fields(plan: Plan, start: number, at: number, end: number, depth: number, group: number): number {
     const { bytes } = this
     let unknown: Buffer[] | undefined
@@ -88,7 +83,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
       p = readLength(bytes, p, end)
       if (p < 0) return p
       const tag = wire.low
-      const slot = plan.slotOf(tag >>> 3)
+      const slot = plan.slotsByNumber.get(tag >>> 3)
       if (slot?.takes(tag & 7)) {
         p = this.field(plan, slot, tag & 7, p, end, depth)
         if (p < 0) return p === AGAIN ? p : this.fail(p, slot)

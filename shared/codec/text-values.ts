@@ -3,7 +3,7 @@ import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './num
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
 import { isText, isUtf8, writeBase64 } from './strings.ts'
-import { daysOf, parseClf, parseDate, parseRfc3339, parseTimestampText } from './time.ts'
+import { daysOf, parseClf, parseRfc3339, parseTimestampText } from './time.ts'
 
 /** Writes the value that bytes[start, end) say, without its tag. Answers 0 or a reason. */
 export type TextWriter = (bytes: Buffer, start: number, end: number, out: RowBuffer) => number
@@ -124,11 +124,8 @@ export function writeClf(bytes: Buffer, start: number, end: number, out: RowBuff
 }
 
 function writeDate(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  let days = end - start === 10 ? parseDate(bytes, start, end) : Number.NaN
-  if (days !== days) {
-    const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(textOf(bytes, start, end))
-    days = match ? daysOf(Number(match[1]), Number(match[2]), Number(match[3])) : Number.NaN
-  }
+  const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(textOf(bytes, start, end))
+  const days = match ? daysOf(Number(match[1]), Number(match[2]), Number(match[3])) : Number.NaN
   if (days !== days) return INVALID
   out.reserve(10)
   out.int32(days)

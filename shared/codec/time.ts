@@ -57,7 +57,7 @@ function twoDigits(bytes: Uint8Array, p: number, end: number): number {
 }
 
 /** A date written YYYY-MM-DD at p as days since 1970, or NaN. */
-export function parseDate(bytes: Uint8Array, p: number, end: number): number {
+function parseDate(bytes: Uint8Array, p: number, end: number): number {
   const century = twoDigits(bytes, p, end)
   const years = twoDigits(bytes, p + 2, end)
   const month = twoDigits(bytes, p + 5, end)

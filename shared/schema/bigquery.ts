@@ -60,12 +60,12 @@ function fieldOf(column: unknown, position: number, here: string, where: string)
   const mode = String(Reflect.get(column, 'mode') ?? 'NULLABLE').toUpperCase()
   if (!MODES.includes(mode))
     throw new UserError(`${here} (${name}): mode ${mode} is not known`, `use one of ${MODES.join(', ')}`)
-  const nested = type === 'RECORD' ? recordOf(fieldsOf(column) ?? [], name, where) : undefined
+  const record = type === 'RECORD' ? recordOf(fieldsOf(column) ?? [], name, where) : undefined
   const attributes = attributesOf(column)
   const wrong = wrongLimit(type, attributes)
   if (wrong) throw new UserError(`${here} (${name}): ${wrong} is not possible for ${type}`, LIMITS_FIX)
-  const base = { name, type, mode: mode as Mode, number: wireNumber(position), rowType: rowTypeOf(type), packed: false }
-  return { ...base, attributes, ...(nested ? { record: nested } : {}) }
+  const wire = { number: wireNumber(position), rowType: rowTypeOf(type), packed: false }
+  return { name, type, mode: mode as Mode, ...wire, attributes, record }
 }
 
 const LIMITS_FIX =

@@ -78,7 +78,7 @@ class Converter {
       rowType,
       packed: field.packed && field.repeated && !message && isNumeric(rowType),
       proto: protoSource(field, kind),
-      ...(kind === 'message' && message ? { record: this.record(message, path) } : {}),
+      record: kind === 'message' && message ? this.record(message, path) : undefined,
     }
   }
 
@@ -153,8 +153,8 @@ function protoSource(field: Field, kind: ProtoKind): ProtoSource {
     oneof: inOneof ? parent.oneofsArray.indexOf(partOf) : -1,
     map: false,
     delimited: field.delimited,
-    ...(resolvedType instanceof protobuf.Enum ? { enum: enumNames(resolvedType) } : {}),
-    ...(message && COLUMNS[kind][0] === 'JSON' ? { message } : {}),
+    enum: resolvedType instanceof protobuf.Enum ? enumNames(resolvedType) : undefined,
+    message: COLUMNS[kind][0] === 'JSON' ? message : undefined,
   }
 }
 

@@ -26,9 +26,9 @@ export interface ProtoSource {
   readonly map: boolean
   /** Group encoding (start and end tags) instead of a length. */
   readonly delimited: boolean
-  readonly enum?: EnumNames
+  readonly enum?: EnumNames | undefined
   /** A JSON column: the message whose canonical JSON form is the value. */
-  readonly message?: Type
+  readonly message?: Type | undefined
 }
 
 /** What BigQuery keeps beside name, type and mode; spelled as in its REST form. */
@@ -56,7 +56,7 @@ export interface RecordField {
   readonly number: number
   readonly rowType: RowType
   readonly packed: boolean
-  readonly record?: RecordType
+  readonly record?: RecordType | undefined
   readonly attributes: ColumnAttributes
   readonly proto?: ProtoSource
 }
