@@ -257,7 +257,7 @@ void suite('configuration', () => {
   void test('what no single key can tell is checked too', () => {
     const cases: [from: string, to: string, problem: RegExp][] = [
       ['kafka: { brokers: [k1:9092] }', '', /:\d+: routes\.visits\.topic \("visits"\): a topic needs Kafka/],
-      ['topic: visits, ', '', /nothing can carry this route/],
+      ['topic: visits, ', '', /neither topic nor bucket/],
       ['schema: visits.json, ', '', /format json needs a schema/],
       ['table: visits }', 'table: visits, format: text }', /needs a preset or a pattern/],
       ['route: visits', 'route: visit', /agent\.logs\.0\.route \("visit"\): no such route; fix: use one of: visits/],

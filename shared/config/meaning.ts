@@ -52,7 +52,7 @@ function routeRules(one: FileRoute, { kafka: hasKafka, bucket, push: hasPush }: 
   return [
     [topic && !hasKafka && !one.push, 'topic', 'a topic needs Kafka', 'add kafka.brokers, or remove the topic'],
     [one.push && !hasPush, 'push', 'nobody may send', 'add push: auth, and audience and callers, or secret'],
-    [!topic && !bucket && !one.push, 'topic', 'nothing can carry this route', 'add a topic, or a bucket'],
+    [!topic && !bucket && !one.push, 'topic', 'neither topic nor bucket: nothing carries it', 'add one of them'],
     [prefix && !bucket, 'prefix', 'a prefix needs a bucket', 'add bucket at the top of the file'],
     [format === 'protobuf' && !schema?.includes('#'), 'schema', 'no message is named', 'write FILE.proto#Message'],
     [format === 'json' && !schema, 'schema', 'format json needs a schema', 'add FILE.proto#Message or FILE.json'],
