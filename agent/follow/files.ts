@@ -1,5 +1,5 @@
 import { messageOf, UserError } from '../../shared/errors.ts'
-import type { FollowerOptions, FollowedLog } from './followed-log.ts'
+import type { FollowerOptions, FollowedLog } from './followed.ts'
 import { LogFile } from './log-file.ts'
 import type { PlainReader } from './reader.ts'
 import type { Seen } from './scan.ts'

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Events, type FramingOptions } from '../../shared/framing/index.ts'
 import { Follower } from './follower.ts'
-import type { FollowerOptions } from './followed-log.ts'
+import type { FollowerOptions } from './followed.ts'
 import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
 

@@ -1,6 +1,5 @@
 export { HEAD_BYTES, sourceId, splitId, TAIL_BYTES } from './identity.ts'
-export { type Followed } from './followed.ts'
-export { type FollowedLog } from './followed-log.ts'
+export { type Followed, type FollowedLog } from './followed.ts'
 export { Follower } from './follower.ts'
 export { type LogFile } from './log-file.ts'
 export { type PlainReader, Scratch } from './reader.ts'

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
-import type { FollowedLog } from './followed-log.ts'
+import type { FollowedLog } from './followed.ts'
 import { fileHint } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import { keyOf, type Seen } from './scan.ts'

@@ -35,13 +35,12 @@ export interface Scan {
 /** Folders below `**` are followed to this depth: a link that leads upwards ends somewhere. */
 const DEPTH_MAX = 12
 
-/** A name in a folder of the log; `seen` as long as it is that of a file. */
+/** A name in a folder of the log. */
 interface Name {
   readonly place: RotationName & Pick<Seen, 'path' | 'folder' | 'live'>
   readonly belongs: boolean
-  seen: Seen | undefined
-  /** It leads nowhere: a link, or a name that was just taken away. */
-  dangles: boolean
+  /** The file that has it. Null: none, as far as that was asked. */
+  seen: Seen | null | undefined
   /** The last scan that found it. */
   scan: number
 }
@@ -94,9 +93,7 @@ export class LogPattern {
     }
     for (const name of this.#names.values()) {
       if (!name.belongs) continue
-      const dangled = name.dangles
-      if (!touched || changed.has(name.place.stem)) see(name, problems)
-      if (name.dangles && !dangled) torn.push(name.place.stem)
+      if (!touched || changed.has(name.place.stem)) name.seen = see(name, torn, problems)
       if (name.seen) (name.place.mark === '' ? live : rotated).push(name.seen)
     }
     return { files: live.concat(rotated), folders, torn, problems, complete }
@@ -109,7 +106,7 @@ export class LogPattern {
     if (!known) {
       const rotation = rotationName(name)
       const place = { ...rotation, path, folder, live: prefix + rotation.stem }
-      known = { place, belongs: this.#belongs(name, rotation), seen: undefined, dangles: false, scan: 0 }
+      known = { place, belongs: this.#belongs(name, rotation), seen: undefined, scan: 0 }
       this.#names.set(path, known)
       changed.add(rotation.stem)
     }
@@ -127,20 +124,17 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-/** Finds out which file has this name now. */
-function see(name: Name, problems: string[]): void {
-  const { place, seen } = name
-  name.dangles = false
+function see({ place, seen }: Name, torn: string[], problems: string[]): Seen | null {
   try {
     const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
-    if (!isRegular(mode)) name.seen = undefined
-    else if (seen?.ino !== ino || seen.dev !== dev || seen.size !== size || seen.mtimeMs !== mtimeMs)
-      name.seen = { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
+    if (!isRegular(mode)) return null
+    if (seen?.ino === ino && seen.dev === dev && seen.size === size && seen.mtimeMs === mtimeMs) return seen
+    return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    name.seen = undefined
-    name.dangles = code === 'ENOENT'
-    if (!name.dangles) problems.push(`${place.path} cannot be read: ${code}`)
+    if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
+    else if (seen !== null) torn.push(place.stem) // or a link that leads nowhere: that is said once
+    return null
   }
 }
 
