@@ -64,12 +64,8 @@ const NAMING = ['Produce', 'AddPartitionsToTxn', 'TxnOffsetCommit'] as const
 /** What AddPartitionsToTxn answers for partitions that are well, because others are not. */
 const OPERATION_NOT_ATTEMPTED = 55
 
-interface TopicAnswer {
-  readonly topic?: string
-  readonly topicName?: string
-  readonly partitions?: readonly { readonly errorCode: number }[]
-  readonly partitionErrors?: readonly { readonly errorCode: number }[]
-}
+type Partitions = readonly { readonly errorCode: number }[]
+type OfTopic = { topic?: string; topicName?: string; partitions?: Partitions; partitionErrors?: Partitions }
 
 /** kafkajs throws the first error of an answer, and forgets which topic it is of: whoever writes to several must know. */
 function nameRefusedTopic(definition: RequestDefinition): void {
@@ -84,11 +80,9 @@ function nameRefusedTopic(definition: RequestDefinition): void {
 }
 
 async function parseNaming(data: unknown, parse: (data: unknown) => Promise<unknown>): Promise<unknown> {
-  const { topics = [], errors = [] } = data as { topics?: readonly TopicAnswer[]; errors?: readonly TopicAnswer[] }
-  const isRefused = ({ errorCode }: { errorCode: number }) => errorCode !== 0 && errorCode !== OPERATION_NOT_ATTEMPTED
-  const refused = [...topics, ...errors].find(({ partitions, partitionErrors }) =>
-    (partitions ?? partitionErrors ?? []).some(isRefused),
-  )
+  const { topics = [], errors = [] } = data as { topics?: readonly OfTopic[]; errors?: readonly OfTopic[] }
+  const isRefused = ({ errorCode }: Partitions[number]) => errorCode !== 0 && errorCode !== OPERATION_NOT_ATTEMPTED
+  const refused = [...topics, ...errors].find((of) => (of.partitions ?? of.partitionErrors ?? []).some(isRefused))
   if (!refused) return parse(data)
   return parse({ ...(data as object), topics: [refused], errors: [refused] }).catch((error: unknown) => {
     throw Object.assign(error as Error, { topic: refused.topicName ?? refused.topic })

@@ -6,5 +6,4 @@ export {
   type Position,
   type SourceStatus,
   type StatusReport,
-  type Unreachable,
 } from './report.ts'

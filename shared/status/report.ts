@@ -95,23 +95,16 @@ export interface LetterCount {
   readonly last: string
 }
 
-/** What could not be asked. */
-export interface Unreachable {
-  readonly unreachable: string
-}
-
-/** A part is undefined where there is nothing to ask. */
+/** A part is undefined where there is nothing to ask, or nobody who answers. */
 export interface StatusReport {
-  readonly agent?: AgentStatus | Unreachable | undefined
-  readonly positions?: readonly Position[] | Unreachable | undefined
-  readonly consumer?: ConsumerStatus | Unreachable | undefined
-  readonly chunks?: ChunksStatus | Unreachable | undefined
+  /** Why a part could not be asked, by its name. */
+  readonly unreachable: Readonly<Record<string, string>>
+  readonly agent?: AgentStatus | undefined
+  readonly positions?: readonly Position[] | undefined
+  readonly consumer?: ConsumerStatus | undefined
+  readonly chunks?: ChunksStatus | undefined
   /** Of the last day. */
-  readonly dead_letters?: readonly LetterCount[] | Unreachable | undefined
-}
-
-export function isUnreachable(part: object | undefined): part is Unreachable {
-  return part !== undefined && 'unreachable' in part
+  readonly dead_letters?: readonly LetterCount[] | undefined
 }
 
 /** What may be before it is wrong. */
@@ -123,14 +116,13 @@ export interface Limits {
 }
 
 /** What is wrong, a sentence each (docs/reference/status.md). */
-export function wrongs({ agent, positions, consumer, chunks, dead_letters }: StatusReport, limits: Limits): string[] {
-  const parts = { agent, positions, consumer, chunks, 'dead letters': dead_letters }
+export function wrongs({ unreachable, ...parts }: StatusReport, limits: Limits): string[] {
   return [
-    ...Object.entries(parts).flatMap(([name, part]) => (isUnreachable(part) ? `${name} cannot be asked` : [])),
-    ...(agent && !isUnreachable(agent) ? wrongOfAgent(agent, limits) : []),
-    ...(consumer && !isUnreachable(consumer) ? wrongOfConsumer(consumer, limits) : []),
-    ...(chunks && !isUnreachable(chunks) ? wrongOfChunks(chunks) : []),
-    ...(dead_letters && !isUnreachable(dead_letters) ? wrongOfLetters(dead_letters, limits) : []),
+    ...Object.keys(unreachable).map((name) => `${name} cannot be asked`),
+    ...(parts.agent ? wrongOfAgent(parts.agent, limits) : []),
+    ...(parts.consumer ? wrongOfConsumer(parts.consumer, limits) : []),
+    ...(parts.chunks ? wrongOfChunks(parts.chunks) : []),
+    ...wrongOfLetters(parts.dead_letters ?? [], limits),
   ]
 }
 
@@ -159,14 +151,13 @@ function wrongOfConsumer({ group, members, partitions, missing }: ConsumerStatus
   ]
 }
 
-function wrongOfChunks({ listed, failed, undecided, waiting }: ChunksStatus): string[] {
+function wrongOfChunks({ listed, failed }: ChunksStatus): string[] {
   const late = (state: OpenChunk['state']) => listed.filter((chunk) => chunk.late && chunk.state === state).length
+  const [undecided, waiting] = [late('undecided'), late('waiting')]
   return [
     ...(failed > 0 ? [`chunks: ${failed} could not be loaded`] : []),
-    ...(late('undecided') > 0
-      ? [`chunks: ${late('undecided')} of ${undecided} undecided ones should be decided by now`]
-      : []),
-    ...(late('waiting') > 0 ? [`chunks: ${late('waiting')} of ${waiting} should be committed by now`] : []),
+    ...(undecided > 0 ? [`chunks: ${undecided} should be decided by now`] : []),
+    ...(waiting > 0 ? [`chunks: ${waiting} should be committed by now`] : []),
   ]
 }
 

@@ -69,7 +69,8 @@ void suite('the agent on a real broker', { timeout: 180_000 }, () => {
     )
 
     // One transaction changes entries of all groups; it ends between the first group's commit and the second's.
-    const rule = proxy.on(API.TxnOffsetCommit, 'cut-before', { skip: 1 })
+    const skip = 1
+    const rule = proxy.on(API.TxnOffsetCommit, 'cut-before', { skip })
     writeAll(200)
     await allPublished(bench, writer)
     assert.equal(rule.hits, 1)
