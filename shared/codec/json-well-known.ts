@@ -40,11 +40,8 @@ export function writeFieldMask(bytes: Buffer, start: number, end: number, out: R
 /** google.type.Date: {"year": ..., "month": ..., "day": ...}, or its text YYYY-MM-DD. */
 export function writeDateMembers(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const value: unknown = JSON.parse(textOf(bytes, start, end))
-  if (typeof value === 'string') {
-    const [matched, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(value) ?? []
-    return matched === undefined ? INVALID : writeDate(Number(year), Number(month), Number(day), out)
-  }
-  const numbers = membersOf(value, ['year', 'month', 'day'])
+  const text = typeof value === 'string' ? /^(\d{4})-(\d\d)-(\d\d)$/.exec(value) : null
+  const numbers = text ? text.slice(1).map(Number) : membersOf(value, ['year', 'month', 'day'])
   return numbers ? writeDate(numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, out) : INVALID
 }
 

@@ -64,7 +64,7 @@ export class LogfmtWalker extends TextColumns {
     const { input, key, keyEnd } = this
     const slot = this.plan.find(input, key, keyEnd)
     if (!slot) return this.putUnknown(input.toString('utf8', key, keyEnd), value, from, to)
-    return this.isSet(slot) ? this.fail(DUPLICATE, slot.name) : this.column(slot, value, from, to)
+    return this.plan.has(slot) ? this.fail(DUPLICATE, slot.name) : this.column(slot, value, from, to)
   }
 
   private putUnknown(key: string, value: Buffer, from: number, to: number): number {

@@ -26,9 +26,9 @@ function convertScalar(slot: Slot, bytes: Buffer, p: number, end: number, out: R
     case VARINT:
       return convertVarint(slot, kind, bytes, p, end, out)
     case FIXED32:
-      return convert32(kind, bytes, p, end, out)
+      return convertFixed(kind, 4, bytes, p, end, out)
     case FIXED64:
-      return convert64(kind, bytes, p, end, out)
+      return convertFixed(kind, 8, bytes, p, end, out)
     default:
       return convertLength(slot, kind, bytes, p, end, out)
   }
@@ -52,19 +52,13 @@ function convertVarint(slot: Slot, kind: string, bytes: Buffer, p: number, end: 
   return q
 }
 
-function convert32(kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
-  if (p + 4 > end) return WIRE
+function convertFixed(kind: string, size: number, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
+  if (p + size > end) return WIRE
   if (kind === 'fixed32') out.varint(bytes.readUInt32LE(p))
   else if (kind === 'sfixed32') out.int32(bytes.readInt32LE(p))
-  else out.copy(bytes, p, p + 4)
-  return p + 4
-}
-
-function convert64(kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
-  if (p + 8 > end) return WIRE
-  if (kind === 'double') out.copy(bytes, p, p + 8)
-  else out.varint64(bytes.readInt32LE(p), bytes.readInt32LE(p + 4))
-  return p + 8
+  else if (kind === 'fixed64' || kind === 'sfixed64') out.varint64(bytes.readInt32LE(p), bytes.readInt32LE(p + 4))
+  else out.copy(bytes, p, p + size)
+  return p + size
 }
 
 function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, end: number, out: RowBuffer): number {

@@ -26,21 +26,12 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-/** The same as isUtf8, sooner for ASCII. `view` shows the same bytes, and up to seven behind the end. */
+/** The same as isUtf8, sooner for ASCII. `view` shows the same bytes, and seven zeros behind the end. */
 export function isText(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
   let all = 0
-  let p = start
-  for (; p < end - 7; p += 8) all |= view.getInt32(p, true) | view.getInt32(p + 4, true)
-  if (end - p > 3) {
-    all |= view.getInt32(p, true)
-    p += 4
-  }
-  all |= view.getInt32(p, true) & (ENDS[end - p] as number)
+  for (let p = start; p < end; p += 8) all |= view.getInt32(p, true) | view.getInt32(p + 4, true)
   return (all & 0x80808080) === 0 || isUtf8(bytes, start, end)
 }
-
-/** Masks of a word's first bytes. */
-const ENDS = Int32Array.of(0, 0xff, 0xffff, 0xffffff)
 
 /** Bytes of the multi-byte sequence at p, or 0 when it is none. */
 function sequenceLength(bytes: Uint8Array, p: number, end: number): number {

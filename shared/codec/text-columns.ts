@@ -38,10 +38,6 @@ export abstract class TextColumns implements Walker {
     return failed < 0 ? this.fail(failed, slot.name) : 0
   }
 
-  protected isSet(slot: Slot): boolean {
-    return this.plan.has(slot)
-  }
-
   protected fail(reason: number, name: string): number {
     this.path = name
     return reason

@@ -64,6 +64,7 @@ export function writeString(bytes: Buffer, start: number, end: number, out: RowB
   out.varint(size)
   if (end + WORDS > bytes.length) out.copy(bytes, start, end)
   else out.copyWords(viewOf(bytes), start, end)
+  out.view.setBigInt64(out.length, 0n)
   return isText(out.bytes, out.view, out.length - size, out.length) ? 0 : UTF8
 }
 

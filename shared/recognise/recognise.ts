@@ -54,9 +54,12 @@ function kindOf(lines: readonly Buffer[], where: string): LogKind {
   const counted = (Object.keys(KINDS) as LogKind[]).map((kind) => ({ kind, count: KINDS[kind](head) }))
   const [best] = counted.sort((a, b) => b.count - a.count)
   if (best && best.count >= head.length * SHARE_MIN) return best.kind
+  const isJson = /^\s*[[{]/.test(String(lines[0]))
   throw new UserError(
     `${where}: neither JSON lines nor an access log (combined, common) nor logfmt`,
-    'write the route yourself: format: text with a pattern, format: protobuf with a .proto, or format: raw',
+    isJson
+      ? 'write one JSON object a line (jq -c . FILE, or jq -c .[] FILE for a list)'
+      : 'write the route yourself: format: text with a pattern, format: protobuf with a .proto, or format: raw',
   )
 }
 
