@@ -168,7 +168,7 @@ test('what would publish again, or needs another lock, is refused', async (t) =>
     [(file) => (file.routes['lines']!['topic'] = topic), /routes\.lines\.topic has become/],
     [
       (file) => {
-        file.routes['other'] = { ...file.routes['lines'] }
+        file.routes['other'] = { ...file.routes['lines'], topic }
         file.agent.logs[0] = { path: join(bench.folder, 'a*.log'), route: 'other' }
       },
       /gives \S+app\.log to route other, it was lines's/,
