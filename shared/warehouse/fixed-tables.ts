@@ -55,23 +55,22 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at)
 /** Beside the table of a route that is written at least once. */
 export const onceViewOf = (table: TableName): TableName => ({ ...table, table: `${table.table}_once` })
 
-/** What two copies of an event share: source and position, or else those in Kafka. `r` has the columns. */
-const coordinates = (r: string): string =>
-  [
-    `${r}.source, ${r}.position`,
-    ...['kafka_topic', 'kafka_partition', 'kafka_offset'].map((name) => `IF(${r}.source IS NULL, ${r}.${name}, NULL)`),
-  ].join(', ')
+/** The first of those that share their coordinates: source and position, or else those in Kafka. Those that have none are all there. */
+function onceEach(row: string, orderedBy: string): string {
+  const inKafka = ['kafka_topic', 'kafka_partition', 'kafka_offset'].map(
+    (name) => `IF(${row}.source IS NULL, ${row}.${name}, NULL)`,
+  )
+  return `QUALIFY (${row}.source IS NULL AND ${row}.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
+  PARTITION BY ${row}.source, ${row}.position, ${inKafka.join(', ')}
+  ORDER BY ${row}.${orderedBy}
+) = 1`
+}
 
-/** One row for each coordinates. Rows that have none are all there. */
-export function onceView({ table, metadata: m }: Route): ViewSpec {
+/** One row for each coordinates. */
+export function onceView({ table, metadata }: Route): ViewSpec {
   return {
     description: `The rows of ${table.table}, which is written at least once, each once.`,
-    sql: `SELECT * FROM \`${tableId(table)}\`
-WHERE TRUE
-QUALIFY (${m}.source IS NULL AND ${m}.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
-  PARTITION BY ${coordinates(m)}
-  ORDER BY ${m}.ingested_at
-) = 1`,
+    sql: `SELECT * FROM \`${tableId(table)}\`\nWHERE TRUE\n${onceEach(metadata, 'ingested_at')}`,
   }
 }
 
@@ -80,11 +79,7 @@ export function deadLettersView(routes: readonly Route[], dataset: TableName): V
   return {
     description: 'Events that have no row, each once.',
     sql: `SELECT d.* FROM \`${tableId(beside(dataset, DEAD_LETTERS.name))}\` AS d
-WHERE TRUE${routes.map(withoutRowIn).join('')}
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY ${coordinates('d')}
-  ORDER BY d.failed_at
-) = 1`,
+WHERE TRUE${routes.map(withoutRowIn).join('')}\n${onceEach('d', 'failed_at')}`,
   }
 }
 
