@@ -11,22 +11,16 @@ export interface Override {
   readonly value: unknown
 }
 
-/** The overrides that the environment holds, and what is wrong with other variables. */
-interface FromEnvironment {
-  readonly overrides: readonly Override[]
-  readonly strange: readonly string[]
-}
-
 /**
- * The overrides that the environment holds: `MILLRACE_` and the path in upper snake case, for scalars and for lists of
+ * `overrides` that the environment holds: `MILLRACE_` and the path in upper snake case, for scalars and for lists of
  * scalars (comma separated). Routes and logs have names of the user's own and are not among them. A variable that begins like
- * a section (`MILLRACE_KAFKA_`), or is almost an override, is a typing error, unless the file names it (as that of a secret).
+ * a section (`MILLRACE_KAFKA_`), or is almost an override, is a typing error, told in `strange`, unless the file names it (as that of a secret).
  */
-export function readEnvironment(form: Form, environment: NodeJS.ProcessEnv, file: string): FromEnvironment {
+export function readEnvironment(form: Form, environment: NodeJS.ProcessEnv, file: string) {
   const known = new Map(leavesOf(form, []).map((leaf) => [variableOf(leaf.path), leaf]))
   const sections = Object.keys(shapeOf(form)).map((key) => `${variableOf([key])}_`)
   const given = Object.entries(environment).filter(([variable, text]) => variable.startsWith(PREFIX) && text)
-  const overrides = given.flatMap(([variable, text = '']) => {
+  const overrides = given.flatMap(([variable, text = '']): Override[] => {
     const leaf = known.get(variable)
     return leaf ? [{ variable, path: leaf.path, value: valueOf(leaf.form, text) }] : []
   })

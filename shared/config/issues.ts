@@ -9,7 +9,7 @@ const KINDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   number: 'a number',
   object: 'a section: keys with their values',
-  record: 'a section: names with what belongs to each',
+  record: 'a section: keys with their values',
   string: 'a text (in quotes when it looks like a number)',
 }
 

@@ -30,7 +30,8 @@ export function parseConfig(text: string, file: string, environment: NodeJS.Proc
   const [error] = document.errors // what follows it mostly follows from it
   if (error) throw yamlError(error, file)
   const { overrides, strange } = readEnvironment(jsonSchema(), environment, text)
-  const values = objectOf(withoutEmpty(document.toJS()))
+  // A key without a value counts as left out: `consumer:` with all its lines commented out.
+  const values = objectOf(document.toJS({ reviver: (_key, value: unknown) => value ?? undefined }))
   for (const { path, value } of overrides) put(values, path, value)
   const parsed = fileSchema.safeParse(values, { error: wanted })
   const problems = [...problemsOf(parsed.error?.issues ?? []), ...checkMeaning(values)]
@@ -53,14 +54,6 @@ function read(path: string): string {
       'name the file with --config FILE, or have one made: millrace init LOGFILE',
     )
   }
-}
-
-/** A key without a value counts as left out: `consumer:` with all its lines commented out. */
-function withoutEmpty(value: unknown): unknown {
-  if (value === null || typeof value !== 'object') return value
-  if (Array.isArray(value)) return value.map(withoutEmpty)
-  const filled = Object.entries(value).filter(([, inner]) => inner !== null)
-  return Object.fromEntries(filled.map(([key, inner]) => [key, withoutEmpty(inner)]))
 }
 
 function put(values: Values, [key = '', ...rest]: readonly string[], value: unknown): void {
