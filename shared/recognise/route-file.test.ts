@@ -78,5 +78,5 @@ test('what cannot be added is refused', () => {
   refused(before, 'a', /there is a route a already/)
   refused(undefined, '7 days', /routes.7 days/)
   refused('routes: [', 'a', /millrace.yaml:1/)
-  refused('project: p\ndataset: d\nroutes: {}\n', 'a', /nothing can carry this route/)
+  refused('project: p\ndataset: d\nroutes: {}\n', 'a', /neither topic nor bucket/)
 })
