@@ -72,5 +72,5 @@ function stageOf(bucket: string, { name, generation, metadata }: ObjectView, for
 
 function lateAfterMs(state: OpenChunk['state'], { agent }: Config): number {
   if (state === 'undecided') return agent.finish_after + agent.handover_after + DECIDING_MS_MAX
-  return state === 'waiting' ? WAITING_MS_MAX : 0
+  return state === 'waiting' ? WAITING_MS_MAX : -Infinity
 }

@@ -37,6 +37,14 @@ test('recognising a log, its rows and the check of a configuration work in the b
   assert.match((await bundled(folder, 'check')).stdout, /all well/)
 })
 
+test('status works in the bundle, without the part that needs BigQuery', async (t) => {
+  const route = '{ format: raw, table: e, push: true }'
+  const push = '{ auth: secret, secret: { env: SECRET } }'
+  const config = `{ project: p, dataset: d, push: ${push}, routes: { e: ${route} } }`
+  const { stdout } = await bundled(folderWith(t, { 'millrace.yaml': config }), 'status')
+  assert.deepEqual(JSON.parse(stdout), { wrong: [], unreachable: {} })
+})
+
 test('the licences of what is bundled lie beside it', () => {
   const text = readFileSync(notices, 'utf8')
   for (const name of ['kafkajs', '@google-cloud/storage', 'protobufjs', 'pino', 'zod', 'yaml']) {
