@@ -12,8 +12,12 @@ import { isIngestionTime, partitionStart } from './partitions.ts'
 
 /** What the tables of this file look like; another version is refused. */
 const VERSION = '1'
-/** Memory that DuckDB may use before it goes to disk. */
-const DUCK_MEMORY = '1GB'
+const DUCK_OPTIONS = {
+  /** What it may use before it goes to disk. */
+  memory_limit: '1GB',
+  // DuckDB 1.5.6 ends the process when an insert beyond the first 122,880 rows compresses strings in a STRUCT (warehouse.test.ts).
+  force_compression: 'uncompressed',
+}
 
 const META = `
   CREATE TABLE IF NOT EXISTS millrace_version (version VARCHAR);
@@ -50,7 +54,7 @@ export class Warehouse {
     mkdirSync(tmp, { recursive: true })
     const file = join(dataDir, 'warehouse.duckdb')
     try {
-      const instance = await DuckDBInstance.create(file, { memory_limit: DUCK_MEMORY, temp_directory: tmp })
+      const instance = await DuckDBInstance.create(file, { ...DUCK_OPTIONS, temp_directory: tmp })
       const warehouse = new Warehouse(instance, await instance.connect(), await instance.connect(), tmp)
       await warehouse.#load(file)
       return warehouse
