@@ -49,17 +49,18 @@ function failBucket(random: Random): AgentHarm {
   return { kind: 'fault', rule: { service: 'storage', entry: 'agent', times, fault: drawOne(random, BUCKET_FAULTS) } }
 }
 
+/** Most harms leave the agent alive: a new life needs seconds until it has something under way that could be harmed. */
 const HARMS: readonly Draw<AgentHarm>[] = [
-  [20, (random) => ({ kind: 'kill -9', nth: nth(random) })],
-  [5, (random) => ({ kind: 'stop', nth: nth(random) })],
-  [3, (random) => ({ kind: 'reload', nth: nth(random) })],
-  [10, (random) => ({ kind: 'freeze', nth: nth(random), forMs: drawBetween(random, FREEZE_MS_MIN, FREEZE_MS_MAX) })],
-  [10, () => ({ kind: 'cut' })],
-  [15, drawRequest('Produce', 'EndTxn', 'TxnOffsetCommit')],
-  [8, drawRequest('InitProducerId', 'AddPartitionsToTxn', 'AddOffsetsToTxn', 'OffsetFetch', 'FindCoordinator')],
-  [22, failBucket],
+  [11, (random) => ({ kind: 'kill -9', nth: nth(random) })],
+  [3, (random) => ({ kind: 'stop', nth: nth(random) })],
+  [2, (random) => ({ kind: 'reload', nth: nth(random) })],
+  [6, (random) => ({ kind: 'freeze', nth: nth(random), forMs: drawBetween(random, FREEZE_MS_MIN, FREEZE_MS_MAX) })],
+  [6, () => ({ kind: 'cut' })],
+  [30, drawRequest('Produce', 'EndTxn', 'TxnOffsetCommit')],
+  [14, drawRequest('InitProducerId', 'AddPartitionsToTxn', 'AddOffsetsToTxn', 'OffsetFetch', 'FindCoordinator')],
+  [25, failBucket],
   [2, (random) => ({ kind: 'broker', downMs: random.below(DOWN_MS_MAX) })],
-  [2, (random) => ({ kind: 'broker', downMs: drawBetween(random, AWAY_MS_MIN, AWAY_MS_MAX) })],
+  [1, (random) => ({ kind: 'broker', downMs: drawBetween(random, AWAY_MS_MIN, AWAY_MS_MAX) })],
 ]
 
 const ROTATIONS: readonly Draw<AgentHarm>[] = [
