@@ -6,7 +6,7 @@ import { type Decision, type PositionsStore, positionsStore, Session } from './p
 import { type Chunk, Decider, OwnChunks } from './upload/index.ts'
 
 export interface AdoptOptions {
-  /** Of topics in which Kafka has no position of the agent: has it carried all of the chunks (`end`), or nothing (`start`)? */
+  /** Of chunks of which nothing tells it: has Kafka carried all of them (`end`), or nothing (`start`)? */
   readonly from?: 'start' | 'end'
   readonly report: (message: string) => void
 }
@@ -17,7 +17,7 @@ export interface Adopted {
   readonly undecided: number
   readonly carried_by_kafka: number
   readonly handed_over: number
-  /** Of routes whose topic cannot be used now. */
+  /** Of routes whose topic cannot be used now, or without `from` of sources that Kafka may have forgotten. */
   readonly left: number
 }
 
@@ -54,8 +54,14 @@ export async function adoptChunks(
     const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
     const decider = new Decider(bucket, chunks, positionsOf(session), NO_FILES, topicOf)
     const found = chunks.undecided
-    await decideForgotten(decider, found, agent, (chunk) => blankTopicOf(chunk, session, topicOf), from)
-    for (let round = 0; round < ROUNDS_MAX; round++) for (const chunk of chunks.undecided) await decider.decide(chunk)
+    const forgotten = found.filter(({ metadata }) => session.blank.has(topicOf(metadata.route) ?? ''))
+    if (forgotten[0] && !from) throw blank(agent, topicOf(forgotten[0].metadata.route)!)
+    if (from === 'end') for (const chunk of forgotten) await decider.say(chunk, from)
+    await decideAll(decider, chunks)
+    const untold = chunks.undecided.filter(({ object }) => decider.untold.has(object.name))
+    for (const { object } of untold) report(`${object.name}: nothing tells what Kafka has carried of it`)
+    if (from) for (const chunk of untold) await decider.say(chunk, from)
+    if (from && untold.length > 0) await decideAll(decider, chunks)
     return reportOf(agent, found, chunks)
   } finally {
     await session.close()
@@ -75,6 +81,7 @@ function positionsOf(session: Session) {
     canUse: (topic: string) => session.topics.includes(topic),
     entries: () => session.entries,
     entry: (source: string) => session.entries.find((entry) => entry.source === source),
+    forgottenMs: (topic: string) => session.forgottenMs(topic),
     async decide(decision: Decision): Promise<boolean> {
       if (session.note(decision)) await session.transact([])
       return true
@@ -82,30 +89,16 @@ function positionsOf(session: Session) {
   }
 }
 
-function blankTopicOf({ metadata }: Chunk, session: Session, topicOf: (route: string) => string | undefined) {
-  const topic = topicOf(metadata.route)
-  return topic !== undefined && session.blank.has(topic) ? topic : undefined
+async function decideAll(decider: Decider, chunks: OwnChunks): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) for (const chunk of chunks.undecided) await decider.decide(chunk)
 }
 
 /** Positions that Kafka does not have are not guessed: it has forgotten them, or the agent never reached it. */
-async function decideForgotten(
-  decider: Decider,
-  chunks: readonly Chunk[],
-  agent: string,
-  blankTopicOf: (chunk: Chunk) => string | undefined,
-  from: AdoptOptions['from'],
-): Promise<void> {
-  for (const chunk of chunks) {
-    const topic = blankTopicOf(chunk)
-    if (topic === undefined || from === 'start') continue
-    if (from === undefined) {
-      throw new UserError(
-        `Kafka has no position of agent ${agent} in topic ${topic}: forgotten, or it never published there`,
-        'adopt it with --from start (its undecided chunks are loaded whole, what Kafka carried of them is doubled) or --from end (nothing of them is loaded)',
-      )
-    }
-    await decider.skip(chunk, topic)
-  }
+function blank(agent: string, topic: string): UserError {
+  return new UserError(
+    `Kafka has no position of agent ${agent} in topic ${topic}: forgotten, or it never published there`,
+    'adopt it with --from start (its undecided chunks are loaded whole, what Kafka carried of them is doubled) or --from end (nothing of them is loaded)',
+  )
 }
 
 function reportOf(agent: string, found: readonly Chunk[], chunks: OwnChunks): Adopted {

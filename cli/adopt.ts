@@ -11,7 +11,7 @@ Exit 1 when chunks are left undecided.`,
     from: {
       type: 'string',
       value: 'start|end',
-      help: 'when Kafka has no positions of the agent: load its undecided chunks whole, or not at all',
+      help: 'of what Kafka does not know, or may have forgotten: load undecided chunks whole, or not at all',
     },
   },
   async run(call) {

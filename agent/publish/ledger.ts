@@ -19,6 +19,9 @@ export class PartitionLedger {
   readonly #slots = new Map<string, Slot>()
   readonly #used: number[] = [0]
   readonly #changed = new Set<number>()
+  #forgottenMs = 0
+  /** Retired entries that are kept besides those of shared first events. */
+  retiredMax = RETIRED_MAX
   #isBlank = true
 
   /** `metadata`: the commits of group 0, 1, ...; an empty one stands for none. Throws when they are not to be read. */
@@ -27,7 +30,10 @@ export class PartitionLedger {
     ledger.#isBlank = !metadata[0]
     metadata.forEach((text, group) => {
       ledger.#used[group] = 0
-      for (const entry of text ? decodeEntries(text).entries : []) ledger.#place(entry, group, entryBytes(entry))
+      if (!text) return
+      const { entries, forgottenMs } = decodeEntries(text)
+      ledger.#forgottenMs = Math.max(ledger.#forgottenMs, forgottenMs)
+      for (const entry of entries) ledger.#place(entry, group, entryBytes(entry))
     })
     return ledger
   }
@@ -39,6 +45,16 @@ export class PartitionLedger {
 
   get entries(): Entry[] {
     return Array.from(this.#slots.values(), ({ entry }) => entry)
+  }
+
+  /** When entries were last dropped to make room; 0: never. */
+  get forgottenMs(): number {
+    return this.#forgottenMs
+  }
+
+  /** Whatever was known is known no more. */
+  forget(): void {
+    this.#forgottenMs = Date.now()
   }
 
   get groups(): number {
@@ -71,7 +87,9 @@ export class PartitionLedger {
   retire(entry: Entry): void {
     this.put({ ...entry, retired: true })
     const retired = this.entries.filter((other) => other.retired && !this.#isHighestOfShared(other.source))
-    for (const { source } of retired.slice(0, -RETIRED_MAX)) this.remove(source)
+    const dropped = retired.slice(0, Math.max(0, retired.length - this.retiredMax))
+    if (dropped.length > 0) this.#forgottenMs = Date.now()
+    for (const { source } of dropped) this.remove(source)
   }
 
   #isHighestOfShared(source: string): boolean {
@@ -111,6 +129,7 @@ export class PartitionLedger {
     const entries = Array.from(this.#slots.values())
     return encodeEntries({
       groups: this.groups,
+      forgottenMs: this.#forgottenMs,
       entries: entries.filter((slot) => slot.group === group).map(({ entry }) => entry),
     })
   }

@@ -25,9 +25,15 @@ const entry: fc.Arbitrary<Entry> = fc
 
 void test('entries survive encoding', () => {
   fc.assert(
-    fc.property(fc.array(entry, { maxLength: 20 }), fc.nat(500), (entries, groups) => {
-      assert.deepEqual(decodeEntries(encodeEntries({ groups, entries })), { groups, entries })
-    }),
+    fc.property(
+      fc.array(entry, { maxLength: 20 }),
+      fc.nat(500),
+      fc.integer({ min: 0, max: 4e12 }),
+      (entries, groups, forgottenMs) => {
+        const all = { groups, forgottenMs, entries }
+        assert.deepEqual(decodeEntries(encodeEntries(all)), all)
+      },
+    ),
   )
 })
 
@@ -41,11 +47,11 @@ void test('an entry of an open source takes about 34 bytes, so that 90 sources f
     file: 3,
     retired: false,
   }))
-  assert.ok(encodeEntries({ groups: 1, entries }).length <= METADATA_CHARS_MAX)
+  assert.ok(encodeEntries({ groups: 1, forgottenMs: Date.now(), entries }).length <= METADATA_CHARS_MAX)
 })
 
 void test('what is no encoding is refused', () => {
-  const good = encodeEntries({ groups: 1, entries: fc.sample(entry, 1) })
+  const good = encodeEntries({ groups: 1, forgottenMs: 0, entries: fc.sample(entry, 1) })
   assert.throws(() => decodeEntries(good.slice(0, -8)), /cut off/)
   assert.throws(() => decodeEntries('BAAA'), /version 4/)
 })

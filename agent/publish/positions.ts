@@ -25,15 +25,18 @@ export interface Entry {
 export interface DecodedEntries {
   /** How many groups hold entries of this partition; counts only in the first. */
   readonly groups: number
+  /** When retired entries of this partition were last dropped, to make room; 0: never. Of what was seen before then, Kafka may know no more. */
+  readonly forgottenMs: number
   readonly entries: readonly Entry[]
 }
 
 /** The broker's `offset.metadata.max.bytes`, in characters. */
 export const METADATA_CHARS_MAX = 4096
-const VERSION = 1
+/** 2 says when entries were forgotten. */
+const VERSION = 2
 const HASH_BYTES = 16
-/** The version, and a count of groups below 2^14. */
-const HEADER_BYTES = 3
+/** The version, a count of groups below 2^14, and a time before the year 4000. */
+const HEADER_BYTES = 9
 /** What entries of one group may take, in bytes: base64 makes four characters of three. */
 export const ENTRIES_BYTES_MAX = (METADATA_CHARS_MAX / 4) * 3 - HEADER_BYTES
 
@@ -42,10 +45,11 @@ const HAS_HANDED = 2
 const HAS_START = 4
 const IS_RETIRED = 8
 
-/** Base64 of: version, count of groups, then the entries back to back. Throws RangeError when it is too long. */
-export function encodeEntries({ groups, entries }: DecodedEntries): string {
+/** Base64 of: version, count of groups, time, then the entries back to back. Throws RangeError when it is too long. */
+export function encodeEntries({ groups, forgottenMs, entries }: DecodedEntries): string {
   const bytes: number[] = [VERSION]
   pushVarint(bytes, groups)
+  pushVarint(bytes, forgottenMs)
   for (const entry of entries) pushEntry(bytes, entry)
   if (bytes.length > ENTRIES_BYTES_MAX + HEADER_BYTES) throw new RangeError(`${bytes.length} bytes of positions`)
   return Buffer.from(bytes).toString('base64')
@@ -62,11 +66,12 @@ export function entryBytes(entry: Entry): number {
 export function decodeEntries(metadata: string): DecodedEntries {
   const reader = new Reader(Buffer.from(metadata, 'base64'))
   const version = reader.byte()
-  if (version !== VERSION) throw new Error(`positions of version ${version}; this agent reads version ${VERSION}`)
+  if (version > VERSION) throw new Error(`positions of version ${version}; this agent reads version ${VERSION}`)
   const groups = reader.varint()
+  const forgottenMs = version === 1 ? 0 : reader.varint()
   const entries: Entry[] = []
   while (!reader.atEnd) entries.push(readEntry(reader))
-  return { groups, entries }
+  return { groups, forgottenMs, entries }
 }
 
 function pushEntry(bytes: number[], entry: Entry): void {

@@ -27,6 +27,8 @@ export interface PublisherOptions extends FillerOptions {
   readonly maxEventBytes: number
   readonly compression: Compression
   readonly transactionTimeoutMs: number
+  /** How many retired entries a partition keeps; absent: as many as are useful. */
+  readonly retiredMax?: number
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
   readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
 }
@@ -88,6 +90,11 @@ export class Publisher {
   /** The entries of the last transaction, with the topic that carries them. */
   entries(): { topic: string; entry: Entry }[] {
     return this.#session?.entriesByTopic ?? []
+  }
+
+  /** When Kafka was last made to forget retired sources of this topic; 0: never. */
+  forgottenMs(topic: string): number {
+    return this.#session?.forgottenMs(topic) ?? Infinity
   }
 
   canUse(topic: string): boolean {
@@ -174,6 +181,7 @@ export class Publisher {
       const from = isNew ? this.#options.from.new : this.#options.from.forgotten
       if (from === undefined) throw forgotten(this.#options.agent, topic)
       if (from === 'end') skipped.add(topic)
+      if (from === 'end' && !isNew) session.forget(topic)
       this.#lock.setMark(topic, 'starting', nowMs)
     }
     return skipped

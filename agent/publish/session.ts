@@ -19,6 +19,8 @@ export interface SessionOptions {
   readonly agent: string
   readonly topics: readonly string[]
   readonly transactionTimeoutMs: number
+  /** How many retired entries a partition keeps. */
+  readonly retiredMax?: number
   /** Called for a topic that cannot be used now; the others go on. */
   readonly report: (about: string, message: string) => void
 }
@@ -92,6 +94,7 @@ export class Session {
         if (!partitions) continue
         const found = await readLedgers(store, agent, partitions)
         if (found.every((ledger) => ledger.isBlank)) blank.add(topic)
+        for (const ledger of found) ledger.retiredMax = options.retiredMax ?? ledger.retiredMax
         ledgers.set(topic, found)
       }
       return new Session(producer, agent, ledgers, blank)
@@ -122,6 +125,16 @@ export class Session {
     const before = ledgers.findIndex((ledger) => ledger.get(source))
     const partition = before >= 0 ? before : crc32(source) % ledgers.length
     return { topic, partition, ledger: ledgers[partition]! }
+  }
+
+  /** When Kafka was last made to forget entries of this topic; 0: never. */
+  forgottenMs(topic: string): number {
+    return Math.max(0, ...(this.#ledgers.get(topic) ?? []).map((ledger) => ledger.forgottenMs))
+  }
+
+  /** All positions of this topic were forgotten, and are not replaced by what its files hold. */
+  forget(topic: string): void {
+    for (const ledger of this.#ledgers.get(topic) ?? []) ledger.forget()
   }
 
   /** Makes a decision part of the next transaction. Undefined: there is nothing to change. */

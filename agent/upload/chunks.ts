@@ -51,6 +51,12 @@ export class OwnChunks {
     return this.#bySource.get(source) ?? []
   }
 
+  /** Those of every source with the same first event. */
+  alike(source: string): Chunk[] {
+    const { base } = splitId(source)
+    return [...this.#bySource].flatMap(([other, chunks]) => (splitId(other).base === base ? chunks : []))
+  }
+
   /** Where the next chunk of a source begins. */
   endOf(source: string): number | undefined {
     return this.of(source).at(-1)?.metadata.size
@@ -61,8 +67,10 @@ export class OwnChunks {
     return Math.max(-1, ...this.of(source).map(({ part }) => part)) + 1
   }
 
+  /** In the order in which they are to be decided. */
   get undecided(): Chunk[] {
-    return [...this.#bySource.values()].flat().filter(({ metadata }) => metadata.ranges === 'undecided')
+    const all = [...this.#bySource.values()].flat()
+    return all.filter(({ metadata }) => metadata.ranges === 'undecided').sort(inOrder)
   }
 
   get sources(): Iterable<string> {
@@ -85,6 +93,11 @@ export class OwnChunks {
   forget(source: string): void {
     this.#bySource.delete(source)
   }
+}
+
+/** The same for every life: by name. */
+export function inOrder(a: Chunk, b: Chunk): number {
+  return a.object.name < b.object.name ? -1 : Number(a.object.name > b.object.name)
 }
 
 /** Undefined for an object that no agent wrote. */

@@ -20,6 +20,18 @@ void test('two chunks of a file that grew between two uploads carry it together,
   assert.deepEqual(judge(shorter, entry, false, [[0, 190]]), { do: 'patch', ranges: [] })
 })
 
+void test('a hand-over behind what Kafka published between waits until the one before is seen to be carried', () => {
+  const handed = handOver('s', undefined, 110, FINGERPRINT)!
+  const published = { ...handed, position: 150, size: 150 }
+  assert.equal(handOver('s', published, 190, FINGERPRINT, []), undefined)
+  assert.equal(handOver('s', published, 190, FINGERPRINT, [[0, 100]]), undefined)
+  const after = handOver('s', published, 190, FINGERPRINT, [
+    [0, 100],
+    [100, 110],
+  ])
+  assert.deepEqual(after?.handed, { from: 150, to: 190 })
+})
+
 void test('what was written behind a hand-over waits for Kafka as long as its file is there', () => {
   const longer = { start: 0, size: 190, ranges: 'undecided' } as const
   const entry = handOver('s', undefined, 110, FINGERPRINT)!

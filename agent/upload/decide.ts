@@ -18,7 +18,7 @@ export type Verdict =
 
 /**
  * `entry`: as Kafka has it, read after the fence. `publishable`: the file is there, and the time to publish its rest has
- * not passed. `others`: what further chunks of the source carry already; two lives may have uploaded it by two names.
+ * not passed. `others`: what further chunks of the source carry, or will; two lives may have uploaded it by two names.
  */
 export function judge(
   part: Part,
@@ -34,6 +34,7 @@ export function judge(
   return { do: 'patch', ranges: without(own, others) }
 }
 
+/** What of a range no other has. */
 function without(range: Range, others: readonly Range[]): Range[] {
   return others.reduce<Range[]>(
     (left, [from, to]) =>
@@ -44,19 +45,25 @@ function without(range: Range, others: readonly Range[]): Range[] {
   )
 }
 
-/** The entry after a hand-over of everything before `end`: undefined if Kafka has carried it meanwhile. */
+/**
+ * The entry after a hand-over of everything before `end`: undefined if Kafka has carried it meanwhile, or an earlier
+ * hand-over must stay noted because the chunks that are decided do not yet carry all of it (`carried`).
+ */
 export function handOver(
   source: string,
   before: Entry | undefined,
   end: number,
   fingerprint: Pick<Entry, 'head' | 'tail' | 'file'>,
+  carried: readonly Range[] = [],
 ): Entry | undefined {
   const at = before?.position ?? 0
   if (at >= end) return undefined
   const { head, tail, file } = fingerprint
   const start = before?.start ?? 0
-  // What was handed over just before stays noted: its chunk may still wait for the patch.
-  const from = before?.handed?.to === at ? before.handed.from : at
+  const { handed } = before ?? {}
+  const isNext = handed?.to === at // one range, as long as Kafka published nothing between
+  if (handed && !isNext && without([handed.from, handed.to], carried).length > 0) return undefined
+  const from = isNext ? handed.from : at
   return { source, position: end, start, size: end, handed: { from, to: end }, head, tail, file, retired: false }
 }
 

@@ -1,7 +1,7 @@
 import { type Bucket, encodeRanges, type Range, RANGES_KEY } from '../../shared/chunks/index.ts'
 import { HEAD_BYTES, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
-import { type Chunk, chunkOf, fingerprintOf, type OwnChunks } from './chunks.ts'
+import { type Chunk, chunkOf, fingerprintOf, inOrder, type OwnChunks } from './chunks.ts'
 import { handOver, isProvisional, judge, type Kinship, nextName, ownerOf } from './decide.ts'
 
 /** CRC-32 of the first bytes, and of those before a position. */
@@ -14,6 +14,8 @@ export interface Positions {
   /** What the last transaction has made durable. */
   entries(): Iterable<Entry>
   entry(source: string): Entry | undefined
+  /** When Kafka was last made to forget entries of a topic: of what was seen before, it may have known. */
+  forgottenMs(topic: string): number
   decide(decision: Decision): Promise<boolean>
 }
 
@@ -35,12 +37,16 @@ const ASK_AGAIN_EVERY_MS = 60_000
 
 /** Decides in Kafka who carries an undecided chunk, and then notes it in the object. */
 export class Decider {
+  /** Names of objects of which nothing tells who has carried them: they wait for the operator. */
+  readonly untold = new Set<string>()
   readonly #bucket: Bucket
   readonly #chunks: OwnChunks
   readonly #positions: Positions
   readonly #files: Files
   /** By the names of chunks whose source cannot be told yet. */
   readonly #askAgainAtMs = new Map<string, number>()
+  /** The sources of provisional chunks, by the names of their objects. */
+  readonly #owners = new Map<string, string>()
   readonly #topicOf: (route: string) => string | undefined
 
   constructor(
@@ -57,22 +63,29 @@ export class Decider {
     this.#topicOf = topicOf
   }
 
-  /** One step: a patch, or a transaction. Nothing, where somebody else must act first. */
-  async decide(chunk: Chunk): Promise<void> {
+  /** One step: a patch, or a transaction. Nothing, where somebody else must act first. Returns whether Kafka is still to know its source. */
+  async decide(chunk: Chunk): Promise<boolean> {
     const topic = this.#topicOf(chunk.metadata.route)
-    if (topic === undefined || !this.#positions.canUse(topic)) return
+    if (topic === undefined || !this.#positions.canUse(topic)) return false
     const source = await this.#ownerOf(chunk)
-    if (source === undefined) return
-    if (this.#isRedundant(chunk, source)) return this.#patch(chunk, source, [])
-    const publishable = this.#files.isPublishable(source)
-    const verdict = judge(
-      chunk.metadata,
-      this.#positions.entry(source),
-      publishable,
-      this.#carriedBeside(chunk, source),
-    )
-    if (verdict.do === 'patch') await this.#patch(chunk, source, verdict.ranges)
-    if (verdict.do === 'hand-over') await this.#handOver(chunk, source, topic)
+    if (source === undefined) return false
+    const entry = this.#positions.entry(source)
+    if (this.#isRedundant(chunk, source)) await this.#patch(chunk, source, [])
+    else if (!entry && this.#isTooOld(chunk, topic)) this.untold.add(chunk.object.name)
+    else {
+      const others = await this.#carriedBeside(chunk, source, entry?.position ?? 0)
+      if (!others) return !entry
+      const verdict = judge(chunk.metadata, entry, this.#files.isPublishable(source), others)
+      if (verdict.do === 'patch') await this.#patch(chunk, source, verdict.ranges)
+      if (verdict.do === 'hand-over') await this.#handOver(chunk, source, topic)
+      return verdict.do !== 'patch' && !entry
+    }
+    return false
+  }
+
+  /** Kafka may have carried its source, and forgotten that since: it was there before Kafka forgot the last one. */
+  #isTooOld({ metadata: { seen = 0 } }: Chunk, topic: string): boolean {
+    return seen < this.#positions.forgottenMs(topic)
   }
 
   /** Kafka has forgotten the source since, and another chunk has the same bytes, decided. */
@@ -80,30 +93,49 @@ export class Decider {
     return source !== named && !this.#positions.entry(source) && (this.#chunks.endOf(source) ?? 0) >= size
   }
 
-  #carriedBeside({ object }: Chunk, source: string): Range[] {
-    return this.#chunks.of(source).flatMap((other) => {
-      const { ranges } = other.metadata
-      return other.object.name === object.name || ranges === 'undecided' ? [] : ranges
-    })
+  /**
+   * What other chunks of the source carry, and what undecided ones behind it in their order will: the last one carries.
+   * Undefined while one before it is undecided. So all lives agree, and a patch that is still under way fails or says the same.
+   */
+  async #carriedBeside(chunk: Chunk, source: string, position: number): Promise<Range[] | undefined> {
+    const carried: Range[] = []
+    for (const other of this.#chunks.alike(source)) {
+      const { ranges, start, size } = other.metadata
+      if (other.object.name === chunk.object.name) continue
+      if (ranges !== 'undecided') carried.push(...(other.metadata.source === source ? ranges : []))
+      else if (size <= position && (await this.#ownerOf(other)) === source) {
+        if (inOrder(other, chunk) < 0) return undefined
+        carried.push([start, size])
+      }
+    }
+    return carried
   }
 
-  async #ownerOf({ metadata }: Chunk): Promise<string | undefined> {
+  async #ownerOf({ object, metadata }: Chunk): Promise<string | undefined> {
     const { source: named } = metadata
     if (!isProvisional(named)) return named
-    const { base } = splitId(named)
-    const isNamesake = (source: string) => splitId(source).base === base && !isProvisional(source)
-    const entries = Array.from(this.#positions.entries()).filter(({ source }) => isNamesake(source))
-    const others = [...this.#chunks.sources, ...this.#files.sources].filter(isNamesake)
-    const names = new Set([...entries.map(({ source }) => source), ...others])
+    const known = this.#owners.get(object.name)
+    if (known !== undefined) return known
+    const names = this.#namesakes(named)
     if (Date.now() < (this.#askAgainAtMs.get(named) ?? 0)) return undefined
     const candidates = []
     for (const source of names) candidates.push({ source, kinship: await this.#compare(named, source) })
     const owner = ownerOf(candidates)
     if (owner === 'wait') {
       this.#askAgainAtMs.set(named, Date.now() + ASK_AGAIN_EVERY_MS)
+      this.untold.add(object.name)
       return undefined
     }
-    return owner === 'nobody' ? nextName(base, names) : owner.source
+    if (owner === 'nobody') return nextName(splitId(named).base, names)
+    this.#owners.set(object.name, owner.source)
+    return owner.source
+  }
+
+  /** The sources that are known with this first event. */
+  #namesakes(named: string): Set<string> {
+    const entries = Array.from(this.#positions.entries(), ({ source }) => source)
+    const all = [...entries, ...this.#chunks.sources, ...this.#files.sources]
+    return new Set(all.filter((source) => splitId(source).base === splitId(named).base && !isProvisional(source)))
   }
 
   /** By the bytes before the entry's position; if the chunk has not so many, by those before its own end. */
@@ -131,12 +163,21 @@ export class Decider {
 
   async #handOver(chunk: Chunk, source: string, topic: string): Promise<void> {
     const { end, ...fingerprint } = await this.#endOf(chunk, source)
-    await this.#positions.decide({ source, topic, change: (before) => handOver(source, before, end, fingerprint) })
+    const change = (before: Entry | undefined) => {
+      const decided = this.#chunks
+        .of(source)
+        .flatMap(({ metadata: { ranges } }) => (ranges === 'undecided' ? [] : ranges))
+      return handOver(source, before, end, fingerprint, decided)
+    }
+    await this.#positions.decide({ source, topic, change })
   }
 
-  /** Has a chunk count as carried although Kafka does not know its source any more: the operator said so. */
-  async skip(chunk: Chunk, topic: string): Promise<void> {
-    const { source } = chunk.metadata
+  /** Has nothing of a chunk count as carried although Kafka may have known its source (`start`), or all of it: the operator says so. */
+  async say(chunk: Chunk, from: 'start' | 'end'): Promise<void> {
+    const { source: named, route } = chunk.metadata
+    const topic = this.#topicOf(route)!
+    const source = isProvisional(named) ? nextName(splitId(named).base, this.#namesakes(named)) : named
+    if (from === 'start') return this.#handOver(chunk, source, topic)
     const { end, ...fingerprint } = await this.#endOf(chunk, source)
     const skipped = { source, position: end, start: end, size: end, ...fingerprint, retired: false }
     await this.#positions.decide({ source, topic, change: (before) => before ?? skipped })
@@ -160,6 +201,7 @@ export class Decider {
     const object = answer.kind === 'patched' ? answer.object : await this.#bucket.stat(chunk.object.name)
     const patched = object && chunkOf(object)
     this.#chunks.remove(chunk)
+    this.untold.delete(chunk.object.name)
     if (patched) this.#chunks.put(patched)
   }
 }

@@ -56,7 +56,13 @@ void test('a finished file with a line that came late is not deleted before that
   appendFileSync(path, 'late\n') // while no agent ran
   await follower.look()
   const objects: ObjectView[] = []
-  const awayKafka = { inTouch: false, canUse: () => false, entries: () => [], decide: () => Promise.resolve(false) }
+  const awayKafka = {
+    inTouch: false,
+    canUse: () => false,
+    forgottenMs: () => 0,
+    entries: () => [],
+    decide: () => Promise.resolve(false),
+  }
   const uploader = new Uploader(bucketOf(objects), follower, awayKafka, {
     agent: 'a',
     routes: new Map([['r', CONFIG.routes['r']!]]),

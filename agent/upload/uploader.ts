@@ -29,6 +29,7 @@ export interface InTouch {
   /** The former lives are fenced and the positions read. */
   readonly inTouch: boolean
   canUse(topic: string): boolean
+  forgottenMs(topic: string): number
   entries(): readonly { topic: string; entry: Entry }[]
   decide(decision: Decision): Promise<boolean>
 }
@@ -106,19 +107,31 @@ export class Uploader {
   /** Everything that can be done now. Rejects when the bucket fails; then the next round goes on. */
   async round(signal: AbortSignal): Promise<void> {
     this.#rounds++
+    let waits = false
     if (this.#bucket) {
       const chunks = await this.#list(this.#bucket)
       // Decisions first: they may tell that a file is in the bucket already.
-      for (const chunk of chunks.undecided) await this.#decider?.decide(chunk)
+      const undecided = chunks.undecided
+      for (const chunk of undecided) waits = (await this.#decider?.decide(chunk)) || waits
+      this.#reportUntold()
       for (const followed of this.#follower.rotations().flat()) {
         if (signal.aborted) return
         // Meanwhile it may have been found to be another source.
         if (this.#follower.sources.get(followed.source.id)?.source !== followed.source) continue
         await this.#upload(this.#bucket, chunks, followed).catch(unlessGone)
       }
+      waits ||= chunks.undecided.some((chunk) => !undecided.includes(chunk))
     }
     for (const followed of [...this.#follower.sources.values()]) this.#letGo(followed)
-    if (this.#publisher?.inTouch) this.#retire(this.#publisher)
+    // What retires is forgotten some day, and then it cannot be told from what Kafka never knew.
+    if (this.#publisher?.inTouch && !waits) this.#retire(this.#publisher)
+  }
+
+  #reportUntold(): void {
+    const [first, ...others] = this.#decider?.untold ?? []
+    const { agent, report } = this.#options
+    const which = `${first} and ${others.length} more stay undecided: nothing tells what Kafka has carried of them`
+    report('undecided', first ? `${which}; millrace adopt ${agent} --from start|end says it` : '')
   }
 
   /**
@@ -145,6 +158,7 @@ export class Uploader {
       canUse: (topic: string) => this.#listIsFinal && publisher.canUse(topic),
       entries: () => follower.entries,
       entry: (source: string) => follower.entry(source),
+      forgottenMs: (topic: string) => publisher.forgottenMs(topic),
       decide: (decision: Decision) => publisher.decide(decision),
     }
     const files: Files = {
@@ -257,7 +271,7 @@ export class Uploader {
   }
 
   #describe(
-    { source: { path, firstReadMs }, log }: Followed,
+    { source: { path, firstReadMs }, file: { seenAtMs: seen }, log }: Followed,
     source: string,
     part: number,
     carried: Carried,
@@ -269,7 +283,20 @@ export class Uploader {
     const ranges = rangesOf(carried, start, size)
     return {
       name: chunkName({ route, firstReadMs, agent, source, part, format }),
-      metadata: encodeMetadata({ route, format, framing, agent, path, source, start, size, events, ranges, crc32c }),
+      metadata: encodeMetadata({
+        route,
+        format,
+        framing,
+        agent,
+        path,
+        source,
+        start,
+        size,
+        events,
+        ranges,
+        crc32c,
+        seen,
+      }),
     }
   }
 

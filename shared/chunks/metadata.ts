@@ -19,6 +19,8 @@ export interface ChunkMetadata {
   readonly size: number
   readonly events: number
   readonly ranges: Ranges
+  /** When the file was last seen by its name before the upload, in milliseconds. */
+  readonly seen?: number
   /** CRC32C of the decompressed bytes, eight hexadecimal digits. */
   readonly crc32c: string
 }
@@ -68,6 +70,7 @@ export function decodeMetadata(metadata: Readonly<Record<string, string | undefi
     size: count('size'),
     events: count('events'),
     ranges: decodeRanges(text('ranges')),
+    ...(metadata['millrace-seen'] === undefined ? {} : { seen: count('seen') }),
     crc32c: text('crc32c'),
   }
 }

@@ -9,6 +9,7 @@ import {
   statSync,
   truncateSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,10 +26,11 @@ export class ModelLog {
   headers = 0
   readonly #random: Random
   readonly #withHeader: boolean
+  readonly #deleted: Buffer[] = []
 
-  constructor(random: Random) {
+  constructor(random: Random, withHeader: boolean) {
     this.#random = random
-    this.#withHeader = random.chance(0.4)
+    this.#withHeader = withHeader
   }
 
   write(): void {
@@ -65,10 +67,36 @@ export class ModelLog {
   }
 
   /** Deletes the oldest rotated file, if all of its lines are somewhere else. */
-  deleteOldest(isSafe: (line: string) => boolean): boolean {
+  deleteOldest(safe: ReadonlySet<string>): boolean {
     const path = `${this.path}.${this.#last()}`
-    if (this.#last() === 0 || !readFileSync(path, 'latin1').split('\n').slice(0, -1).every(isSafe)) return false
+    if (
+      this.#last() === 0 ||
+      !readFileSync(path, 'latin1')
+        .split('\n')
+        .slice(0, -1)
+        .every((line) => safe.has(line))
+    )
+      return false
+    this.#deleted.push(readFileSync(path))
     rmSync(path)
+    return true
+  }
+
+  /** Somebody puts a deleted file back, of which Kafka has every line. */
+  restore(published: ReadonlySet<string>): boolean {
+    const content = this.#random.pick(this.#deleted)
+    if (
+      !content
+        ?.toString('latin1')
+        .split('\n')
+        .slice(0, -1)
+        .every((line) => published.has(line))
+    )
+      return false
+    const path = `${this.path}.${this.#last() + 1}`
+    writeFileSync(path, content)
+    this.#touch(path)
+    this.#deleted.splice(this.#deleted.indexOf(content), 1)
     return true
   }
 

@@ -22,6 +22,8 @@ const MAX_EVENT_BYTES = 8192
 export interface Surroundings {
   readonly path: string
   readonly deleteAfterUpload: boolean
+  /** Retired entries that Kafka keeps. */
+  readonly retiredMax: number | undefined
   readonly store: PositionsStore
   readonly bucket: Bucket
   /** Marks of the host, which survive a life. */
@@ -44,7 +46,7 @@ export class Life {
   readonly #uploader: Uploader
   #round: Promise<void> | undefined
 
-  constructor({ path, deleteAfterUpload, store, bucket, marks, idle, beforeDecision }: Surroundings) {
+  constructor({ path, deleteAfterUpload, retiredMax, store, bucket, marks, idle, beforeDecision }: Surroundings) {
     const framing = { kind: 'lines', maxEventBytes: MAX_EVENT_BYTES } as const
     this.#follower = new Follower({
       agent: AGENT,
@@ -69,6 +71,7 @@ export class Life {
       maxEventBytes: MAX_EVENT_BYTES,
       compression: 'none',
       transactionTimeoutMs: 1,
+      ...(retiredMax === undefined ? {} : { retiredMax }),
       // This Kafka forgets nothing: without a position nothing was ever published, and the operator says so.
       from: { new: 'start', forgotten: 'start' },
       leaves: (followed) => this.#uploader.takesOver(followed),
@@ -80,6 +83,7 @@ export class Life {
         return publisher.inTouch
       },
       canUse: (topic: string) => publisher.canUse(topic),
+      forgottenMs: (topic: string) => publisher.forgottenMs(topic),
       entries: () => publisher.entries(),
       decide: async (decision: Parameters<Publisher['decide']>[0]) => {
         const after = decision.change(this.#follower.entry(decision.source))
@@ -133,7 +137,8 @@ export class Life {
   }
 }
 
-/** `millrace adopt`, untouched. */
-export async function adopt(store: PositionsStore, bucket: Bucket): Promise<void> {
-  await adoptChunks(store, bucket, CONFIG, AGENT, { from: 'start', report: () => undefined })
+/** `millrace adopt`, untouched. `isBlank`: nothing was ever published, and the operator says so. */
+export async function adopt(store: PositionsStore, bucket: Bucket, isBlank: boolean): Promise<void> {
+  const from = isBlank ? ({ from: 'start' } as const) : {}
+  await adoptChunks(store, bucket, CONFIG, AGENT, { ...from, report: () => undefined })
 }

@@ -1,23 +1,36 @@
-import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { MUTANTS, runSchedules, schedule } from './schedules.ts'
+import {
+  assertNoticed,
+  MUTANTS,
+  PATCH_MUTANTS,
+  patchSchedule,
+  runPatchSchedules,
+  runSchedules,
+  schedule,
+} from './schedules.ts'
 
 /**
- * Goal: whatever dies, freezes, is lost, comes late or is away, each line is carried once, by the topic or
+ * Goal: whatever dies, freezes, is lost, comes late or is away, each line becomes a row once, by the topic or
  * by the range of a chunk: none twice, none never. Method: random schedules over the untouched follower, publisher,
- * uploader and adoption, with real files, and Kafka, bucket and clock in memory.
+ * uploader and adoption, with real files, and Kafka, bucket and clock in memory; and many short ones over the decider alone,
+ * where several lives patch the chunks of one source at once.
  */
 const SCHEDULES = 120
 const SCHEDULES_OF_A_MUTANT = 400
+const PATCH_SCHEDULES = 200
 
 void suite('model of the agent: positions, hand-over, adoption', () => {
   void test('no line is doubled or lost, over random schedules', (t) => runSchedules(t, 0, SCHEDULES))
 
+  void test('lives that patch at once agree', (t) => runPatchSchedules(t, 0, PATCH_SCHEDULES))
+
   for (const mutant of MUTANTS) {
-    void test(`the model notices: ${mutant}`, async () => {
-      for (let seed = 0; seed < SCHEDULES_OF_A_MUTANT; seed++)
-        if ((await schedule(seed, mutant)).problem !== undefined) return
-      assert.fail('no schedule showed it')
-    })
+    void test(`the model notices: ${mutant}`, () =>
+      assertNoticed(SCHEDULES_OF_A_MUTANT, (seed) => schedule(seed, mutant)))
+  }
+
+  for (const mutant of PATCH_MUTANTS) {
+    void test(`the model notices: ${mutant}`, () =>
+      assertNoticed(PATCH_SCHEDULES, (seed) => patchSchedule(seed, mutant)))
   }
 })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { mock, type TestContext } from 'node:test'
 import { Random } from '../../support/random.ts'
-import { AgentWorld, type Mutant } from './world.ts'
+import { type PatchMutant, PatchWorld } from './patches.ts'
+import type { Mutant } from './mutants.ts'
+import { AgentWorld } from './world.ts'
 
 const STEPS_MIN = 40
 const STEPS_SPREAD = 300
@@ -26,6 +28,7 @@ export const RULES: readonly string[] = [
   'written to after the rotation',
   'copied and truncated',
   'file deleted',
+  'file restored',
   'uploaded: undecided',
   'uploaded: carried',
   'upload: there already',
@@ -33,7 +36,9 @@ export const RULES: readonly string[] = [
   'patched: carried by Kafka',
   'patched: carries the rest',
   'patched: given to another source',
+  'loaded',
   'retired',
+  'retired entries dropped',
   'adopted',
   'published after the adoption',
   'patched after the host died',
@@ -43,10 +48,37 @@ export const MUTANTS: readonly Mutant[] = [
   'no fence',
   'positions read before the fence',
   'positions stored apart from the events',
-  'the hand-over is not noted',
   'a chunk keeps the name of another source',
+  'the object is patched before the hand-over',
+  'retired entries are dropped at once',
+]
+
+export const PATCH_MUTANTS: readonly PatchMutant[] = [
+  'a patch without precondition',
+  'an upload replaces the object',
+  'the hand-over is not noted',
   'decided chunks are not listed',
 ]
+
+const PATCH_RULES: readonly string[] = [
+  'life',
+  'uploaded',
+  'uploaded by name',
+  'published',
+  'handed over',
+  'patched',
+  'changed',
+  'loaded',
+]
+
+/** A mutant must be noticed by one of so many schedules. */
+export async function assertNoticed(
+  schedules: number,
+  run: (seed: number) => ReturnType<typeof schedule>,
+): Promise<void> {
+  for (let seed = 0; seed < schedules; seed++) if ((await run(seed)).problem !== undefined) return
+  assert.fail('no schedule showed it')
+}
 
 /** One schedule: the same seed gives the same one. */
 export async function schedule(seed: number, mutant: Mutant) {
@@ -58,17 +90,37 @@ export async function schedule(seed: number, mutant: Mutant) {
   return { problem, fired: world.fired }
 }
 
-export async function runSchedules(t: TestContext, from: number, count: number): Promise<void> {
+/** One schedule of patches under way. */
+export async function patchSchedule(seed: number, mutant: PatchMutant) {
+  const world = new PatchWorld(new Random(seed), mutant)
+  return { problem: await world.run(), fired: world.fired }
+}
+
+export function runSchedules(t: TestContext, from: number, count: number, more: readonly string[] = []): Promise<void> {
+  return runAll(t, from, count, [...RULES, ...more], (seed) => schedule(seed, 'none'))
+}
+
+export function runPatchSchedules(t: TestContext, from: number, count: number): Promise<void> {
+  return runAll(t, from, count, PATCH_RULES, (seed) => patchSchedule(seed, 'none'))
+}
+
+async function runAll(
+  t: TestContext,
+  from: number,
+  count: number,
+  wanted: readonly string[],
+  run: (seed: number) => ReturnType<typeof schedule>,
+): Promise<void> {
   const total = new Map<string, number>()
   for (let seed = from; seed < from + count; seed++) {
-    const { problem, fired } = await schedule(seed, 'none')
+    const { problem, fired } = await run(seed)
     assert.equal(problem, undefined, `seed ${seed}`)
     for (const [rule, times] of fired) total.set(rule, (total.get(rule) ?? 0) + times)
   }
   const rules = [...total].toSorted(([a], [b]) => (a < b ? -1 : 1))
   for (const [rule, times] of rules) t.diagnostic(`${rule}: ${times}`)
   assert.deepEqual(
-    RULES.filter((rule) => !total.has(rule)),
+    wanted.filter((rule) => !total.has(rule)),
     [],
   )
 }

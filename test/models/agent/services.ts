@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { zstdDecompressSync } from 'node:zlib'
+import { decodeEntries } from '../../../agent/publish/positions.ts'
 import type { Bucket, ObjectView, PatchAnswer, UploadAnswer } from '../../../shared/chunks/index.ts'
 import { type Commit, type Committed, KafkaError, type PartitionBatch } from '../../../shared/kafka/index.ts'
 
@@ -21,6 +22,11 @@ export class ModelKafka {
   /** What the groups hold, for a reader who keeps it. */
   snapshot(): ReadonlyMap<string, string> {
     return new Map(this.#commits)
+  }
+
+  /** When entries were last dropped. */
+  get forgottenMs(): number {
+    return Math.max(0, ...[...this.#commits.values()].map((text) => (text ? decodeEntries(text).forgottenMs : 0)))
   }
 
   fence(): number {

@@ -2,33 +2,47 @@ import { HEAD_BYTES, splitId } from '../../../agent/follow/index.ts'
 import { isProvisional } from '../../../agent/upload/decide.ts'
 import { type ChunkMetadata, decodeMetadata } from '../../../shared/chunks/index.ts'
 import { HEADER, type ModelLog } from './files.ts'
-import { type Published, type StoredObject, textOf } from './services.ts'
+import { type ModelKafka, type Published, type StoredObject, textOf } from './services.ts'
 
 export interface Verdict {
   /** What is wrong, if anything. */
   readonly problem: string | undefined
-  /** A chunk stays undecided, because nothing is left that tells whose it is. */
-  readonly isUntold: boolean
+  /** Why chunks stay undecided, because nothing is left that tells whose they are. */
+  readonly untold: readonly string[]
 }
 
-/** Is each line that was ever written carried once, by the topic or by the range of a chunk, and each byte of a source once? */
-export function judge(log: ModelLog, published: readonly Published[], objects: Iterable<StoredObject>): Verdict {
-  const chunks = Array.from(objects, (object) => ({
-    chunk: decodeMetadata(object.view.metadata)!,
-    text: textOf(object),
-  }))
+interface Seen {
+  readonly name: string
+  readonly chunk: ChunkMetadata
+  readonly text: string
+}
+
+/**
+ * Is each line that was ever written a row once, of the topic or of a chunk, and each byte of a source once? `late`: names
+ * of objects that came to be when their life had given them up.
+ */
+export function judge(
+  log: ModelLog,
+  kafka: ModelKafka,
+  loaded: readonly Published[],
+  objects: Iterable<StoredObject>,
+  late: ReadonlySet<string>,
+): Verdict {
+  const { published, forgottenMs } = kafka
+  const chunks = Array.from(objects, (object): Seen => {
+    const { name, metadata } = object.view
+    return { name, chunk: decodeMetadata(metadata)!, text: textOf(object) }
+  })
+  const all = chunks.map(({ chunk }) => chunk)
   const open = chunks.filter(({ chunk }) => chunk.ranges === 'undecided')
-  const untold = open.filter(({ chunk }) =>
-    isUntold(
-      chunk,
-      published,
-      chunks.map((other) => other.chunk),
-    ),
-  )
-  const carried = [...published, ...chunks.flatMap(({ chunk, text }) => eventsOfChunk(chunk, text))]
-  const excused = new Set(untold.flatMap(({ text }) => text.split('\n')))
-  const problem = doubled(log, carried) ?? missing(log, carried, excused) ?? stuck(open.length - untold.length)
-  return { problem: problem ?? gapOf(carried), isUntold: untold.length > 0 }
+  const isTooLate = ({ name, chunk }: Seen) => late.has(name) && (chunk.seen ?? 0) < forgottenMs
+  const tooLate = open.filter(isTooLate)
+  const tooShort = open.filter((seen) => !isTooLate(seen) && isTooShort(seen.chunk, published, all))
+  const carried = [...published, ...loaded]
+  const excused = new Set([...tooLate, ...tooShort].flatMap(({ text }) => text.split('\n')))
+  const stays = open.length - tooLate.length - tooShort.length
+  const problem = doubled(log, carried) ?? missing(log, carried, excused) ?? stuck(stays) ?? gapOf(carried)
+  return { problem, untold: [...tooLate.map(() => 'too late'), ...tooShort.map(() => 'too short')] }
 }
 
 /**
@@ -36,7 +50,7 @@ export function judge(log: ModelLog, published: readonly Published[], objects: I
  * longer source with the same first event, whose bytes are not in the bucket. Nothing tells whether it is that one. (The
  * file of that source might; as long as it is there it is decided.)
  */
-function isUntold(
+function isTooShort(
   { source, size }: ChunkMetadata,
   published: readonly Published[],
   chunks: readonly ChunkMetadata[],
@@ -88,7 +102,8 @@ function gapOf(events: readonly Published[]): string | undefined {
   return undefined
 }
 
-function eventsOfChunk({ source, start, ranges }: ChunkMetadata, text: string): Published[] {
+/** The events in the ranges of a chunk. */
+export function carriedBy({ source, start, ranges }: ChunkMetadata, text: string): Published[] {
   let position = start
   const events = text
     .split('\n')

@@ -1,13 +1,15 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { zstdDecompressSync } from 'node:zlib'
 import type { Entry, PositionsStore } from '../../../agent/publish/index.ts'
-import { decodeEntries, encodeEntries } from '../../../agent/publish/positions.ts'
+import { decodeEntries } from '../../../agent/publish/positions.ts'
 import {
   type Bucket,
   decodeMetadata,
   type ObjectView,
   type PatchAnswer,
   RANGES_KEY,
+  STATE_KEY,
   type UploadAnswer,
 } from '../../../shared/chunks/index.ts'
 import { type Commit, KafkaError } from '../../../shared/kafka/index.ts'
@@ -15,27 +17,14 @@ import type { Random } from '../../support/random.ts'
 import { HEADER, ModelLog } from './files.ts'
 import { adopt, FINISH_AFTER_MS, HANDOVER_AFTER_MS, Life } from './life.ts'
 import { bucketOf, eventsOf, ModelBucket, ModelKafka, type Published, textOf } from './services.ts'
-import { judge } from './verdict.ts'
+import { type Mutant, mutated } from './mutants.ts'
+import { carriedBy, judge } from './verdict.ts'
 
 /**
  * A host with a log, a topic, a bucket and a clock, in which lives of the untouched agent run. Each call to Kafka or the
  * bucket waits until the schedule lets it take effect, or loses it, or its answer, or lets it take effect much later, or
  * kills its caller; lives are frozen and wake as zombies; Kafka and the bucket are away in turn.
  */
-
-/** Effects that a test leaves out or reorders, to see that the model notices. */
-export type Mutant =
-  | 'none'
-  | 'no fence'
-  | 'positions read before the fence'
-  | 'positions stored apart from the events'
-  | 'the hand-over is not noted'
-  | 'the object is patched before the hand-over'
-  | 'a patch without precondition'
-  | 'an upload replaces the object'
-  | 'retired entries are dropped at once'
-  | 'a chunk keeps the name of another source'
-  | 'decided chunks are not listed'
 
 interface Call {
   readonly life: number
@@ -55,6 +44,9 @@ interface Actor {
 
 const STEP_MS = 200
 const DAY_MS = 24 * 3_600_000
+const CALM_STEPS = 150
+/** Meanwhile files are published and deleted. */
+const STEPS_BEFORE_UPLOADS = 30
 const HEALING_STEPS_MAX = 1_500
 const HEALING_STEPS_A_DAY = 400
 const VERDICT_EVERY_STEPS = 10
@@ -73,8 +65,19 @@ export class AgentWorld {
   readonly #kafka = new ModelKafka()
   readonly #bucket = new ModelBucket()
   readonly #deleteAfterUpload: boolean
+  /** Many late writes, and calls to the bucket that land late. */
+  readonly #isTroubled: boolean
+  /** Kafka keeps one retired entry. Then no file comes back, and none has the first line of another: that is what they are kept for. */
+  readonly #isTight: boolean
+  /** The last fence that each life knows. */
+  readonly #epochs = new Map<number, number>()
+  /** Objects that came to be when their life had given them up, or was fenced. */
+  readonly #lateObjects = new Set<string>()
+  #isLanding = false
   readonly #calls: Call[] = []
   readonly #late: Call[] = []
+  /** Events of chunks that are rows. */
+  readonly #loaded: Published[] = []
   readonly #actors = new Map<number, Actor>()
   readonly #marks: Map<string, { state: 'starting' | 'started'; sinceMs: number }>[] = [new Map()]
   #made = 0
@@ -86,9 +89,11 @@ export class AgentWorld {
   constructor(random: Random, mutant: Mutant) {
     this.#random = random
     this.#mutant = mutant
-    this.#log = new ModelLog(random)
+    this.#isTight = random.chance(0.3)
+    this.#log = new ModelLog(random, !this.#isTight && random.chance(0.5))
     this.#deleteAfterUpload = random.chance(0.3)
     this.#kafkaAway = random.chance(0.3)
+    this.#isTroubled = this.#isTight || random.chance(0.5)
   }
 
   count(rule: string): void {
@@ -102,6 +107,7 @@ export class AgentWorld {
         await this.#faultyStep()
         await this.#settle()
       }
+      if (this.#isTight) await this.#liveOn()
       if (this.#random.chance(0.3)) await this.#dieForEver()
       return await this.#heal()
     } finally {
@@ -115,7 +121,7 @@ export class AgentWorld {
   async #faultyStep(): Promise<void> {
     const random = this.#random
     const dice = random.below(100)
-    if (this.#living.length === 0) return this.#start()
+    if (this.#living.length === 0) return this.#return()
     if (dice < 16) return this.#changeFiles(dice)
     if (dice < 21) return this.#pass(random.pick([STEP_MS, STEP_MS, FINISH_AFTER_MS, HANDOVER_AFTER_MS, DAY_MS]))
     if (dice < 23) return this.#toggle()
@@ -123,11 +129,29 @@ export class AgentWorld {
     if (dice < 26) return this.#living.length < ACTORS_MAX ? this.#start() : undefined
     if (dice < 36) return this.#beginRound()
     if (dice < 40 && this.#late.length > 0) return this.#land()
+    if (dice < 42) return this.#load()
     this.#deliver(true)
   }
 
+  /** Nothing fails and nothing lands late for a while: sources come and go, and Kafka forgets those of before. */
+  async #liveOn(): Promise<void> {
+    this.#kafkaAway = this.#bucketAway = false
+    for (const { id } of this.#living) this.#kill(id)
+    this.#start()
+    for (let step = 0; step < CALM_STEPS && this.#living.length > 0; step++) {
+      this.#pass(STEP_MS)
+      const isUploading = step > STEPS_BEFORE_UPLOADS
+      if (this.#random.chance(0.05)) this.#log.write()
+      if (this.#random.chance(isUploading ? 0.1 : 0.3)) this.#changeFiles(8 + this.#random.below(8))
+      if (isUploading && this.#random.chance(0.2)) this.#beginRound()
+      this.#deliver(false)
+      await this.#settle()
+    }
+  }
+
   #changeFiles(dice: number): void {
-    if (dice < 8) this.#log.write()
+    if (this.#isTroubled && dice < 4) this.#countIf(this.#log.writeLate(), 'written to after the rotation')
+    else if (dice < 8) this.#log.write()
     else if (dice < 11) this.#log.rotate()
     else if (dice < 12) this.#countIf(this.#log.copyAndTruncate(), 'copied and truncated')
     else if (dice < 13) this.#countIf(this.#log.writeLate(), 'written to after the rotation')
@@ -138,11 +162,24 @@ export class AgentWorld {
     if (happened) this.count(rule)
   }
 
+  #published(): Set<string> {
+    return new Set([HEADER, ...this.#kafka.published.map(({ line }) => line)])
+  }
+
   /** What Kafka or the bucket have, decided or not. */
-  #safeLines(): (line: string) => boolean {
-    const safe = new Set([HEADER, ...this.#kafka.published.map(({ line }) => line)])
-    for (const object of this.#bucket.objects.values()) for (const line of textOf(object).split('\n')) safe.add(line)
-    return (line) => safe.has(line)
+  #safeLines(): Set<string> {
+    return this.#published().union(new Set([...this.#bucket.objects.values()].flatMap((o) => textOf(o).split('\n'))))
+  }
+
+  /** A backfill: what is decided and not loaded becomes rows. An object that was replaced is a new one. */
+  #load(): void {
+    for (const { view, content } of this.#bucket.objects.values()) {
+      const chunk = decodeMetadata(view.metadata)!
+      if (chunk.ranges === 'undecided' || view.metadata[STATE_KEY] !== undefined) continue
+      this.#bucket.patch(view, { [STATE_KEY]: 'committed' })
+      this.#loaded.push(...carriedBy(chunk, zstdDecompressSync(content).toString('latin1')))
+      this.count('loaded')
+    }
   }
 
   #pass(ms: number): void {
@@ -169,14 +206,22 @@ export class AgentWorld {
     return [...this.#actors.values()]
   }
 
+  /** After a while in which no agent ran, and somebody may have put a file back. */
+  #return(): void {
+    if (!this.#isTight && this.#random.chance(0.3)) this.#countIf(this.#log.restore(this.#published()), 'file restored')
+    this.#start()
+  }
+
   #start(): void {
     const alone = this.#living.length === 0
     if (!alone) this.#marks.push(new Map())
     const marks = this.#marks.at(-1)!
     const id = this.#ids++
+    this.#epochs.set(id, this.#kafka.epoch)
     const life = new Life({
       path: this.#log.path,
       deleteAfterUpload: this.#deleteAfterUpload,
+      retiredMax: this.#isTight ? 1 : undefined,
       store: this.#store(id),
       bucket: this.#bucketFor(id),
       marks,
@@ -195,7 +240,9 @@ export class AgentWorld {
   #land(): void {
     const [call] = this.#late.splice(this.#random.below(this.#late.length), 1)
     this.count(`landed late: ${call!.service}`)
+    this.#isLanding = true
     attempt(call!.effect)
+    this.#isLanding = false
   }
 
   /** Lets one call happen, in one of the ways in which calls do. */
@@ -211,7 +258,7 @@ export class AgentWorld {
       return
     }
     if (call.service === 'kafka' ? this.#kafkaAway : this.#bucketAway) return call.reject(unreachable())
-    const fate = faulty ? this.#random.below(30) : 29
+    const fate = faulty ? this.#fateOf(call) : 29
     if (fate === 0) return this.#kill(call.life)
     if (fate === 1) {
       attempt(call.effect)
@@ -237,6 +284,12 @@ export class AgentWorld {
     } catch (error) {
       call.reject(error as Error)
     }
+  }
+
+  /** In some schedules many calls to the bucket land late: when their caller is dead, or knows nothing of it. */
+  #fateOf({ service }: Call): number {
+    if (this.#isTroubled && service === 'bucket' && this.#random.chance(0.3)) return this.#random.pick([2, 4])
+    return this.#random.below(30)
   }
 
   #kill(id: number): void {
@@ -289,6 +342,7 @@ export class AgentWorld {
         if (this.#mutant === 'positions read before the fence') before = kafka.snapshot()
         const fence = () => (this.#mutant === 'no fence' ? kafka.epoch : kafka.fence())
         const epoch = await this.#call(life, 'kafka', fence)
+        this.#epochs.set(life, epoch)
         const open: Published[] = []
         return {
           send: async (batches) => {
@@ -308,7 +362,7 @@ export class AgentWorld {
   }
 
   async #transact(life: number, epoch: number, events: readonly Published[], all: readonly Commit[]): Promise<void> {
-    const commits = all.map((commit) => this.#mutated(commit))
+    const commits = all.map((commit) => mutated(commit, this.#mutant))
     const apart = this.#mutant === 'positions stored apart from the events'
     await this.#call(life, 'kafka', () => this.#take(epoch, events, apart ? [] : commits))
     if (apart) await this.#call(life, 'kafka', () => this.#take(epoch, [], commits))
@@ -326,18 +380,9 @@ export class AgentWorld {
     if (this.#adopted && events.length > 0) this.count('published after the adoption')
     const entries = commits.flatMap(({ metadata }) => decodeEntries(metadata).entries)
     if (entries.some(({ retired }) => retired)) this.count('retired')
+    if (commits.some(({ metadata }) => decodeEntries(metadata).forgottenMs > 0)) this.count('retired entries dropped')
     if (entries.some(({ handed }) => handed)) this.count('handed over')
     if (entries.some(({ source }) => source.includes('~'))) this.count('first event shared')
-  }
-
-  #mutated(commit: Commit): Commit {
-    const { groups, entries } = decodeEntries(commit.metadata)
-    if (this.#mutant === 'the hand-over is not noted') {
-      const without = entries.map(({ handed: _, ...entry }) => entry)
-      return { ...commit, metadata: encodeEntries({ groups, entries: without }) }
-    }
-    if (this.#mutant !== 'retired entries are dropped at once') return commit
-    return { ...commit, metadata: encodeEntries({ groups, entries: entries.filter(({ retired }) => !retired) }) }
   }
 
   #bucketFor(life: number): Bucket {
@@ -347,21 +392,16 @@ export class AgentWorld {
       isAway: () => this.#bucketAway,
       content: (name) => bucket.objects.get(name)?.content,
       stat: (name) => bucket.stat(name),
-      list: (prefix) => this.#list(prefix),
-      upload: (name, content, metadata) => this.#upload(name, content, metadata),
+      list: (prefix) => bucket.list(prefix),
+      upload: (name, content, metadata) => this.#upload(life, name, content, metadata),
       patch: (object, metadata) => this.#patch(object, metadata),
     })
   }
 
-  #list(prefix: string): ObjectView[] {
-    const all = this.#bucket.list(prefix)
-    if (this.#mutant !== 'decided chunks are not listed') return all
-    return all.filter(({ metadata }) => metadata[RANGES_KEY] === 'undecided')
-  }
-
-  #upload(name: string, content: Buffer, metadata: Record<string, string>): UploadAnswer {
-    if (this.#mutant === 'an upload replaces the object') this.#bucket.objects.delete(name)
+  #upload(life: number, name: string, content: Buffer, metadata: Record<string, string>): UploadAnswer {
     const answer = this.#bucket.upload(name, content, metadata, Date.now())
+    const isFenced = this.#kafka.epoch > (this.#epochs.get(life) ?? 0)
+    if (answer.kind === 'uploaded' && (this.#isLanding || isFenced)) this.#lateObjects.add(name)
     const ranges = metadata[RANGES_KEY]
     this.count(answer.kind === 'exists' ? 'upload: there already' : `uploaded: ${ranges === '[]' ? 'carried' : ranges}`)
     if (/-\d+\.raw/.test(name)) this.count('uploaded: a further part')
@@ -371,7 +411,7 @@ export class AgentWorld {
   #patch(object: ObjectView, metadata: Record<string, string | null>): PatchAnswer {
     const { 'millrace-source': source, ...others } = metadata
     const changes = this.#mutant === 'a chunk keeps the name of another source' ? others : metadata
-    const answer = this.#bucket.patch(object, changes, this.#mutant !== 'a patch without precondition')
+    const answer = this.#bucket.patch(object, changes)
     if (answer.kind === 'changed') this.count('patch: somebody was faster')
     else this.count(metadata[RANGES_KEY] === '[]' ? 'patched: carried by Kafka' : 'patched: carries the rest')
     if (source !== undefined) this.count('patched: given to another source')
@@ -402,7 +442,7 @@ export class AgentWorld {
       this.#adopted = true
       this.#actors.set(id, { id, isFrozen: false, isAdopting: true })
       let ended = false
-      void adopt(this.#store(id), this.#bucketFor(id))
+      void adopt(this.#store(id), this.#bucketFor(id), this.#kafka.snapshot().size === 0)
         .then(() => (done = true))
         .catch(() => undefined)
         .finally(() => {
@@ -430,12 +470,13 @@ export class AgentWorld {
       this.#deliver(false)
       await this.#settle()
       if (step % VERDICT_EVERY_STEPS !== 0) continue
-      const verdict = judge(this.#log, this.#kafka.published, this.#bucket.objects.values())
+      this.#load()
+      const verdict = judge(this.#log, this.#kafka, this.#loaded, this.#bucket.objects.values(), this.#lateObjects)
       problem = verdict.problem
       if (problem?.startsWith('twice')) return problem
       good = problem === undefined && this.#late.length === 0 ? good + 1 : 0
       if (good === GOOD_VERDICTS) {
-        this.#countIf(verdict.isUntold, 'left undecided')
+        for (const reason of verdict.untold) this.count(`left undecided: ${reason}`)
         return undefined
       }
     }
