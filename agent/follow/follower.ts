@@ -193,17 +193,18 @@ export class Follower {
     if (!stems) this.#lookedAtMs = performance.now()
     this.#everything = false
     this.#touched.clear()
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
+    let isSettled = false
+    for (let tries = 0; tries < TRIES_MAX && !isSettled; tries++) {
       const { changes, moved } = this.#files.list(nowMs, stems)
       const lost = changes.filter((change) => this.#isLost(change))
       if (tries === 0) this.#files.miss(nowMs)
       if (tries === 0 && !stems)
         this.#untold = changes.map(({ file }) => file.seen.stem).filter((stem) => !told.has(stem))
       // A rotation may have torn the listing, or made a copy behind our back: only what two listings say is believed.
-      const isSettled = lost.length === 0 && moved.size === 0
-      if (isSettled && (await this.#claims.settle(nowMs))) break
+      isSettled = lost.length === 0 && moved.size === 0 && (await this.#claims.settle(nowMs))
       stems = lost.length === 0 && moved.size > 0 ? moved : undefined
     }
+    if (!isSettled) this.#everything = true
     this.#rotations.markNewest()
     this.#ready = undefined
     for (const { file } of this.sources.values()) file.fresh = false

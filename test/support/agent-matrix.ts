@@ -186,5 +186,5 @@ async function caughtUp({ client, topic }: AgentBench, { count }: LogWriter): Pr
     assert.equal(missing, 0)
     return true
   }
-  await eventually(whole, { timeoutMs: 30_000, what: 'all lines published' })
+  await eventually(whole, { timeoutMs: 90_000, what: 'all lines published' })
 }
