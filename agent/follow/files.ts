@@ -23,6 +23,7 @@ export class Files implements Iterable<LogFile> {
   readonly completeRoutes = new Set<string>()
   readonly #options: FollowerOptions
   readonly #files = new Map<string, LogFile>()
+  /** How often the folders have been listed. */
   #listings = 0
   readonly #reported = new Map<string, string>()
 
