@@ -17,6 +17,14 @@ import { groupOf } from '../kafka-worker/prepare-commits.ts'
 
 /** Of the budget, at most this much is for the hand-over at its end. */
 const LEAVE_WITHIN_MS = 5000
+/**
+ * Kafka forgets the commits of a group in which nobody has been for `offsets.retention.minutes` (7 days by default): also
+ * without events each instance joins now and then, and at its first call.
+ */
+const JOIN_EVERY_MS = 24 * 3_600_000
+
+/** When this process was last in a group. */
+const joinedMs = new Map<string, number>()
 
 /** What one drain has done. `remaining`: offsets before the ends seen at its start that are not in the tables yet. */
 export interface DrainAnswer {
@@ -29,12 +37,13 @@ export interface DrainAnswer {
 
 /**
  * Takes every partition to the end that its topic has now, or as far as `consumer.budget` allows, and leaves a clean log
- * behind. Several at once share the partitions. When there is nothing to do it joins no group and writes nothing.
+ * behind. Several at once share the partitions. When there is nothing to do it writes nothing, and joins once a day.
  */
 export async function drain(
   config: Config,
   log: Log,
   acceptLoss: ReadonlyMap<string, number> = new Map(),
+  joined = joinedMs,
 ): Promise<DrainAnswer> {
   const deadline = Date.now() + config.consumer.budget
   const { kafka: kafkaConfig } = config
@@ -43,8 +52,10 @@ export async function drain(
   try {
     const { found: ends, missing } = await presentOffsets(kafka, topicsOf(config))
     for (const topic of missing) log.warn({ topic }, 'the topic does not exist')
-    const commits = () => readCommits(kafka, groupOf(config, 'drain'), ends)
-    const idle = isIdle(ends, await commits())
+    const group = groupOf(config, 'drain')
+    const commits = () => readCommits(kafka, group, ends)
+    const idle = Date.now() - (joined.get(group) ?? 0) < JOIN_EVERY_MS && isIdle(ends, await commits())
+    if (!idle) joined.set(group, Date.now())
     const { metrics, gauges } = idle
       ? { metrics: new Metrics(), gauges: gaugesOf([]) }
       : await consume(config, log, ends, deadline - LEAVE_WITHIN_MS, acceptLoss)
@@ -88,11 +99,11 @@ async function consume(
   }
 }
 
-/** Every commit is clean and at the end of its partition. */
+/** Every commit is clean and at the end of its partition, and none waits for an operator. */
 function isIdle(ends: readonly PartitionOffsets[], commits: readonly Committed[]): boolean {
   return commits.every(({ offset, metadata }, i) => {
     const decoded = decodeLog(metadata)
-    return offset === ends[i]?.end && decoded.kind === 'log' && decoded.log.clean
+    return offset === ends[i]?.end && decoded.kind === 'log' && decoded.log.clean && !decoded.log.lost
   })
 }
 

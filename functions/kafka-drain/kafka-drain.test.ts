@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { countMembers } from '../../shared/kafka/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline } from '../../test/support/pipeline.ts'
@@ -41,6 +42,21 @@ void test('a drain with nothing to do calls BigQuery not at all', async (t) => {
   const answer = await drain(pipeline.config, log)
   assert.deepEqual(answer, { partitions: 2, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
   assert.equal(pipeline.recorder.calls().length, before)
+})
+
+void test('an instance that begins joins without events, so that Kafka goes on remembering the group', async (t) => {
+  const pipeline = await openPipeline(t, { routes: route })
+  await pipeline.publish('visits', events(10))
+  await drain(pipeline.config, log)
+  const created = writeCalls(pipeline, 'CreateWriteStream')
+  const draining = drain(pipeline.config, log, new Map(), new Map())
+  const group = `millrace.${pipeline.config.name}.drain`
+  await eventually(async () => (await countMembers(pipeline.kafka, group)) > 0, { what: 'a member' })
+  assert.deepEqual(await draining, { partitions: 2, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  assert.deepEqual(
+    [writeCalls(pipeline, 'CreateWriteStream'), writeCalls(pipeline, 'FinalizeWriteStream')],
+    [created, 0],
+  )
 })
 
 void test('two drains at once take every event once', async (t) => {
