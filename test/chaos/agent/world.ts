@@ -15,7 +15,6 @@ import { type KafkaProxy, startProxy } from '../../support/proxy.ts'
 import { Random } from '../../support/random.ts'
 import { Children } from '../harness/children.ts'
 import { whatStruck } from '../harness/faults.ts'
-import { tally } from '../harness/plan.ts'
 import type { Verdict, World } from '../harness/program.ts'
 import { Wire } from '../harness/wire.ts'
 import { compareCarried, type Lines } from './compare.ts'
@@ -183,7 +182,7 @@ export class AgentWorld implements World<AgentHarm> {
       ],
       notes: [
         `${this.#writer.count} lines written, ${byChunks} of them carried by chunks; healed in ${healSeconds} s`,
-        `agents started: ${this.#agents.started}; ended: ${tally(this.#agents.endings) || 'by kill alone'}`,
+        this.#agents.report(),
         struck,
         `requests to the broker: ${met || 'none met'}`,
       ],

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { tally } from './plan.ts'
 
 const COMMAND = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url))
 /** Between the end of a process and its successor's start, as a platform takes it. */
@@ -41,7 +42,8 @@ interface Child {
 /** Processes of the command `millrace` that are killed, frozen and replaced. They are counted in the order of their start. */
 export class Children {
   /** How those ended that were not killed: `code 2`, or `SIGTERM: code 0` when they were asked to. */
-  readonly endings: string[] = []
+  readonly #endings: string[] = []
+  #endingsBeforeStop = 0
   readonly #options: ChildrenOptions
   readonly #living = new Set<Child>()
   #started = 0
@@ -50,10 +52,6 @@ export class Children {
   constructor(options: ChildrenOptions) {
     this.#options = options
     mkdirSync(options.folder, { recursive: true })
-  }
-
-  get started(): number {
-    return this.#started
   }
 
   /** Starts as many as are wanted and not there. */
@@ -84,7 +82,7 @@ export class Children {
     this.#living.delete(child)
     const { exitCode, signalCode } = child.process
     const end = signalCode ?? `code ${exitCode}`
-    if (child.ending !== 'SIGKILL') this.endings.push(child.ending ? `${child.ending}: ${end}` : end)
+    if (child.ending !== 'SIGKILL') this.#endings.push(child.ending ? `${child.ending}: ${end}` : end)
     if (!this.#closed) setTimeout(() => this.ensure(), RESTART_MS).unref()
   }
 
@@ -122,9 +120,17 @@ export class Children {
     for (const child of this.#living) this.#wake(child)
   }
 
+  /** What became of all of them, in a line. */
+  report(): string {
+    const asked = this.#endings.slice(0, this.#endingsBeforeStop)
+    const last = this.#endings.slice(this.#endingsBeforeStop)
+    return `${this.#started} processes started; ended: ${tally(asked) || 'by kill alone'}; at the end: ${tally(last)}`
+  }
+
   /** SIGTERM to all; no more are started. Answers the names of those that had to be killed. */
   async stopAll(): Promise<string[]> {
     this.#closed = true
+    this.#endingsBeforeStop = this.#endings.length
     this.wakeAll()
     for (const child of this.#living) this.#signal(child, 'SIGTERM')
     const all = Promise.all([...this.#living].map(({ exited }) => exited))

@@ -169,7 +169,7 @@ routes:
       ],
       notes: [
         `${published} events published; audit: ${events} events in ${sources} sources, ${faults} faults; healed in ${healSeconds} s`,
-        `workers started: ${this.#workers.started}; ended: ${tally(this.#workers.endings) || 'by kill alone'}`,
+        this.#workers.report(),
         struck,
         `requests to the broker: ${met || 'none met'}`,
         `take-overs that they told of: ${this.#rulesTold() || 'none'}`,
