@@ -129,9 +129,8 @@ export class Publisher {
   }
 
   async #begin(): Promise<void> {
-    const { topics, report } = this.#options
-    const usable = topics.filter((topic) => !this.#refusing.has(topic))
-    const session = await Session.open(this.#store, { ...this.#options, topics: usable })
+    const { report } = this.#options
+    const session = await Session.open(this.#store, { ...this.#options, refusing: this.#refusing })
     this.#refusing.clear()
     const skipped = await this.#takeUp(session).catch(async (error: unknown) => {
       await session.close() // nobody else knows it yet, and its connection would keep the process alive

@@ -18,6 +18,8 @@ import { decodeEntries, type Entry } from './positions.ts'
 export interface SessionOptions {
   readonly agent: string
   readonly topics: readonly string[]
+  /** Of these, those that take nothing now: their positions are known, and not touched. */
+  readonly refusing?: ReadonlySet<string>
   readonly transactionTimeoutMs: number
   /** How many retired entries a partition keeps. */
   readonly retiredMax?: number
@@ -67,19 +69,20 @@ export class Session {
   readonly producer: Pick<Producer, 'send' | 'transact' | 'close' | 'worn'>
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
+  readonly #refusing: ReadonlySet<string>
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
   readonly blank: ReadonlySet<string>
 
   private constructor(
     producer: Session['producer'],
-    agent: string,
+    { agent, refusing = new Set() }: SessionOptions,
     ledgers: Map<string, PartitionLedger[]>,
-    blank: Set<string>,
   ) {
     this.producer = producer
     this.#agent = agent
     this.#ledgers = ledgers
-    this.blank = blank
+    this.#refusing = new Set(refusing)
+    this.blank = new Set(this.topics.filter((topic) => ledgers.get(topic)!.every(({ isBlank }) => isBlank)))
   }
 
   /** Fences, then reads: never the other way round. Rejects with KafkaError. */
@@ -88,40 +91,41 @@ export class Session {
     const producer = await store.openProducer(positionsGroup(agent), transactionTimeoutMs)
     try {
       const ledgers = new Map<string, PartitionLedger[]>()
-      const blank = new Set<string>()
       for (const topic of options.topics) {
         const partitions = await partitionsOf(store, topic, options.report)
         if (!partitions) continue
         const found = await readLedgers(store, agent, partitions)
-        if (found.every((ledger) => ledger.isBlank)) blank.add(topic)
         for (const ledger of found) ledger.retiredMax = options.retiredMax ?? ledger.retiredMax
         ledgers.set(topic, found)
       }
-      return new Session(producer, agent, ledgers, blank)
+      return new Session(producer, options, ledgers)
     } catch (error) {
       await producer.close()
       throw error
     }
   }
 
+  /** Those that can be used now. */
   get topics(): string[] {
-    return [...this.#ledgers.keys()]
+    return [...this.#ledgers.keys()].filter((topic) => !this.#refusing.has(topic))
   }
 
+  /** Of the topics that can be used now. */
   get entriesByTopic(): { topic: string; entry: Entry }[] {
-    return [...this.#ledgers].flatMap(([topic, ledgers]) =>
-      ledgers.flatMap((ledger) => ledger.entries.map((entry) => ({ topic, entry }))),
+    return this.topics.flatMap((topic) =>
+      this.#ledgers.get(topic)!.flatMap((ledger) => ledger.entries.map((entry) => ({ topic, entry }))),
     )
   }
 
+  /** All that is known. */
   get entries(): Entry[] {
-    return this.entriesByTopic.map(({ entry }) => entry)
+    return [...this.#ledgers.values()].flat().flatMap((ledger) => ledger.entries)
   }
 
   /** The partition that has carried the source before, else one by its name. Undefined: the topic cannot be used now. */
   place(topic: string, source: string): Place | undefined {
     const ledgers = this.#ledgers.get(topic)
-    if (!ledgers?.length) return undefined
+    if (!ledgers?.length || this.#refusing.has(topic)) return undefined
     const before = ledgers.findIndex((ledger) => ledger.get(source))
     const partition = before >= 0 ? before : crc32(source) % ledgers.length
     return { topic, partition, ledger: ledgers[partition]! }
