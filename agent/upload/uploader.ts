@@ -5,11 +5,12 @@ import { messageOf } from '../../shared/errors.ts'
 import { type Followed, type Follower, type PlainReader, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
-import { Decider, type Files } from './decider.ts'
+import { Decider } from './decider.ts'
 import { nextName, provisionalName } from './decide.ts'
-import { compressed, fingerprintBefore, type Measure, measure, measureEvents } from './measure.ts'
+import { compressed, type Measure, measureEvents } from './measure.ts'
 import { nameInBucket } from './naming.ts'
 import { removeFile } from './remove-file.ts'
+import { SourceFiles } from './source-files.ts'
 
 export interface UploaderOptions {
   readonly agent: string
@@ -34,9 +35,6 @@ export interface InTouch {
   decide(decision: Decision): Promise<boolean>
 }
 
-/** Rounds in which nothing was seen of a source's file before it counts as gone: one look may miss a file that is just renamed. */
-const GONE_ROUNDS = 3
-
 const LIST_EVERY_MS = 24 * 3_600_000
 
 /**
@@ -58,9 +56,7 @@ export class Uploader {
   readonly #names = new Map<string, string>()
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
-  #rounds = 0
-  /** The round in which a source's file was first missed. */
-  readonly #missedSince = new Map<string, number>()
+  readonly #files: SourceFiles
 
   constructor(
     bucket: Bucket | undefined,
@@ -72,6 +68,7 @@ export class Uploader {
     this.#follower = follower
     this.#publisher = publisher
     this.#options = options
+    this.#files = new SourceFiles(follower, (followed) => this.takesOver(followed))
   }
 
   get undecided(): number {
@@ -106,7 +103,7 @@ export class Uploader {
 
   /** Everything that can be done now. Rejects when the bucket fails; then the next round goes on. */
   async round(signal: AbortSignal): Promise<void> {
-    this.#rounds++
+    this.#files.beginRound()
     let waits = false
     if (this.#bucket) {
       const chunks = await this.#list(this.#bucket)
@@ -153,7 +150,6 @@ export class Uploader {
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
     const follower = this.#follower
-    const { routes } = this.#options
     const positions = {
       canUse: (topic: string) => this.#listIsFinal && publisher.canUse(topic),
       entries: () => follower.entries,
@@ -161,31 +157,7 @@ export class Uploader {
       forgottenMs: (topic: string) => publisher.forgottenMs(topic),
       decide: (decision: Decision) => publisher.decide(decision),
     }
-    const files: Files = {
-      isPublishable: (source) => this.#isPublishable(source),
-      get sources() {
-        return follower.sources.keys()
-      },
-      hint: (source) => follower.sources.get(source)?.file.hint ?? 0,
-      fingerprintAt: (source, end) => this.#fingerprintAt(source, end),
-      sizeCarried: (chunk) => this.#sizeCarried(chunk),
-    }
-    return new Decider(bucket, chunks, positions, files, (route) => routes.get(route)?.topic)
-  }
-
-  #isPublishable(source: string): boolean {
-    const followed = this.#follower.sources.get(source)
-    return followed ? !this.takesOver(followed) : !this.#isMissedForRounds(source)
-  }
-
-  #isMissedForRounds(source: string): boolean {
-    if (this.#follower.sources.has(source)) {
-      this.#missedSince.delete(source)
-      return false
-    }
-    const since = this.#missedSince.get(source) ?? this.#rounds
-    this.#missedSince.set(source, since)
-    return this.#rounds - since >= GONE_ROUNDS - 1
+    return new Decider(bucket, chunks, positions, this.#files, (route) => this.#options.routes.get(route)?.topic)
   }
 
   /** Of its route; undefined: chunks alone carry it. */
@@ -300,34 +272,6 @@ export class Uploader {
     }
   }
 
-  /** Kafka may have carried blank bytes behind the last event too; then the source ends behind them. */
-  async #sizeCarried({ metadata: { source, start, size } }: Chunk): Promise<number> {
-    const followed = this.#follower.sources.get(source)
-    const end = this.#follower.entry(source)?.position ?? size
-    if (!followed || end <= size) return size
-    try {
-      const reader = followed.file.open()
-      const measured = await measure(reader, followed.source.framing, start, Infinity)
-      reader.close()
-      return measured.size === size && end <= measured.end ? end : size
-    } catch {
-      return size // the file is gone
-    }
-  }
-
-  async #fingerprintAt(source: string, end: number): Promise<{ head: number; tail: number } | undefined> {
-    const followed = this.#follower.sources.get(source)
-    if (!followed) return undefined
-    try {
-      const reader = followed.file.open()
-      const fingerprint = await fingerprintBefore(reader, end)
-      reader.close()
-      return fingerprint
-    } catch {
-      return undefined // deleted, or broken: then the bucket may tell
-    }
-  }
-
   /** What is finished, in the bucket and decided needs no descriptor any more, and perhaps no file. */
   #letGo(followed: Followed): void {
     const { source, file } = followed
@@ -356,9 +300,9 @@ export class Uploader {
       const { source } = entry
       if (this.#follower.sources.has(source)) this.#options.parked?.delete(source)
       if (entry.retired || this.#options.parked?.has(source) || undecided.has(splitId(source).base)) continue
-      if (!this.#isLookedFor(topic)) this.#missedSince.delete(source)
-      else if (this.#isMissedForRounds(source)) {
-        this.#missedSince.delete(source)
+      if (!this.#isLookedFor(topic)) this.#files.forget(source)
+      else if (this.#files.isGone(source)) {
+        this.#files.forget(source)
         this.#chunks?.forget(source)
         this.#done.delete(source)
         void publisher.decide({ source, topic, change: (now) => now && { ...now, retired: true } })

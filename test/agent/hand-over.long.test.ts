@@ -3,9 +3,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parse, stringify } from 'yaml'
+import { backfill } from '../../functions/backfill/index.ts'
+import { openEnvironment } from '../../functions/chunk-load/index.ts'
 import { type RunningKafka, startKafka } from '../../local/kafka/index.ts'
+import { runAudit } from '../../shared/audit/index.ts'
+import { loadConfig } from '../../shared/config/index.ts'
 import { bucketBench, type BucketBench } from '../support/agent-bucket.ts'
-import { millrace } from '../support/command.ts'
+import { bigQueryFor, millrace } from '../support/command.ts'
 import { consumeTopic } from '../support/consume.ts'
 import { eventually } from '../support/eventually.ts'
 import { compareLines, lineNumbers, LogWriter } from '../support/log-writer.ts'
@@ -37,6 +43,26 @@ async function allCarried(bucket: BucketBench, writer: LogWriter): Promise<void>
   )
   const found = compareLines(numbers, writer.count)
   assert.deepEqual({ ...found, backward: 0 }, { missing: 0, doubled: 0, backward: 0, total: writer.count })
+}
+
+/** The topic is drained and the chunks are loaded: rows equal lines, and the audit finds no fault. */
+async function assertLoadedOnce(t: TestContext, { bench }: BucketBench, writer: LogWriter): Promise<void> {
+  const { server } = await bigQueryFor(t)
+  const config = parse(readFileSync(bench.config, 'utf8')) as { endpoints: object }
+  Object.assign(config.endpoints, { bigquery: server.rest, bigquery_storage: server.grpc })
+  writeFileSync(bench.config, stringify(config))
+  const drained = await millrace(bench.folder, ['drain'])
+  assert.equal(drained.code, 0, drained.stderr)
+  const environment = openEnvironment(loadConfig(bench.config, {}), 'backfill')
+  t.after(() => environment.warehouse.close())
+  const { failed, waiting } = await backfill(environment, { signal: AbortSignal.timeout(60_000) })
+  assert.deepEqual({ failed, waiting }, { failed: 0, waiting: 0 })
+  const rows = await Array.fromAsync(environment.warehouse.query('SELECT line FROM logs.lines'))
+  const found = compareLines(lineNumbers(rows.map(({ line }) => line as string)), writer.count)
+  assert.deepEqual({ ...found, backward: 0 }, { missing: 0, doubled: 0, backward: 0, total: writer.count })
+  const { faults, finished } = await runAudit(environment.warehouse, environment.config, { settleMs: 0 })
+  assert.equal(faults, 0)
+  assert.ok(finished > 0)
 }
 
 async function brokerOfItsOwn(t: TestContext): Promise<RunningKafka> {
@@ -87,6 +113,62 @@ for (const [name, handoverAfter] of [
     assert.equal(ranges.includes('[[12000,18000]]'), true, `the part that was not published of the first: ${ranges}`)
     assert.equal(ranges.includes('[]'), handoverAfter === '1h', `the file that is still there: ${ranges}`)
     assert.equal(await agent.stop(), 0)
+    await assertLoadedOnce(t, bucket, writer)
+  })
+}
+
+/** How long Kafka is away amid steady writing, in seconds; a minute takes the same way, and three times as long. */
+const OUTAGE_S = Number(process.env['MILLRACE_TEST_OUTAGE_S'] ?? 20)
+
+/** Writes and rotates steadily until the signal, and deletes the oldest files as soon as `isSafe` says so of their text. */
+async function writeSteadily(writer: LogWriter, signal: AbortSignal, isSafe: (text: string) => Promise<boolean>) {
+  let deleted = 0
+  for (let beat = 1; !signal.aborted; beat++) {
+    writer.write(1 + (beat % 9))
+    if (beat % 60 === 0) writer.rotate()
+    if (beat % 60 === 30) {
+      let oldest = 0
+      while (existsSync(`${writer.path}.${oldest + 1}`)) oldest++
+      if (oldest > 1 && (await isSafe(readFileSync(`${writer.path}.${oldest}`, 'utf8')))) {
+        rmSync(`${writer.path}.${oldest}`)
+        deleted++
+      }
+    }
+    await delay(25) // the pace of the writer
+  }
+  return deleted
+}
+
+for (const handoverAfter of ['1h', '1s']) {
+  void test(`Kafka away amid steady writing, handover_after ${handoverAfter}: rows equal lines`, async (t) => {
+    const kafka = await brokerOfItsOwn(t)
+    const agent = { finish_after: '300ms', handover_after: handoverAfter }
+    const bucket = await bucketBench(t, { paths: ['app.log'], ownBroker: kafka.brokers, agent })
+    const { bench, chunks } = bucket
+    const writer = new LogWriter(join(bench.folder, 'app.log'))
+    const end = new AbortController()
+    const isSafe = async (text: string) => (await chunks()).some((chunk) => chunk.text === text)
+    const writing = writeSteadily(writer, end.signal, isSafe)
+    let running = bench.start()
+    await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length > 100, { timeoutMs: 30_000 })
+    await kafka.kill()
+    for (let third = 1; third <= 3; third++) {
+      await delay((OUTAGE_S * 1000) / 3)
+      if (third === 3) break
+      await running.kill()
+      running = bench.start()
+    }
+    await kafka.restart()
+    await eventually(async () => (await chunks()).some(({ metadata }) => metadata.ranges !== 'undecided'), {
+      timeoutMs: 60_000,
+    })
+    end.abort()
+    assert.ok((await writing) > 1, 'files were deleted meanwhile')
+    await allCarried(bucket, writer)
+    const handed = (await chunks()).filter(({ metadata: { ranges } }) => ranges !== 'undecided' && ranges.length > 0)
+    assert.ok(handed.length > 1, `${handed.length} chunks were handed over`)
+    assert.equal(await running.stop(), 0)
+    await assertLoadedOnce(t, bucket, writer)
   })
 }
 
