@@ -12,5 +12,5 @@ await runChaos({
   plan: agentPlan,
   describe: describeAgentHarm,
   laneOf: laneOfAgentHarm,
-  open: (folder, seed, failed) => AgentWorld.open(folder, seed, failed),
+  world: (folder, seed) => new AgentWorld(folder, seed),
 })

@@ -12,5 +12,5 @@ await runChaos({
   plan: kafkaPlan,
   describe: describeKafkaHarm,
   laneOf: laneOfKafkaHarm,
-  open: (folder, _seed, failed) => KafkaWorld.open(folder, failed),
+  world: (folder) => new KafkaWorld(folder),
 })

@@ -56,7 +56,7 @@ export class AgentWorld implements World<AgentHarm> {
   /** What tells hosts apart is their lock file. */
   #host = 0
 
-  private constructor(folder: string, seed: number) {
+  constructor(folder: string, seed: number) {
     this.#folder = folder
     this.#random = new Random(seed)
     this.#writer = new LogWriter(join(folder, 'app.log'))
@@ -69,18 +69,7 @@ export class AgentWorld implements World<AgentHarm> {
     })
   }
 
-  static async open(folder: string, seed: number, failed: (error: Error) => void): Promise<AgentWorld> {
-    const world = new AgentWorld(folder, seed)
-    try {
-      await world.#start(failed)
-      return world
-    } catch (error) {
-      await world.close()
-      throw error
-    }
-  }
-
-  async #start(failed: (error: Error) => void): Promise<void> {
+  async start(failed: (error: Error) => void): Promise<void> {
     this.#kafka = await startKafka({ dataDir: join(this.#folder, 'kafka'), onCrash: failed })
     this.#proxy = await startProxy(this.#kafka.brokers)
     this.#wire = new Wire(this.#proxy)

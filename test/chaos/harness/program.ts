@@ -16,12 +16,14 @@ export interface Scenario<H> {
   /** A harm in a few words; `whole` with its arguments. */
   describe(harm: H, whole: boolean): string
   laneOf(harm: H): string
-  /** @param failed to be told what nobody waits for */
-  open(folder: string, seed: number, failed: (error: Error) => void): Promise<World<H>>
+  /** What is to be harmed, in a folder of its own; nothing of it runs yet. */
+  world(folder: string, seed: number): World<H>
 }
 
 /** What is harmed. */
 export interface World<H> {
+  /** Starts the services. @param failed to be told what nobody waits for */
+  start(failed: (error: Error) => void): Promise<void>
   /** Starts the processes and their work; resolves when the first of it has been carried. */
   begin(): Promise<void>
   act(harm: H): void | Promise<void>
@@ -29,6 +31,7 @@ export interface World<H> {
   verdict(): Promise<Verdict>
   /** What the processes have said last: for who has to find out what went wrong. */
   tails(): string
+  /** Ends everything, however far it has been started. */
   close(): Promise<void>
 }
 
@@ -75,24 +78,24 @@ interface Run<H> {
 
 async function carryOut<H>(scenario: Scenario<H>, run: Run<H>): Promise<{ ok: boolean; lastLine: string }> {
   const trouble = watchForTrouble(run.forMs + VERDICT_WITHIN_MS)
-  let world: World<H> | undefined
+  const world = scenario.world(run.folder, run.seed)
   try {
     const harmed = async () => {
-      world = await scenario.open(run.folder, run.seed, trouble.tell)
+      await world.start(trouble.tell)
       await world.begin()
-      await runPlan(run.plan, scenario.laneOf, (harm) => world?.act(harm))
+      await runPlan(run.plan, scenario.laneOf, (harm) => world.act(harm))
       return world.verdict()
     }
     const { missing, duplicates, wrong, notes } = await Promise.race([harmed(), trouble.met])
     for (const line of [...notes, ...wrong.map((what) => `WRONG: ${what}`)]) say(line)
     const ok = missing === 0 && duplicates === 0 && wrong.length === 0
-    if (!ok) say(world?.tails() ?? '')
+    if (!ok) say(world.tails())
     return { ok, lastLine: `missing=${missing} duplicates=${duplicates}` }
   } catch (error) {
-    say(`${error instanceof Error ? error.stack : String(error)}\n${world?.tails() ?? ''}`)
+    say(`${error instanceof Error ? error.stack : String(error)}\n${world.tails()}`)
     return { ok: false, lastLine: `no verdict: ${messageOf(error).split('\n')[0]}` }
   } finally {
-    await Promise.race([world?.close(), delay(CLOSE_WITHIN_MS)]).catch((error: unknown) => say(`close: ${error}`))
+    await Promise.race([world.close(), delay(CLOSE_WITHIN_MS)]).catch((error: unknown) => say(`close: ${error}`))
   }
 }
 

@@ -39,6 +39,8 @@ const MUTANTS = new URL('./mutants.ts', import.meta.url)
 /** Workers between a real broker and the BigQuery stand-in, and a publisher that no harm but the broker's reaches. */
 export class KafkaWorld implements World<KafkaHarm> {
   readonly #folder: string
+  readonly #configFile: string
+  readonly #workers: Children
   readonly #faults = createFaults()
   readonly #clock = createClock()
   #kafka!: RunningKafka
@@ -49,27 +51,23 @@ export class KafkaWorld implements World<KafkaHarm> {
   #client!: KafkaClient
   #warehouse!: Warehouse
   #publisher!: ChaosPublisher
-  #workers!: Children
   readonly #done = new AbortController()
   #publishing: Promise<void> = Promise.resolve()
   #topic = ''
 
-  private constructor(folder: string) {
+  constructor(folder: string) {
     this.#folder = folder
+    this.#configFile = join(folder, 'millrace.yaml')
+    this.#workers = new Children({
+      folder: join(folder, 'workers'),
+      args: () => ['worker', '--config', this.#configFile],
+      mutants: MUTANTS,
+      atLeast: WORKERS_MIN,
+      atMost: WORKERS_MAX,
+    })
   }
 
-  static async open(folder: string, failed: (error: Error) => void): Promise<KafkaWorld> {
-    const world = new KafkaWorld(folder)
-    try {
-      await world.#start(failed)
-      return world
-    } catch (error) {
-      await world.close()
-      throw error
-    }
-  }
-
-  async #start(failed: (error: Error) => void): Promise<void> {
+  async start(failed: (error: Error) => void): Promise<void> {
     const dataDir = join(this.#folder, 'bigquery')
     mkdirSync(dataDir)
     this.#kafka = await startKafka({ dataDir: this.#folder, onCrash: failed })
@@ -78,24 +76,16 @@ export class KafkaWorld implements World<KafkaHarm> {
     const recorder = createRecorder()
     this.#bigQuery = await startBigQuery({ dataDir, faults: this.#faults, clock: this.#clock, recorder })
     this.#topic = `${this.#kafka.topicPrefix}chaos`
-    const file = this.#writeConfig()
-    this.#config = loadConfig(file, {})
+    this.#writeConfig()
+    this.#config = loadConfig(this.#configFile, {})
     this.#client = connectKafka({ brokers: [this.#kafka.brokers], auth: 'none', tls: false }, 'chaos')
     await createTopics(this.#client, [{ topic: this.#topic, partitions: PARTITIONS }])
     this.#warehouse = openWarehouse(this.#config, 'chaos')
     this.#publisher = new ChaosPublisher(this.#client, this.#topic, PARTITIONS)
-    this.#workers = new Children({
-      folder: join(this.#folder, 'workers'),
-      args: () => ['worker', '--config', file],
-      mutants: MUTANTS,
-      atLeast: WORKERS_MIN,
-      atMost: WORKERS_MAX,
-    })
   }
 
-  #writeConfig(): string {
+  #writeConfig(): void {
     writeFileSync(join(this.#folder, 'event.json'), JSON.stringify(EVENT_FIELDS))
-    const file = join(this.#folder, 'millrace.yaml')
     const text = `name: chaos
 project: millrace-chaos
 dataset: logs
@@ -105,8 +95,7 @@ endpoints: { bigquery: "${this.#bigQuery.rest}", bigquery_storage: "${this.#bigQ
 routes:
   events: { topic: ${this.#topic}, schema: event.json, table: events, unknown: reject }
 `
-    writeFileSync(file, text)
-    return file
+    writeFileSync(this.#configFile, text)
   }
 
   async begin(): Promise<void> {
@@ -209,7 +198,7 @@ routes:
   }
 
   async close(): Promise<void> {
-    await this.#workers?.killAll()
+    await this.#workers.killAll()
     this.#warehouse?.close()
     await this.#client?.close()
     await this.#proxy?.close()
