@@ -6,7 +6,9 @@ import {
   type PartitionOffsets,
   type PartitionStop,
 } from '../../shared/kafka/index.ts'
-import { PartitionTask, type RouteSink, type TaskContext } from './partition-task.ts'
+import { PartitionTask } from './partition-task.ts'
+import type { TaskContext } from './place.ts'
+import type { RouteSink } from './route-sinks.ts'
 
 /** What is durable is put into the log at least this often, even when no append needs a commit. */
 const CHECKPOINT_EVERY_MS = 5000

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Appender, highestOffset } from '../../shared/warehouse/index.ts'
 import type { Call, Event } from '../../shared/warehouse/protocol/events.ts'
 import type { Intake } from './intake.ts'
-import type { Place } from './partition-task.ts'
+import type { Place } from './place.ts'
 
 /** Longest wait between two streams, when none takes a row. */
 const CREATE_MS_MAX = 30_000

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FetchedBatch } from '../../shared/kafka/index.ts'
-import type { Place } from './partition-task.ts'
+import type { Place } from './place.ts'
 import { type BuiltPiece, PieceBuilder, type RefusedRows } from './piece-builder.ts'
 
 /** The way of one partition's records from the fetcher to pieces that are durable, and how much of them is in memory. */

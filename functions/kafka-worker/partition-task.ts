@@ -1,49 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RowCodec } from '../../shared/codec/index.ts'
-import type { ConsumerConfig, Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import type { FetchedBatch, Membership, PartitionCommit, TopicPartition } from '../../shared/kafka/index.ts'
-import type { Log } from '../../shared/telemetry/index.ts'
-import { isStreamOf, type Warehouse } from '../../shared/warehouse/index.ts'
+import type { FetchedBatch, PartitionCommit, TopicPartition } from '../../shared/kafka/index.ts'
+import { isStreamOf } from '../../shared/warehouse/index.ts'
 import type { Call, Effect, Event, Rule } from '../../shared/warehouse/protocol/events.ts'
 import { Owner } from '../../shared/warehouse/protocol/owner.ts'
-import type { LetterWriter } from '../../shared/dead-letters/index.ts'
 import { Calls } from './calls.ts'
 import { Intake } from './intake.ts'
-import type { Metrics } from './metrics.ts'
 import type { BuiltPiece } from './piece-builder.ts'
-import type { RowPool } from './row-pool.ts'
-
-/** Where a route's rows and dead letters go. */
-export interface RouteSink {
-  readonly route: Route
-  readonly codec: RowCodec
-  readonly letters: LetterWriter
-  /** Makes sure that the route's tables are there: they may have been deleted meanwhile. */
-  ensureTables(): Promise<unknown>
-}
-
-/** What all partitions of a membership share. */
-export interface TaskContext {
-  readonly membership: Membership
-  readonly consumer: ConsumerConfig
-  readonly warehouse: Warehouse
-  readonly metrics: Metrics
-  readonly pool: RowPool
-  readonly log: Log
-  readonly acceptLossAt: (partition: TopicPartition) => number | undefined
-  /** Something happened that may need a commit, or that somebody may be waiting for. */
-  readonly progressed: () => void
-  /** The membership must end, although nothing has failed. */
-  readonly rejoin: () => void
-}
-
-/** One partition, its route, and everything that they use. */
-export interface Place extends TaskContext, RouteSink {
-  readonly at: TopicPartition
-  /** Says, now and then, what goes wrong. */
-  readonly tell: (trouble: string, message: string) => void
-}
+import type { Place, TaskContext } from './place.ts'
+import type { RouteSink } from './route-sinks.ts'
 
 const RETRY_MS_MAX = 30_000
 /** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */

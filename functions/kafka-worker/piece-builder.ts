@@ -1,9 +1,8 @@
-import type { Origin, RowBuffer, RowCodec } from '../../shared/codec/index.ts'
-import type { Route } from '../../shared/config/index.ts'
+import type { Origin, RowBuffer } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
-import type { FetchedBatch, RecordView, TopicPartition } from '../../shared/kafka/index.ts'
+import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
 import { AgentKey } from './agent-key.ts'
-import type { RowPool } from './row-pool.ts'
+import type { Place } from './place.ts'
 
 /** The header of a record that its agent could not read as an event: the reason. */
 const DEAD_HEADER = 'millrace-dead'
@@ -29,19 +28,10 @@ export interface BuiltPiece {
 /** Why BigQuery refused a row that the codec had made, by Kafka offset. */
 export type RefusedRows = Map<number, string>
 
-/** What a builder needs to know of its partition. */
-interface BuilderPlace {
-  readonly route: Route
-  readonly codec: RowCodec
-  readonly at: TopicPartition
-  /** Empty buffers; the piece's owner gives them back. */
-  readonly pool: Pick<RowPool, 'take'>
-}
-
 /** Turns one partition's records into pieces: for an event no promise, no object and no string. */
 export class PieceBuilder {
   readonly flushBytes: number
-  readonly #place: BuilderPlace
+  readonly #place: Pick<Place, 'route' | 'codec' | 'at' | 'pool'>
   readonly #refused: RefusedRows
   readonly #key = new AgentKey()
   readonly #origin: Origin
@@ -58,7 +48,7 @@ export class PieceBuilder {
   readonly #visitor = (record: RecordView): boolean => this.#take(record)
 
   /** @param flushBytes a piece of so many is full */
-  constructor(place: BuilderPlace, flushBytes: number, refused: RefusedRows) {
+  constructor(place: Pick<Place, 'route' | 'codec' | 'at' | 'pool'>, flushBytes: number, refused: RefusedRows) {
     this.flushBytes = flushBytes
     this.#place = place
     this.#refused = refused

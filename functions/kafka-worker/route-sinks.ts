@@ -1,9 +1,17 @@
-import { openCodec } from '../../shared/codec/index.ts'
+import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.ts'
 import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
-import type { RouteSink } from './partition-task.ts'
+
+/** Where a route's rows and dead letters go. */
+export interface RouteSink {
+  readonly route: Route
+  readonly codec: RowCodec
+  readonly letters: LetterWriter
+  /** Makes sure that the route's tables are there: they may have been deleted meanwhile. */
+  ensureTables(): Promise<unknown>
+}
 
 /** By topic, of which each has one route. Tables are made, or gain columns, before the first record is read. */
 export async function openSinks(

@@ -1,0 +1,29 @@
+import type { ConsumerConfig } from '../../shared/config/index.ts'
+import type { Membership, TopicPartition } from '../../shared/kafka/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import type { Warehouse } from '../../shared/warehouse/index.ts'
+import type { Metrics } from './metrics.ts'
+import type { RouteSink } from './route-sinks.ts'
+import type { RowPool } from './row-pool.ts'
+
+/** What all partitions of a membership share. */
+export interface TaskContext {
+  readonly membership: Membership
+  readonly consumer: ConsumerConfig
+  readonly warehouse: Warehouse
+  readonly metrics: Metrics
+  readonly pool: RowPool
+  readonly log: Log
+  readonly acceptLossAt: (partition: TopicPartition) => number | undefined
+  /** Something happened that may need a commit, or that somebody may be waiting for. */
+  readonly progressed: () => void
+  /** The membership must end, although nothing has failed. */
+  readonly rejoin: () => void
+}
+
+/** One partition, its route, and everything that they use. */
+export interface Place extends TaskContext, RouteSink {
+  readonly at: TopicPartition
+  /** Says, now and then, what goes wrong. */
+  readonly tell: (trouble: string, message: string) => void
+}
