@@ -58,10 +58,7 @@ export class RowBuffer {
   }
 
   commitRow(mark: number): void {
-    const size = this.length - mark - 3
-    if (this.lengthWidth === 2 && size >= 0x80 && size < 0x4000) {
-      this.view.setInt16(mark + 1, (size & 127) | 128 | ((size >> 7) << 8), true)
-    } else this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
+    this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
     if (this.rows === this.ends.length) this.growEnds()
     this.ends[this.rows++] = this.length
   }

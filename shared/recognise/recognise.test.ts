@@ -34,10 +34,11 @@ test('what is of no kind is refused', () => {
   const refused = (events: string[], message: RegExp) =>
     assert.throws(
       () => look(events),
-      (error) => error instanceof UserError && message.test(error.message),
+      (error) => error instanceof UserError && message.test(`${error.message} ${error.fix}`),
     )
   refused([], /x.log: has no lines/)
   refused(['Mar  1 00:00:00 host sshd[1]: hello', 'just words here'], /neither JSON lines/)
+  refused(['{', '  "a": 1', '}'], /one JSON object a line/)
   refused(['[1]', '"text"', '7'], /neither JSON lines/)
   refused(['{"@x":1}'], /no key/)
 })
