@@ -80,7 +80,11 @@ function streamOf(bytes: Buffer, pieceBytes: number): Readable {
 
 function logFile(path: string): LogFile {
   const { dev, ino, size, mtimeMs } = statSync(path)
-  return new LogFile({ path, folder: '', dev, ino, size, mtimeMs, birthMs: 0, base: path, age: {} } as never, 0)
+  return new LogFile(
+    { path, folder: '', dev, ino, size, mtimeMs, birthMs: 0, base: path, age: {} } as never,
+    {} as never,
+    0,
+  )
 }
 
 /** As the agent reads: what is there, until it is said to be the end. */
