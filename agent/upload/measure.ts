@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { crc32, createZstdCompress } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
+import { checksumText } from '../../shared/chunks/index.ts'
 import { createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
 import { HEAD_BYTES, type PlainReader, Scratch, TAIL_BYTES } from '../follow/index.ts'
 
@@ -44,7 +45,7 @@ export async function measure(
       used += cutter.cut(bytes, used, bytes.length, final, events)
       count += events.count
     } while (events.count === events.capacity)
-    if (final) return { size: cutter.lastEventEnd, end: checked, events: count, crc32c: hex(crc) }
+    if (final) return { size: cutter.lastEventEnd, end: checked, events: count, crc32c: checksumText(crc) }
     if (used === 0) want = framing.maxEventBytes + OVERHEAD_BYTES
   }
 }
@@ -92,7 +93,7 @@ export async function crcsOf<R extends { start: number; size: number }>(
         at += bytes.length
       }
       if (at < range.size) break
-      crcs.set(range, hex(crc))
+      crcs.set(range, checksumText(crc))
     }
   }
   return crcs
@@ -110,14 +111,10 @@ export function compressed(reader: PlainReader, start: number, { end, crc32c: ex
       at += bytes.length
       yield bytes
     }
-    if (hex(crc) !== expected) throw new Error('the file changed while it was uploaded')
+    if (checksumText(crc) !== expected) throw new Error('the file changed while it was uploaded')
   }
   const input = Readable.from(pieces(), { objectMode: false })
   const output = createZstdCompress()
   input.on('error', (error) => output.destroy(error))
   return input.pipe(output)
-}
-
-function hex(crc: number): string {
-  return (crc >>> 0).toString(16).padStart(8, '0')
 }

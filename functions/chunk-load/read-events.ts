@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { crc32c } from '@node-rs/crc32'
-import type { Range } from '../../shared/chunks/index.ts'
+import { checksumText, type Range } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import {
   createCutter,
@@ -75,7 +75,7 @@ export async function* readEvents(
     eventsEnd = Math.max(eventsEnd, open.cutter.position)
     if (events.count > 0) yield { buffer: open.rest, events }
   }
-  return { crc32c: (checksum >>> 0).toString(16).padStart(8, '0'), end: position, eventsEnd }
+  return { crc32c: checksumText(checksum), end: position, eventsEnd }
 }
 
 function openRange(range: Range | undefined, from: number, to: number, framing: FramingOptions) {

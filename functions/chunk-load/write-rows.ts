@@ -1,5 +1,5 @@
 import type { Committing, ObjectView } from '../../shared/chunks/index.ts'
-import { type Origin, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import { type Origin, originOutsideKafka, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
@@ -74,8 +74,7 @@ class ChunkWriter {
     this.#object = `${config.bucket}/${object.name}#${object.generation}`
     this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
     this.#deadLetters = new PendingStream(warehouse, tables.deadLettersOf(route), DEAD_LETTERS.descriptor)
-    const noKafka = { kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
-    this.#origin = { source: plan.source, position: 0, size: 0, ...noKafka, ingestedAtMicros: Date.now() * 1000 }
+    this.#origin = originOutsideKafka(plan.source)
   }
 
   /** All of the batch is appended when this returns: its buffer is reused. */

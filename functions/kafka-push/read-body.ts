@@ -1,4 +1,4 @@
-import { type Origin, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
+import { type Origin, originOutsideKafka, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import type { Reason } from '../../shared/dead-letters/index.ts'
 import { createCutter, uncutReason, Events, framingOf } from '../../shared/framing/index.ts'
@@ -58,7 +58,7 @@ function elementOf(body: Buffer, span: Span, index: number, { named, byTopic }: 
   if (!isRecord) {
     if (!named)
       throw new Refusal(400, `element ${index}: no record with topic, partition, offset and value: use /ROUTE`)
-    return { route: named, ...valueOf(body, span, named), origin: originOf(null) }
+    return { route: named, ...valueOf(body, span, named), origin: originOutsideKafka(null) }
   }
   const member = (key: string) => members.get(key) ?? ([0, 0] satisfies Span)
   const topic = parse(body, member('topic'))
@@ -86,7 +86,7 @@ function valueOf(body: Buffer, [from, to]: Span, { format }: Route): Pick<Pushed
   return { bytes: Buffer.from(text, wasBytes ? 'base64' : 'utf8') }
 }
 
-function originOf(key: unknown, kafkaTopic: string | null = null, kafkaPartition = 0, kafkaOffset = 0): Origin {
+function originOf(key: unknown, kafkaTopic: string | null, kafkaPartition: number, kafkaOffset: number): Origin {
   const agent = new AgentKey()
   const isAgents =
     typeof key === 'string' &&
@@ -119,7 +119,7 @@ function framed(body: Buffer, route: Route): PushedEvent[] {
     for (let i = 0; i < events.count; i++) {
       const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
       const dead = uncutReason(events.dead[i])
-      found.push({ route, bytes, origin: originOf(null), ...(dead && { dead }) })
+      found.push({ route, bytes, origin: originOutsideKafka(null), ...(dead && { dead }) })
     }
   } while (events.count === events.capacity)
   return found

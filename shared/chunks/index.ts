@@ -1,5 +1,6 @@
 export { type Bucket, type ObjectView, openBucket, type PatchAnswer, type UploadAnswer } from './bucket.ts'
 export {
+  checksumText,
   type ChunkMetadata,
   decodeMetadata,
   encodeMetadata,

@@ -33,6 +33,11 @@ const PATH_BYTES_MAX = 4096
 export const RANGES_KEY = 'millrace-ranges'
 export const STATE_KEY = 'millrace-state'
 
+/** A checksum as `crc32c` has it. */
+export function checksumText(crc: number): string {
+  return (crc >>> 0).toString(16).padStart(8, '0')
+}
+
 /** Each of a chunk's values has a key of its own, `millrace-` and its name. */
 export function encodeMetadata({ path, ranges, ...plain }: ChunkMetadata): Record<string, string> {
   const values = Object.entries({ v: METADATA_VERSION, ...plain, path: cutPath(path), ranges: encodeRanges(ranges) })

@@ -14,6 +14,12 @@ export interface Origin {
   ingestedAtMicros: number
 }
 
+/** Of an event that Kafka has not carried; null: of no source either. */
+export function originOutsideKafka(source: string | null): Origin {
+  const none = { kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
+  return { source, position: 0, size: 0, ...none, ingestedAtMicros: Date.now() * 1000 }
+}
+
 /** Tags of the metadata record's fields, by their place in shared/schema's withMetadata. */
 const SOURCE = 1 * 8 + 2
 const POSITION = 2 * 8

@@ -1,4 +1,4 @@
-import { type Origin, RowBuffer, type RowCodec } from '../codec/index.ts'
+import { originOutsideKafka, RowBuffer, type RowCodec } from '../codec/index.ts'
 
 /** The kinds of log that are recognised. */
 export type LogKind = 'json' | 'combined' | 'common' | 'logfmt'
@@ -48,8 +48,7 @@ function logfmtValue(text: string | undefined): unknown {
 /** How many of the lines become rows. */
 export function countRows(lines: readonly Buffer[], codec: RowCodec): number {
   const out = new RowBuffer(64 * 1024)
-  const none = { source: null, position: 0, size: 0, kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
-  const origin: Origin = { ...none, ingestedAtMicros: 0 }
+  const origin = originOutsideKafka(null)
   return lines.filter((line) => {
     out.clear()
     return codec.encode(line, 0, line.length, origin, out) === undefined

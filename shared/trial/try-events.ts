@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { openCodec, type Origin, type Rejection, RowBuffer } from '../codec/index.ts'
+import { openCodec, type Origin, originOutsideKafka, type Rejection, RowBuffer } from '../codec/index.ts'
 import type { Route } from '../config/index.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { createCutter, cutEvents, uncutReason, type EventBatch, framingOf, isDamage } from '../framing/index.ts'
@@ -44,8 +44,7 @@ class Trial {
     this.#route = route
     this.#codec = openCodec(route)
     this.#read = createRowReader(this.#codec)
-    const noKafka = { kafkaTopic: null, kafkaPartition: 0, kafkaOffset: 0 }
-    this.#origin = { source, position: 0, size: 0, ...noKafka, ingestedAtMicros: Date.now() * 1000 }
+    this.#origin = originOutsideKafka(source)
   }
 
   outcome({ buffer, events }: EventBatch, index: number): Outcome {
