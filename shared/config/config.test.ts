@@ -285,6 +285,7 @@ void suite('configuration', () => {
         /b\.table .*visits has/,
       ],
       ['logs: [', 'logs: [{ path: /var/log/visits.log, route: visits },', /agent\.logs\.1\.path .*: another log/],
+      ['logs: [', 'id: web.1\n  logs: [', /agent\.id.*without a dot and a number at the end/],
       ['[k1:9092] }', '[k1:9092], auth: mtls }', /auth mtls needs cert_file and key_file/],
       ['table: visits }', 'table: visits, push: true }', /routes\.visits\.push \(true\): nobody may send/],
       ['agent:', 'push: { auth: secret }\nagent:', /push\.secret: auth secret needs it/],

@@ -86,7 +86,7 @@ function completeRoute(name: string, route: FileRoute, parsed: FileConfig, folde
 }
 
 function completeAgent({ agent }: FileConfig, folder: string, state: string): AgentConfig {
-  const id = agent.id ?? (hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-') || 'agent')
+  const id = agent.id ?? (hostname().replaceAll(/[^A-Za-z0-9._-]|\.(?=\d+$)/g, '-') || 'agent')
   return {
     ...agent,
     id,

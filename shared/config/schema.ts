@@ -184,7 +184,11 @@ export const log = z.strictObject({
 })
 
 const agent = z.strictObject({
-  id: matching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore')
+  // `millrace.agent.web.1` is the first further group of `web`.
+  id: matching(
+    /^(?!.*\.\d+$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+    'letters, digits, dot, dash and underscore, without a dot and a number at the end',
+  )
     .optional()
     .describe('default: the host name'),
   logs: z.array(log).default([]),
