@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import { UserError } from '../shared/errors.ts'
 import type { SourceStatus } from '../shared/status/index.ts'
+import { PROMETHEUS_TYPE, prometheusText } from '../shared/telemetry/index.ts'
 import type { Followed, Follower } from './follow/index.ts'
 import type { Publisher } from './publish/index.ts'
 import type { Uploader } from './upload/index.ts'
@@ -86,18 +87,12 @@ export async function serveStatus(port: number, file: string, parts: Parts): Pro
 
 const PAGES: Readonly<Record<string, (parts: Parts) => [type: string, body: string]>> = {
   '/healthz': () => ['text/plain', 'ok\n'],
-  '/metrics': (parts) => ['text/plain; version=0.0.4', prometheus(measures(parts))],
+  '/metrics': (parts) => [
+    PROMETHEUS_TYPE,
+    prometheusText('millrace_agent_', measures(parts), (name) => name.endsWith('_total')),
+  ],
   '/status': (parts) => [
     'application/json',
     `${JSON.stringify({ agent: parts.agent, ...measures(parts), open: statuses(parts) }, undefined, 1)}\n`,
   ],
-}
-
-function prometheus(values: Record<string, number>): string {
-  return Object.entries(values)
-    .map(
-      ([name, value]) =>
-        `# TYPE millrace_agent_${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}\nmillrace_agent_${name} ${value}\n`,
-    )
-    .join('')
 }

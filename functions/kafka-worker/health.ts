@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { PROMETHEUS_TYPE } from '../../shared/telemetry/index.ts'
 import { metricsText } from './metrics.ts'
 
 /** What a platform asks a process without an HTTP entry of its own. */
@@ -14,7 +15,7 @@ export async function serveHealth(port: number, source: HealthSource): Promise<{
   const server: Server = createServer((request, response) => {
     const path = request.url?.split('?')[0]
     if (path === '/metrics') {
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(metricsText(source.snapshot()))
+      response.writeHead(200, { 'content-type': PROMETHEUS_TYPE }).end(metricsText(source.snapshot()))
       return
     }
     const healthy = path === '/live' || path === '/' || (path === '/ready' && source.ready())

@@ -1,3 +1,4 @@
+import { prometheusText } from '../../shared/telemetry/index.ts'
 import type { Rule } from '../../shared/warehouse/protocol/events.ts'
 
 /** Answer times of appends, in milliseconds: upper bounds of the classes that are counted. */
@@ -56,12 +57,10 @@ function count(counters: Map<string, number>, name: string): void {
   counters.set(name, (counters.get(name) ?? 0) + 1)
 }
 
-/** Prometheus's text form: `millrace_<name>`, nested values with a label. */
+/** What only grows, as Prometheus wants to know. */
+const COUNTERS = new Set(['events', 'rows', 'bytes', 'dead_letters', 'dead_letters_by_reason', 'rules'])
+
+/** A snapshot in Prometheus's text form. */
 export function metricsText(snapshot: Readonly<Record<string, unknown>>): string {
-  const lines = Object.entries(snapshot).flatMap(([name, value]) =>
-    typeof value === 'object' && value !== null
-      ? Object.entries(value).map(([label, number]) => `millrace_${name}{name="${label}"} ${number}`)
-      : [`millrace_${name} ${String(value)}`],
-  )
-  return `${lines.join('\n')}\n`
+  return prometheusText('millrace_', snapshot, (name) => COUNTERS.has(name))
 }

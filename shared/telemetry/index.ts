@@ -1,2 +1,3 @@
 export { createLog, type Log } from './log.ts'
+export { PROMETHEUS_TYPE, prometheusText } from './prometheus.ts'
 export { userAgent } from './user-agent.ts'
