@@ -52,8 +52,11 @@ export interface KafkaProxy {
   readonly brokers: string
   /** Requests seen so far, by number of the API. */
   readonly seen: ReadonlyMap<number, number>
-  /** Acts on the next `times` (default 1) requests of this kind, after letting `skip` (default 0) pass. */
-  on(api: number, action: ProxyAction, options?: { times?: number; skip?: number }): ProxyRule
+  /**
+   * Acts on the next `times` (default 1) requests of this kind, after letting `skip` (default 0) pass. With `holdMs` what is held
+   * is let go so long after it was met.
+   */
+  on(api: number, action: ProxyAction, options?: { times?: number; skip?: number; holdMs?: number }): ProxyRule
   /** Breaks all connections. */
   cutAll(): void
   close(): Promise<void>
@@ -79,8 +82,8 @@ export async function startProxy(brokers: string): Promise<KafkaProxy> {
   return {
     brokers: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
-    on(api, action, { times = 1, skip = 0 } = {}) {
-      const rule = new Rule(api, action, times, skip)
+    on(api, action, { times = 1, skip = 0, holdMs } = {}) {
+      const rule = new Rule(api, action, times, skip, holdMs)
       rules.push(rule)
       return rule
     },
@@ -102,13 +105,15 @@ class Rule implements ProxyRule {
   readonly #api: number
   #times: number
   #skip: number
+  readonly #holdMs: number | undefined
   readonly #held: (() => void)[] = []
 
-  constructor(api: number, action: ProxyAction, times: number, skip: number) {
+  constructor(api: number, action: ProxyAction, times: number, skip: number, holdMs?: number) {
     this.#api = api
     this.action = action
     this.#times = times
     this.#skip = skip
+    this.#holdMs = holdMs
   }
 
   takes(api: number): boolean {
@@ -121,6 +126,7 @@ class Rule implements ProxyRule {
 
   hold(send: () => void): void {
     this.#held.push(send)
+    if (this.#holdMs !== undefined) setTimeout(() => this.release(), this.#holdMs).unref()
   }
 
   release(): void {

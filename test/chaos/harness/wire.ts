@@ -9,7 +9,7 @@ export interface WireHarm {
   readonly action: 'lose-answer' | 'cut-before' | 'cut-after' | 'hold'
   /** So many of its kind pass before it. */
   readonly skip: number
-  /** What is held lands so long after the harm, whatever became of its sender. */
+  /** What is held lands so much later, whatever became of its sender. */
   readonly holdMs: number
 }
 
@@ -42,9 +42,7 @@ export class Wire {
 
   add(harm: WireHarm): void {
     const { api, action, skip, holdMs } = harm
-    const rule = this.#proxy.on(API[api], action, { skip })
-    this.#rules.push({ name: describeRequest(harm, false), rule })
-    if (action === 'hold') setTimeout(() => rule.release(), holdMs).unref()
+    this.#rules.push({ name: describeRequest(harm, false), rule: this.#proxy.on(API[api], action, { skip, holdMs }) })
   }
 
   /** Everything passes from now on, and what is held lands. Answers what has met a request, by name. */

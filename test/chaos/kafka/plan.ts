@@ -20,8 +20,8 @@ export type KafkaHarm =
 
 /** Longer than this without a heartbeat, and the group goes on without the member. */
 export const SESSION_MS = 6000
-/** A new owner needs some seconds to begin: between two harms of the rarer kinds there must be time to have something under way. */
-const PAUSE_MS_MAX = 900
+/** A partition needs a second or two to recover: there must be time to have something under way again. */
+const PAUSE_MS_MAX = 1400
 const NTH_MAX = 12
 
 type Fault = FaultRule['fault']
@@ -67,7 +67,7 @@ function drawFault(
   nthMax: number,
 ) {
   return (random: Random): KafkaHarm => {
-    const strikes = { nth: 1 + random.below(nthMax), times: 1 + random.below(3) }
+    const strikes = { nth: 1 + random.below(nthMax), times: 1 + random.below(2) }
     const rule = {
       service: 'bigquery-write' as const,
       ...what,
