@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Bucket, chunkName, encodeMetadata, type Ranges } from '../../shared/chunks/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { type Followed, type Follower, type PlainReader, splitId } from '../follow/index.ts'
+import { type Followed, type Follower, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
 import { Decider } from './decider.ts'
-import { nextName, provisionalName } from './decide.ts'
+import { provisionalName } from './decide.ts'
 import { compressed, type Measure, measureEvents } from './measure.ts'
-import { nameInBucket } from './naming.ts'
+import { Names } from './naming.ts'
 import { removeFile } from './remove-file.ts'
 import { SourceFiles } from './source-files.ts'
 
@@ -52,8 +52,7 @@ export class Uploader {
   /** The list was read by one who was in touch: what former lives have handed over is on it. */
   #listIsFinal = false
   #listedAtMs = 0
-  /** What files are called in the bucket of whose sources Kafka knows nothing. */
-  readonly #names = new Map<string, string>()
+  readonly #names: Names
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
   readonly #files: SourceFiles
@@ -68,6 +67,7 @@ export class Uploader {
     this.#follower = follower
     this.#publisher = publisher
     this.#options = options
+    this.#names = new Names(follower)
     this.#files = new SourceFiles(follower, (followed) => this.takesOver(followed))
   }
 
@@ -76,12 +76,12 @@ export class Uploader {
   }
 
   chunksOf(followed: Followed): readonly Chunk[] {
-    return this.#chunks?.of(this.#nameOf(followed)) ?? []
+    return this.#chunks?.of(this.#names.of(followed)) ?? []
   }
 
   /** A chunk has all of it, and it has been finished for so long that nothing more of it is published. */
   takesOver(followed: Followed): boolean {
-    return this.#isOverdue(followed.file.changedAtMs) && this.#isUndecided(this.#nameOf(followed))
+    return this.#isOverdue(followed.file.changedAtMs) && this.#isUndecided(this.#names.of(followed))
   }
 
   #isUndecided(source: string): boolean {
@@ -171,10 +171,10 @@ export class Uploader {
     const state = stateOf(followed)
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
     const carried = this.#carried(followed)
-    if (carried === 'not yet' || this.#isUndecided(this.#names.get(keyOf(followed)) ?? '')) return
+    if (carried === 'not yet' || this.#isUndecided(this.#names.given(followed) ?? '')) return
     const reader = file.open()
     try {
-      const known = await this.#name(chunks, followed, reader)
+      const known = await this.#names.known(chunks, followed, reader, this.topicOf(followed) !== undefined)
       const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
       const measured = await measureEvents(
         reader,
@@ -184,7 +184,7 @@ export class Uploader {
       )
       if (measured) {
         const name = known ?? provisionalName(source.id, measured.crc32c)
-        this.#names.set(keyOf(followed), name)
+        this.#names.give(followed, name)
         if (known === undefined && chunks.of(name).length > 0) return void this.#done.set(source.id, state)
         const object = this.#describe(followed, name, chunks.nextPart(name), carried, start, measured)
         const answer = await bucket.upload(object.name, compressed(reader, start, measured), object.metadata)
@@ -199,30 +199,6 @@ export class Uploader {
     } finally {
       reader.close()
     }
-  }
-
-  /**
-   * Its own name when Kafka knows that; without a topic, the one that its bytes have in the bucket. Undefined: the whole
-   * goes under a name that is made of its bytes.
-   */
-  async #name(chunks: OwnChunks, followed: Followed, reader: PlainReader): Promise<string | undefined> {
-    const { id } = followed.source
-    if (this.#hasEntry(followed)) return id
-    if (this.topicOf(followed) !== undefined) return undefined
-    const taken = new Set<string>()
-    for (const other of this.#follower.sources.values()) if (other !== followed) taken.add(this.#nameOf(other))
-    const inBucket = await nameInBucket(chunks, id, reader, taken)
-    return inBucket ?? nextName(splitId(id).base, [...chunks.sources, ...taken])
-  }
-
-  /** A name without an entry is a guess: the next life may give it to another file. */
-  #hasEntry({ source }: Followed): boolean {
-    return (this.#follower.entry(source.id)?.position ?? 0) > 0
-  }
-
-  #nameOf(followed: Followed): string {
-    const { id } = followed.source
-    return this.#hasEntry(followed) ? id : (this.#names.get(keyOf(followed)) ?? id)
   }
 
   /** Who carries the source, as far as that can be said now. */
@@ -287,7 +263,7 @@ export class Uploader {
   #isSettled(followed: Followed): boolean {
     const { source } = followed
     if (this.#bucket && this.#done.get(source.id) !== stateOf(followed)) return false
-    if (this.#isUndecided(this.#nameOf(followed))) return false
+    if (this.#isUndecided(this.#names.of(followed))) return false
     if (this.topicOf(followed) === undefined) return this.#bucket !== undefined
     return this.#isCarried(followed)
   }
@@ -322,10 +298,6 @@ type Carried = 'by Kafka' | 'by chunk' | 'undecided'
 function rangesOf(carried: Carried, start: number, size: number): Ranges {
   if (carried === 'undecided') return carried
   return carried === 'by Kafka' ? [] : [[start, size]]
-}
-
-function keyOf({ source, file }: Followed): string {
-  return `${source.id} ${file.key}`
 }
 
 /** Changes when there is something new to upload. */

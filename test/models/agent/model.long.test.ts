@@ -3,7 +3,7 @@ import { assertNoticed, runPatchSchedules, runSchedules, schedule } from './sche
 
 const FIRST_SEED = 1_000
 const SCHEDULES = 600
-const PATCH_SCHEDULES = 4_000
+const PATCH_SCHEDULES = 2_000
 const RARE_RULES = ['left undecided: too late', 'left undecided: too short', 'patch: somebody was faster']
 
 void test('model of the agent: no line is doubled or lost, over many more schedules', (t) =>
