@@ -42,7 +42,7 @@ export class Files implements Iterable<LogFile> {
 
   /**
    * Lists the folders, and asks again for the files with these stems; absent: for all. Answers what has changed, and the stems
-   * whose names belong to other files than they did at the last listing, or were taken away meanwhile.
+   * of names that have come or gone since the last listing, or are those of other files now.
    */
   list(nowMs: number, stems: ReadonlySet<string> | undefined): { changes: Change[]; moved: Set<string> } {
     const changes: Change[] = []
@@ -54,28 +54,24 @@ export class Files implements Iterable<LogFile> {
       const scan = log.pattern.scan(stems)
       for (const folder of scan.folders) folders.add(folder)
       for (const problem of scan.problems) this.report(problem, problem)
-      for (const stem of scan.torn) moved.add(stem)
+      for (const stem of scan.moved) moved.add(stem)
       if (!scan.complete) incomplete.add(log.route)
       for (const seen of scan.files) {
-        const change = this.#see(seen, log, nowMs, moved)
+        const change = this.#see(seen, log, nowMs)
         if (change) changes.push(change)
       }
     }
-    for (const file of this) if (file.listing === this.#listings - 1) moved.add(file.seen.stem)
     this.folders = [...folders]
     this.completeRoutes.clear()
     for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)
     return { changes, moved }
   }
 
-  #see(seen: Seen, log: FollowedLog, nowMs: number, moved: Set<string>): Change | undefined {
+  #see(seen: Seen, log: FollowedLog, nowMs: number): Change | undefined {
     const file = this.#files.get(seen.key) ?? this.#add(seen, log, nowMs)
     if (this.isThere(file)) return undefined // by another name
-    const isNew = file.listing !== this.#listings - 1
     file.listing = this.#listings
-    if (isNew) moved.add(seen.stem)
     if (file.seen === seen && file.log === log) return undefined
-    if (file.seen.path !== seen.path) moved.add(seen.stem).add(file.seen.stem)
     const change = { file, seen: file.seen, log: file.log }
     file.update(seen, nowMs)
     file.log = log

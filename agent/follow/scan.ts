@@ -24,8 +24,8 @@ export interface Scan {
   readonly files: readonly Seen[]
   /** Folders that were looked into, or that could not be. */
   readonly folders: readonly string[]
-  /** Stems of names that were listed, and were not there any more when they were asked for. */
-  readonly torn: readonly string[]
+  /** Stems of names that have come or gone since the last scan, or are those of other files now. */
+  readonly moved: ReadonlySet<string>
   /** What could not be read, one sentence each. A missing folder is none: it may come. */
   readonly problems: readonly string[]
   /** Every folder was there and readable: a file that was not seen is gone. */
@@ -81,22 +81,26 @@ export class LogPattern {
     }
     const inside = (folder: string) => list(folder, () => readdirSync(folder, { withFileTypes: true }))
     const changed = new Set(touched)
-    const torn: string[] = []
+    const moved = new Set<string>()
     this.#scans++
     for (const folder of expand('/', this.#folders, inside))
       for (const name of list(folder, () => readdirSync(folder))) this.#note(folder, name, changed)
     const [live, rotated]: [Seen[], Seen[]] = [[], []]
     for (const [path, name] of this.#names) {
       const isGone = name.scan !== this.#scans
-      if (isGone) changed.add(name.place.stem)
-      if (isGone) this.#names.delete(path)
+      if (!isGone) continue
+      changed.add(name.place.stem)
+      if (name.belongs) moved.add(name.place.stem)
+      this.#names.delete(path)
     }
     for (const name of this.#names.values()) {
       if (!name.belongs) continue
-      if (!touched || changed.has(name.place.stem)) name.seen = see(name, torn, problems)
+      const before = name.seen
+      if (!touched || changed.has(name.place.stem)) name.seen = see(name, problems)
+      if (before === undefined || before?.key !== name.seen?.key) moved.add(name.place.stem)
       if (name.seen) (name.place.mark === '' ? live : rotated).push(name.seen)
     }
-    return { files: live.concat(rotated), folders, torn, problems, complete }
+    return { files: live.concat(rotated), folders, moved, problems, complete }
   }
 
   #note(folder: string, name: string, changed: Set<string>): void {
@@ -124,7 +128,7 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-function see({ place, seen }: Name, torn: string[], problems: string[]): Seen | null {
+function see({ place, seen }: Name, problems: string[]): Seen | null {
   try {
     const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
     if (!isRegular(mode)) return null
@@ -133,7 +137,6 @@ function see({ place, seen }: Name, torn: string[], problems: string[]): Seen | 
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
-    else if (seen !== null) torn.push(place.stem) // or a link that leads nowhere: that is said once
     return null
   }
 }
