@@ -24,6 +24,7 @@ void test("other keys are nobody's", () => {
     `${SOURCE.toUpperCase()}@1+2`,
     `${SOURCE}~@1+2`,
     `${SOURCE}~0@1+2`,
+    `${SOURCE}~${'1'.repeat(11)}@1+2`,
     `${SOURCE}@1234567890123456+1`,
     `${SOURCE}x@1+2`,
   ]

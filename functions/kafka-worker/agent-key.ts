@@ -1,5 +1,5 @@
 /** An agent's source: 26 lower-case base32 characters, and `~n` when several files share it. */
-const SOURCE = /^[a-z2-7]{26}(?:~[1-9][0-9]*)?$/
+const SOURCE = /^[a-z2-7]{26}(?:~[1-9][0-9]{0,9})?$/
 const AT = 0x40
 const PLUS = 0x2b
 const ZERO = 0x30

@@ -41,7 +41,7 @@ async function fetched(codec: 'none' | 'zstd'): Promise<{ memory: Buffer; range:
   const texts = Array.from({ length: ROUNDS }, () => EVENTS).flat()
   for (const [i, text] of texts.entries()) {
     const value = Buffer.from(text)
-    const headers = text === '' ? [{ key: 'millrace-dead', value: Buffer.from('too-long') }] : undefined
+    const headers = text === '' ? [{ key: 'millrace-dead', value: Buffer.from('too_long') }] : undefined
     builder.append(Buffer.from(`${SOURCE}@${i * 100}+100`), value, 0, value.length, 1000, headers)
   }
   const { body, records } = await builder.seal(codec)

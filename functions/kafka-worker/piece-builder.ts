@@ -1,10 +1,11 @@
 import type { Origin, RowBuffer } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
+import { DEAD_REASONS } from '../../shared/framing/index.ts'
 import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
 import { AgentKey } from './agent-key.ts'
 import type { Place } from './place.ts'
 
-/** The header of a record that its agent could not read as an event: the reason. */
+/** The header of a record that its agent could not read as an event: the reason. With another text it is somebody else's, and means nothing. */
 const DEAD_HEADER = 'millrace-dead'
 /** Rows of one append, beside its bytes: a refused one is found by its number. */
 const ROWS_MAX = 100_000
@@ -167,11 +168,12 @@ export class PieceBuilder {
   }
 
   #takeDead(record: RecordView): boolean {
-    const reason = record.header(DEAD_HEADER)
+    const text = record.header(DEAD_HEADER)?.toString()
+    const reason = DEAD_REASONS.find((known) => known !== '' && known === text)
     if (!reason) return false
     const { buffer, valueStart, valueEnd } = record
     const bytes = valueStart < 0 ? buffer.subarray(0, 0) : buffer.subarray(valueStart, valueEnd)
-    this.#bury({ reason: reason.toString(), message: 'the agent could not read it as an event' }, bytes)
+    this.#bury({ reason, message: 'the agent could not read it as an event' }, bytes)
     return true
   }
 

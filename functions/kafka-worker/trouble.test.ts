@@ -55,8 +55,11 @@ void test('records that are no events: tombstones, empty values, foreign keys, t
   await pipeline.publish('visits', [Buffer.alloc(0)], {
     headers: () => [{ key: 'millrace-dead', value: Buffer.from('too_long') }],
   })
+  // A stranger's header of that name marks nothing.
+  const strange = [{ key: 'millrace-dead', value: Buffer.from('"no\nreason"'.repeat(1000)) }]
+  await pipeline.publish('visits', visits(3, 1), { keys: false, headers: () => strange })
   start(t, pipeline)
-  await expectCounts(pipeline, '3 rows, 3 numbers, 3 letters')
+  await expectCounts(pipeline, '4 rows, 4 numbers, 3 letters')
   const letters = await pipeline.query('SELECT reason, source, kafka_offset FROM logs.millrace_dead_letters_open')
   assert.deepEqual(new Set(letters.map(({ reason }) => reason)), new Set(['too_long', 'truncated', 'wrong_type']))
   assert.equal(letters.filter(({ source }) => source !== undefined).length, 1)

@@ -113,8 +113,9 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
     lastOffset: lastOffsetOf(batch),
     records,
     compression: records > 0 ? compression : 'none',
-    baseTimestampMs: safeInteger(batch.readBigInt64BE(27)),
-    appendTimestampMs: attributes & APPEND_TIME ? safeInteger(batch.readBigInt64BE(35)) : undefined,
+    // Producers write what they like, nanoseconds too: no reason to give up their records.
+    baseTimestampMs: Number(batch.readBigInt64BE(27)),
+    appendTimestampMs: attributes & APPEND_TIME ? Number(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
   if (records === 0) return createRange(head, NOTHING)

@@ -234,6 +234,13 @@ test('every flipped bit of a batch is found, and a cut batch waits for the next 
   assert.equal(readRanges(fetched(Buffer.concat([wire, wire.subarray(0, 70)])), 0).length, 1)
 })
 
+test('times that are no milliseconds cost no record', async () => {
+  for (const timestampMs of [1.7e18, -1]) {
+    const batch = await fill([{ key: null, value: Buffer.from('a'), timestampMs, headers: [] }]).seal('none')
+    assert.deepEqual(readAll(readRanges(fetched(onTheWire(batch)), 0))[0]?.timestampMs, timestampMs)
+  }
+})
+
 test('bytes that are no records are an error, never a crash or an endless loop', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), fc.integer({ min: 1, max: 20 }), (junk, records) => {
