@@ -6,6 +6,8 @@ export { type LetterWriter, openLetterWriter } from './letter-writer.ts'
 
 /** Beyond this many bytes an event is cut: a request of AppendRows may have 20 MB at most, and its coordinates say where the rest is. */
 const BYTES_MAX = 8 * 1024 * 1024
+/** Beyond this many characters a name or a message is cut: both may quote the event, whose bytes are there anyway. */
+const TEXT_MAX = 2000
 
 /** Why an event has no row: a code of the codec's closed list, one of the framing (DEAD_REASONS), or `refused` by BigQuery. */
 export interface Reason {
@@ -23,7 +25,9 @@ export function letterOf(route: string, why: Reason, bytes: Uint8Array, origin: 
   const { source, position, size, kafkaTopic, kafkaPartition, kafkaOffset } = origin
   return encodeFixedRow(DEAD_LETTERS, {
     route,
-    ...why,
+    reason: why.reason,
+    field: why.field?.slice(0, TEXT_MAX),
+    message: why.message.slice(0, TEXT_MAX),
     bytes: bytes.subarray(0, BYTES_MAX),
     source,
     position: source === null ? null : position,
