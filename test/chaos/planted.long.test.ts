@@ -13,7 +13,7 @@ const PLANTED = [
 void suite('a planted defect is found', () => {
   for (const { program, mutant, fails } of PLANTED) {
     void test(`${program}: ${mutant}`, () => {
-      const { status, lastLine, output } = spawnChaos({ program, forTime: '20s', mutant })
+      const { status, lastLine, output } = spawnChaos({ program, forTime: '30s', mutant })
       assert.match(lastLine, fails, output)
       assert.equal(status, 1, output)
     })

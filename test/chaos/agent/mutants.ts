@@ -2,7 +2,8 @@
 import { PartitionLedger } from '../../../agent/publish/ledger.ts'
 import { Session } from '../../../agent/publish/session.ts'
 
-/** Of so many transactions one is whole. */
+/** Of so many transactions one is without its events; so many are without positions before one is whole. A life may be short. */
+const LOST_EVERY = 3
 const WHOLE_EVERY = 10
 let turn = 0
 
@@ -12,7 +13,7 @@ const MUTANTS: Readonly<Record<string, () => void>> = {
   'positions-alone': () => {
     const { transact } = Session.prototype
     Session.prototype.transact = function (batches) {
-      return transact.call(this, ++turn % WHOLE_EVERY === 0 ? [] : batches)
+      return transact.call(this, ++turn % LOST_EVERY === 0 ? [] : batches)
     }
   },
   /** Doubles: events without their positions, which ride with the tenth transaction after them. */
