@@ -56,8 +56,9 @@ async function assertLoadedOnce(t: TestContext, { bench }: BucketBench, writer: 
   assert.equal((JSON.parse(drained.stdout) as { remaining: number }).remaining, 0, drained.stdout)
   const environment = openEnvironment(loadConfig(bench.config, {}), 'backfill')
   t.after(() => environment.warehouse.close())
-  const { failed, waiting } = await backfill(environment, { signal: AbortSignal.timeout(60_000) })
-  assert.deepEqual({ failed, waiting }, { failed: 0, waiting: 0 })
+  // About two seconds a chunk: an object takes one update of its metadata a second.
+  const { failed, waiting, left } = await backfill(environment, { signal: AbortSignal.timeout(240_000) })
+  assert.deepEqual({ failed, waiting, left }, { failed: 0, waiting: 0, left: undefined })
   for await (const { name, metadata } of environment.bucket.list('lines/'))
     assert.match(metadata['millrace-state'] ?? '', /committed/, name)
   const rows = await Array.fromAsync(environment.warehouse.query('SELECT line FROM logs.lines'))
