@@ -8,6 +8,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { LogFile } from '../agent/follow/log-file.ts'
 import { Scratch } from '../agent/follow/reader.ts'
+import { keyOf } from '../agent/follow/scan.ts'
 import { Source } from '../agent/follow/source.ts'
 import { measure } from '../agent/upload/measure.ts'
 import { readEvents } from '../functions/chunk-load/read-events.ts'
@@ -81,7 +82,7 @@ function streamOf(bytes: Buffer, pieceBytes: number): Readable {
 function logFile(path: string): LogFile {
   const { dev, ino, size, mtimeMs } = statSync(path)
   return new LogFile(
-    { path, folder: '', dev, ino, size, mtimeMs, birthMs: 0, base: path, age: {} } as never,
+    { path, folder: '', key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs: 0, base: path, age: {} } as never,
     {} as never,
     0,
   )

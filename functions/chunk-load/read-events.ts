@@ -4,8 +4,8 @@ import { checksumText, type Range } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import {
   createCutter,
+  cutPieces,
   type EventBatch,
-  Events,
   type FramingOptions,
   isDamage,
   plainBytes,
@@ -36,53 +36,34 @@ export async function* readEvents(
   ranges: readonly Range[],
   framing: FramingOptions,
 ): AsyncGenerator<EventBatch, ContentEnd> {
-  const events = new Events()
-  const left = ranges.filter(([from, to]) => from < to)
-  let position = start
-  let eventsEnd = start
-  let checksum = 0
-  let open: { rest: Buffer; cutter: ReturnType<typeof createCutter>; to: number } | undefined
+  const parts = partsOf(start, ranges, framing)
+  let [position, checksum] = [start, 0]
   for await (const piece of readable(stored)) {
     checksum = crc32c(piece, checksum)
-    let at = 0
-    while (at < piece.length) {
-      open ??= openRange(left[0], position + at, position + piece.length, framing)
-      if (!open) break
-      const from = Math.max(0, open.cutter.next + open.rest.length - position)
-      const to = Math.min(piece.length, open.to - position)
-      const buffer =
-        open.rest.length > 0 ? Buffer.concat([open.rest, piece.subarray(from, to)]) : piece.subarray(from, to)
-      const final = position + to === open.to
-      let used = 0
-      do {
-        events.clear()
-        used += open.cutter.cut(buffer, used, buffer.length, final, events)
-        if (events.count > 0) yield { buffer, events }
-      } while (events.count === events.capacity)
-      eventsEnd = Math.max(eventsEnd, open.cutter.position)
-      open.rest = Buffer.from(buffer.subarray(used))
-      at = to
-      if (final) {
-        left.shift()
-        open = undefined
-      }
+    const end = position + piece.length
+    for (const { from, to, cut } of parts) {
+      if (from < end && to > position)
+        yield* cut(piece.subarray(Math.max(0, from - position), to - position), to <= end)
     }
-    position += piece.length
+    position = end
   }
-  if (open) {
-    events.clear()
-    open.cutter.cut(open.rest, 0, open.rest.length, true, events)
-    eventsEnd = Math.max(eventsEnd, open.cutter.position)
-    if (events.count > 0) yield { buffer: open.rest, events }
-  }
+  for (const { to, cut } of parts) if (to > position) yield* cut(Buffer.alloc(0), true)
+  const eventsEnd = Math.max(start, ...parts.map(({ cutter }) => cutter.position))
   return { crc32c: checksumText(checksum), end: position, eventsEnd }
 }
 
-function openRange(range: Range | undefined, from: number, to: number, framing: FramingOptions) {
-  if (!range || range[0] >= to) return undefined
-  if (range[0] < from)
-    throw new BrokenContent(`the range ${range[0]} to ${range[1]} begins before the content, which begins at ${from}`)
-  return { rest: Buffer.alloc(0), cutter: createCutter(framing, range[0]), to: range[1] }
+/** A cutter for each range that has bytes. */
+function partsOf(start: number, ranges: readonly Range[], framing: FramingOptions) {
+  let free = start
+  return ranges
+    .filter(([from, to]) => from < to)
+    .map(([from, to]) => {
+      if (from < free)
+        throw new BrokenContent(`the range ${from} to ${to} begins before ${free}, where its content begins`)
+      free = to
+      const cutter = createCutter(framing, from)
+      return { from, to, cutter, cut: cutPieces(cutter) }
+    })
 }
 
 /** A content that cannot be decompressed stays so. */

@@ -5,7 +5,7 @@ import { MultilineCutter } from './multiline.ts'
 
 export { type Cutter, type FramingOptions, OVERHEAD_BYTES } from './cutter.ts'
 export { type Encoding, encodingOf, isDamage, MAGIC_BYTES, openDecompressed, plainBytes } from './decompressed.ts'
-export { cutEvents, type EventBatch } from './cut-events.ts'
+export { cutEvents, cutPieces, type EventBatch } from './cut-events.ts'
 export { MULTILINE_PRESETS } from './multiline-presets.ts'
 export { framingName, framingNamed, framingOf } from './options.ts'
 export { DEAD_REASONS, type DeadReason, Events, uncutReason } from './events.ts'
