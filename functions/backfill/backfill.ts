@@ -1,4 +1,4 @@
-import { decodeState, type ObjectView, STATE_KEY } from '../../shared/chunks/index.ts'
+import { type ObjectView, stateOf } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type Environment, loadChunk } from '../chunk-load/index.ts'
 
@@ -25,7 +25,7 @@ export async function backfill(
     for await (const object of environment.bucket.list(prefix, from > prefix ? from : undefined)) {
       if (signal.aborted) return { ...report, left: object.name }
       report.seen++
-      if (isSettled(environment.bucket.name, object)) continue
+      if (stateOf(environment.bucket.name, object).state === 'committed') continue
       report[await load(environment, object)]++
     }
   }
@@ -39,11 +39,6 @@ function prefixesOf({ config }: Environment): Set<string> {
       .flatMap(({ name, prefix }) => [`${name}/`, prefix ?? `${name}/`])
       .toSorted(),
   )
-}
-
-/** From the listing alone, without another request. */
-function isSettled(bucket: string, { name, generation, metadata }: ObjectView): boolean {
-  return decodeState(`${bucket}/${name}#${generation}`, metadata[STATE_KEY]).state === 'committed'
 }
 
 async function load(

@@ -1,58 +1,43 @@
+import { randomUUID } from 'node:crypto'
 import {
-  type Bucket,
   type ChunkState,
-  decodeState,
   encodeState,
-  type ObjectId,
+  objectId,
   type ObjectView,
   STATE_KEY,
+  stateOf,
 } from '../../shared/chunks/index.ts'
+import type { Environment } from './environment.ts'
 
 /** Cloud Storage takes one update of an object's metadata a second. */
 const UPDATE_INTERVAL_MS = 1_000
 /** A claim is renewed in this part of its time. */
 const RENEW_PART = 1 / 3
 
-/** The time, as an invocation sees it. */
-export interface Clock {
-  nowMs(): number
-  pause(ms: number): Promise<void>
-}
-
-/** Somebody else changed the object: what we hold is no longer ours, and our streams are never committed. */
-export class ClaimLost extends Error {
-  override readonly name = 'ClaimLost'
-}
-
 /** The state of one object, changed only from the reading that it was decided on. */
 export class ObjectState {
+  /** Names this invocation's claim. */
+  readonly token = randomUUID()
   /** As of the last reading or change. */
   object: ObjectView
   state: ChunkState
-  readonly #bucket: Bucket
-  readonly #id: ObjectId
-  readonly #clock: Clock
-  readonly #claimMs: number
+  readonly #environment: Environment
   #updatedMs = 0
   #renewedMs = 0
 
-  /** @param claimMs how long a claim holds without renewal: longer than any one step */
-  constructor(bucket: Bucket, object: ObjectView, clock: Clock, claimMs: number) {
-    this.#bucket = bucket
-    this.#clock = clock
-    this.#claimMs = claimMs
-    this.#id = `${bucket.name}/${object.name}#${object.generation}`
+  constructor(environment: Environment, object: ObjectView) {
+    this.#environment = environment
     this.object = object
-    this.state = decodeState(this.#id, object.metadata[STATE_KEY])
+    this.state = stateOf(environment.bucket.name, object)
   }
 
   /** False: the object is gone, or was written anew. */
   async read(): Promise<boolean> {
-    const { name, generation } = this.object
-    const object = await this.#bucket.stat(name)
-    if (object?.generation !== generation) return false
+    const { bucket } = this.#environment
+    const object = await bucket.stat(this.object.name)
+    if (object?.generation !== this.object.generation) return false
     this.object = object
-    this.state = decodeState(this.#id, object.metadata[STATE_KEY])
+    this.state = stateOf(bucket.name, object)
     return true
   }
 
@@ -61,23 +46,27 @@ export class ObjectState {
    * may have been made.
    */
   async change(state: ChunkState): Promise<boolean> {
-    await this.#clock.pause(Math.max(0, this.#updatedMs + UPDATE_INTERVAL_MS - this.#clock.nowMs()))
-    const answer = await this.#bucket.patch(this.object, { [STATE_KEY]: encodeState(this.#id, state) })
+    const { bucket, clock } = this.#environment
+    await clock.pause(Math.max(0, this.#updatedMs + UPDATE_INTERVAL_MS - clock.nowMs()))
+    const text = encodeState(objectId(bucket.name, this.object), state)
+    const answer = await bucket.patch(this.object, { [STATE_KEY]: text })
     if (answer.kind === 'changed') return false
-    this.#updatedMs = this.#clock.nowMs()
+    this.#updatedMs = clock.nowMs()
     this.object = answer.object
     this.state = state
     return true
   }
 
-  claim(token: string): Promise<boolean> {
-    this.#renewedMs = this.#clock.nowMs()
-    return this.change({ state: 'writing', token, until: this.#renewedMs + this.#claimMs })
+  /** For as long as `chunk_claim` says, without renewal: longer than any one step. */
+  claim(): Promise<boolean> {
+    const { clock, config } = this.#environment
+    this.#renewedMs = clock.nowMs()
+    return this.change({ state: 'writing', token: this.token, until: this.#renewedMs + config.chunk_claim })
   }
 
-  /** To be called now and then while rows are written. @throws ClaimLost */
-  async renewWhenDue(token: string): Promise<void> {
-    if (this.#clock.nowMs() - this.#renewedMs < this.#claimMs * RENEW_PART) return
-    if (!(await this.claim(token))) throw new ClaimLost('the claim was replaced while rows were written')
+  /** To be called now and then while rows are written; false: somebody else changed the object, and our streams are never committed. */
+  async keepClaim(): Promise<boolean> {
+    const { clock, config } = this.#environment
+    return clock.nowMs() - this.#renewedMs < config.chunk_claim * RENEW_PART || this.claim()
   }
 }

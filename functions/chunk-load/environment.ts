@@ -3,8 +3,13 @@ import { type Bucket, openBucket } from '../../shared/chunks/index.ts'
 import type { Config } from '../../shared/config/index.ts'
 import { createLog, type Log } from '../../shared/telemetry/index.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
-import type { Clock } from './claim.ts'
 import { openTables, type Tables } from './tables.ts'
+
+/** The time, as an invocation sees it. */
+interface Clock {
+  nowMs(): number
+  pause(ms: number): Promise<void>
+}
 
 /** What the loading of a chunk needs from outside. */
 export interface Environment {

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { ClaimLost, ObjectState } from './claim.ts'
+import { ObjectState } from './claim.ts'
 import type { Environment } from './environment.ts'
 import { type Plan, planOf } from './plan.ts'
 import { BrokenContent } from './read-events.ts'
@@ -11,6 +10,9 @@ import { writeRows } from './write-rows.ts'
 /** `later`: come back; the notification is to return. */
 export type Outcome = { readonly kind: 'done' | 'later'; readonly what: string }
 
+/** What a step ends with; undefined: read again, and take the next one. */
+type Next = Outcome | undefined
+
 /** Readings of one object's state in one invocation: each is followed by a step that ends it, or by somebody else's change. */
 const READINGS_MAX = 20
 /** Unknown answers, each followed by another reading, before the invocation gives up and leaves it to the next. */
@@ -19,43 +21,40 @@ const AFTER_UNKNOWN_MS = 1_000
 
 /** Takes an object through its states (docs/protocols/chunk-to-bigquery.md) as far as it will go. */
 export async function loadChunk(environment: Environment, name: string, generation?: string): Promise<Outcome> {
-  const object = await environment.bucket.stat(name)
+  const { bucket, clock, log } = environment
+  const object = await bucket.stat(name)
   if (!object || (generation !== undefined && object.generation !== generation)) return done('gone or written anew')
-  const token = randomUUID()
-  const state = new ObjectState(environment.bucket, object, environment.clock, environment.config.chunk_claim)
+  const state = new ObjectState(environment, object)
   let unknown = 0
   for (let readings = 0; readings < READINGS_MAX; readings++) {
     if (readings > 0 && !(await state.read())) return done('gone or written anew')
     try {
-      const outcome = await takeStep(environment, state, token)
+      const outcome = await takeStep(environment, state)
       if (outcome) return outcome
     } catch (error) {
-      if (error instanceof ClaimLost) return later(error.message)
       if (++unknown > UNKNOWN_ANSWERS_MAX) throw error
-      environment.log.warn({ object: name, error: messageOf(error) }, 'unknown outcome; reading the object again')
-      await environment.clock.pause(AFTER_UNKNOWN_MS)
+      log.warn({ object: name, error: messageOf(error) }, 'unknown outcome; reading the object again')
+      await clock.pause(AFTER_UNKNOWN_MS)
     }
   }
   return later('its state keeps changing')
 }
 
-/** One step from a fresh reading; undefined: read again and take the next. */
-async function takeStep(environment: Environment, state: ObjectState, token: string): Promise<Outcome | undefined> {
+/** One step from a fresh reading. */
+async function takeStep(environment: Environment, state: ObjectState): Promise<Next> {
   const plan = readPlan(environment, state)
   if ('notOurs' in plan) return done(plan.notOurs)
   if ('broken' in plan) return fail(environment, state, plan.broken)
-  const step = nextStep(state.state, plan.ranges, token, environment.clock.nowMs())
-  if (step.do !== 'leave' && step.do !== 'later') await environment.tables.ensure(plan.route)
+  const step = nextStep(state.state, plan.ranges, state.token, environment.clock.nowMs())
+  if (step.do === 'leave') return done(step.reason)
+  if (step.do === 'later') return later(step.reason)
+  await environment.tables.ensure(plan.route)
   switch (step.do) {
-    case 'leave':
-      return done(step.reason)
-    case 'later':
-      return later(step.reason)
     case 'claim':
-      await state.claim(token)
+      await state.claim()
       return undefined
     case 'write':
-      return write(environment, state, plan, token)
+      return write(environment, state, plan)
     case 'commit':
       return commit(environment, state, plan, step.committing)
     case 'note-carried-by-kafka':
@@ -75,22 +74,17 @@ function readPlan({ config }: Environment, { object }: ObjectState): Plan | { no
 }
 
 /** Nothing that another try would mend: an alarm, and the object stays as it is for whoever looks into it. */
-async function fail(environment: Environment, state: ObjectState, reason: string): Promise<Outcome | undefined> {
+async function fail(environment: Environment, state: ObjectState, reason: string): Promise<Next> {
   if (!(await state.change({ state: 'failed', reason }))) return undefined
   environment.log.error({ object: state.object.name, reason }, 'chunk cannot be loaded')
   return done(`failed: ${reason}`)
 }
 
-async function write(
-  environment: Environment,
-  state: ObjectState,
-  plan: Plan,
-  token: string,
-): Promise<Outcome | undefined> {
+async function write(environment: Environment, state: ObjectState, plan: Plan): Promise<Next> {
   try {
-    const keepClaim = () => state.renewWhenDue(token)
-    const written = await writeRows(environment, plan, state.object, keepClaim)
-    await state.change({ state: 'committing', token, since: environment.clock.nowMs(), ...written })
+    const written = await writeRows(environment, plan, state)
+    if (!written) return later('the claim was replaced while rows were written')
+    await state.change({ state: 'committing', token: state.token, since: environment.clock.nowMs(), ...written })
     return undefined
   } catch (error) {
     if (error instanceof BrokenContent) return fail(environment, state, error.message)
@@ -99,12 +93,7 @@ async function write(
 }
 
 /** Dead letters first, then rows, then the source: whoever sees the last sees the first. */
-async function commit(
-  environment: Environment,
-  state: ObjectState,
-  plan: Plan,
-  committing: Committing,
-): Promise<Outcome | undefined> {
+async function commit(environment: Environment, state: ObjectState, plan: Plan, committing: Committing): Promise<Next> {
   const { warehouse, tables } = environment
   const { rows, deadLetters } = committing
   const answers = [

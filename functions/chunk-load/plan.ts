@@ -30,12 +30,5 @@ function planForeign(object: ObjectView, config: Config): Plan | { notOurs: stri
     .sort((a, b) => (b.prefix?.length ?? 0) - (a.prefix?.length ?? 0))
   if (!route || object.name.endsWith('/')) return { notOurs: 'no route has a prefix of its name' }
   const source = `${object.name}#${object.generation}`
-  return {
-    route,
-    source,
-    start: 0,
-    size: Number.POSITIVE_INFINITY,
-    ranges: [[0, Number.POSITIVE_INFINITY]],
-    chunk: undefined,
-  }
+  return { route, source, start: 0, size: Infinity, ranges: [[0, Infinity]], chunk: undefined }
 }

@@ -1,8 +1,9 @@
-import type { Committing, ObjectView } from '../../shared/chunks/index.ts'
+import { type Committing, objectId, type ObjectView } from '../../shared/chunks/index.ts'
 import { type Origin, originOutsideKafka, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
+import type { ObjectState } from './claim.ts'
 import type { Environment } from './environment.ts'
 import { PendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
@@ -17,22 +18,21 @@ const BUFFER_BYTES = APPEND_BYTES + 1024 * 1024
 type Written = Pick<Committing, 'rows' | 'deadLetters' | 'events' | 'end'>
 
 /**
- * Writes an object's events to a PENDING stream and its dead letters to another, and finalizes both.
- * @throws BrokenContent when no retry would mend it, ClaimLost by `keepClaim`
+ * Writes an object's events to a PENDING stream and its dead letters to another, and finalizes both; undefined: the claim
+ * was replaced meanwhile. @throws BrokenContent when no retry would mend it
  */
 export async function writeRows(
   environment: Environment,
   plan: Plan,
-  object: ObjectView,
-  keepClaim: () => Promise<void>,
-): Promise<Written> {
-  const writer = new ChunkWriter(environment, plan, object)
+  state: ObjectState,
+): Promise<Written | undefined> {
+  const writer = new ChunkWriter(environment, plan, state.object)
   try {
     const { max_event_bytes } = environment.config.agent
     const named = plan.chunk && framingNamed(plan.chunk.framing, max_event_bytes)
     const framing = named ?? framingOf(plan.route, max_event_bytes)
     const ranges = plan.ranges === 'undecided' ? [] : plan.ranges
-    const batches = readEvents(environment.bucket.read(object), plan.start, ranges, framing)
+    const batches = readEvents(environment.bucket.read(state.object), plan.start, ranges, framing)
     for (;;) {
       const next = await batches.next()
       if (next.done) {
@@ -40,7 +40,7 @@ export async function writeRows(
         return await writer.finish(next.value.eventsEnd)
       }
       await writer.add(next.value)
-      await keepClaim()
+      if (!(await state.keepClaim())) return undefined
     }
   } finally {
     writer.close()
@@ -67,11 +67,11 @@ class ChunkWriter {
   /** Of the rows in the buffer: the index of each one's event. */
   #buffered: number[] = []
 
-  constructor({ warehouse, tables, config }: Environment, plan: Plan, object: ObjectView) {
+  constructor({ warehouse, tables, bucket }: Environment, plan: Plan, object: ObjectView) {
     const { route } = plan
     this.#plan = plan
     this.#codec = tables.codecOf(route)
-    this.#object = `${config.bucket}/${object.name}#${object.generation}`
+    this.#object = objectId(bucket.name, object)
     this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
     this.#deadLetters = new PendingStream(warehouse, tables.deadLettersOf(route), DEAD_LETTERS.descriptor)
     this.#origin = originOutsideKafka(plan.source)

@@ -14,11 +14,10 @@ export { type ChunkName, chunkName, parseChunkName } from './names.ts'
 export {
   type ChunkState,
   type Committing,
-  decodeState,
   encodeState,
   type FinalizedStream,
   nextStep,
-  type ObjectId,
-  type Step,
+  objectId,
+  stateOf,
   whenStreamsAreGone,
 } from './state.ts'

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { type ChunkState, decodeState, encodeState, nextStep, STREAM_LIFE_MS, whenStreamsAreGone } from './state.ts'
+import { STATE_KEY } from './metadata.ts'
+import { type ChunkState, encodeState, nextStep, stateOf, STREAM_LIFE_MS, whenStreamsAreGone } from './state.ts'
 
 const OBJECT = 'bucket/name#7'
+const decode = (text: string | undefined, generation = '7') =>
+  stateOf('bucket', { name: 'name', generation, metadata: { [STATE_KEY]: text } })
 const COMMITTING = {
   state: 'committing',
   token: 'a',
@@ -20,14 +23,14 @@ void suite('the state of an object', () => {
       { state: 'committed', rows: 1, deadLetters: 0 },
       { state: 'failed', reason: 'why' },
     ]
-    for (const state of states) assert.deepEqual(decodeState(OBJECT, encodeState(OBJECT, state)), state)
+    for (const state of states) assert.deepEqual(decode(encodeState(OBJECT, state)), state)
   })
 
   void test('of another object or generation does not count', () => {
     const copied = encodeState('bucket/original#7', { state: 'committed', rows: 1, deadLetters: 0 })
-    assert.deepEqual(decodeState(OBJECT, copied), { state: 'none' })
-    assert.deepEqual(decodeState('bucket/name#8', encodeState(OBJECT, COMMITTING)), { state: 'none' })
-    assert.deepEqual(decodeState(OBJECT, undefined), { state: 'none' })
+    assert.deepEqual(decode(copied), { state: 'none' })
+    assert.deepEqual(decode(encodeState(OBJECT, COMMITTING), '8'), { state: 'none' })
+    assert.deepEqual(decode(undefined), { state: 'none' })
   })
 
   void test('says the next step', () => {

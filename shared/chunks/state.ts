@@ -1,10 +1,13 @@
-import type { Ranges } from './metadata.ts'
+import type { ObjectView } from './bucket.ts'
+import { type Ranges, STATE_KEY } from './metadata.ts'
 
 /** BigQuery keeps an uncommitted stream for 24 hours; an hour more for clocks that differ. */
 export const STREAM_LIFE_MS = 25 * 3_600_000
 
 /** An object at one generation: `bucket/name#generation`. */
-export type ObjectId = string
+export function objectId(bucket: string, { name, generation }: Pick<ObjectView, 'name' | 'generation'>): string {
+  return `${bucket}/${name}#${generation}`
+}
 
 /** Where the loading of an object stands: the value of its metadata key `millrace-state`. Times in milliseconds. */
 export type ChunkState =
@@ -32,16 +35,17 @@ export interface Committing {
   readonly end: number
 }
 
-export function encodeState(object: ObjectId, state: ChunkState): string {
+export function encodeState(object: string, state: ChunkState): string {
   return JSON.stringify({ v: 1, object, ...state })
 }
 
 /** A state that names another object came along with a copy: it counts as none. */
-export function decodeState(object: ObjectId, text: string | undefined): ChunkState {
+export function stateOf(bucket: string, object: Pick<ObjectView, 'name' | 'generation' | 'metadata'>): ChunkState {
+  const text = object.metadata[STATE_KEY]
   if (text === undefined) return { state: 'none' }
-  const { v, object: named, ...state } = JSON.parse(text) as ChunkState & { v: number; object: ObjectId }
+  const { v, object: named, ...state } = JSON.parse(text) as ChunkState & { v: number; object: string }
   if (v !== 1) throw new Error(`millrace-state has version ${v}, this version reads 1`)
-  return named === object ? state : { state: 'none' }
+  return named === objectId(bucket, object) ? state : { state: 'none' }
 }
 
 /** What whoever handles an object does next. */
@@ -50,8 +54,7 @@ export type Step =
   | { readonly do: 'write' }
   | { readonly do: 'commit'; readonly committing: Committing }
   | { readonly do: 'note-carried-by-kafka' }
-  | { readonly do: 'later'; readonly reason: string }
-  | { readonly do: 'leave'; readonly reason: string }
+  | { readonly do: 'later' | 'leave'; readonly reason: string }
 
 /** The next step for the one who holds `token`, from a fresh reading of the object. */
 export function nextStep(state: ChunkState, ranges: Ranges, token: string, nowMs: number): Step {

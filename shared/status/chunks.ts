@@ -1,4 +1,4 @@
-import { type Bucket, decodeMetadata, decodeState, type ObjectView, STATE_KEY } from '../chunks/index.ts'
+import { type Bucket, decodeMetadata, type ObjectView, stateOf } from '../chunks/index.ts'
 import type { Config } from '../config/index.ts'
 import { messageOf } from '../errors.ts'
 import type { ChunksStatus, OpenChunk } from './report.ts'
@@ -58,11 +58,11 @@ async function* stagesOf(bucket: Bucket, { routes }: Config, dates: readonly str
 }
 
 /** Undefined: not what this prefix is listed for. */
-function stageOf(bucket: string, { name, generation, metadata }: ObjectView, foreign: boolean): Stage | undefined {
+function stageOf(bucket: string, object: ObjectView, foreign: boolean): Stage | undefined {
   try {
-    const chunk = decodeMetadata(metadata)
-    if (foreign === (chunk !== undefined) || name.endsWith('/')) return undefined
-    const state = decodeState(`${bucket}/${name}#${generation}`, metadata[STATE_KEY])
+    const chunk = decodeMetadata(object.metadata)
+    if (foreign === (chunk !== undefined) || object.name.endsWith('/')) return undefined
+    const state = stateOf(bucket, object)
     if (state.state === 'committed' || state.state === 'failed') return state
     return { state: chunk?.ranges === 'undecided' ? 'undecided' : 'waiting' }
   } catch (error) {
