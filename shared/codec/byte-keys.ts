@@ -32,8 +32,8 @@ export class ByteKeys {
     if (this.table[place] !== 0) return false
     const from = this.startOf(this.count)
     const to = from + end - start
-    if (to > this.bytes.length) this.bytes = grown(this.bytes, new Uint8Array(to * 2))
-    if (this.count === this.ends.length) this.ends = grown(this.ends, new Int32Array(this.count * 2))
+    if (to > this.bytes.length) this.bytes = new Uint8Array(this.bytes.buffer.transfer(to * 2))
+    if (this.count === this.ends.length) this.ends = new Int32Array(this.ends.buffer.transfer(this.ends.byteLength * 2))
     for (let i = start; i < end; i++) this.bytes[from + i - start] = source[i] as number
     this.ends[this.count++] = to
     this.table[place] = this.count
@@ -73,11 +73,6 @@ export class ByteKeys {
     }
     return true
   }
-}
-
-function grown<T extends Uint8Array | Int32Array>(old: T, fresh: T): T {
-  fresh.set(old)
-  return fresh
 }
 
 function isLetter(c: number): boolean {

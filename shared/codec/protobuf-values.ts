@@ -1,10 +1,11 @@
+import type { Type } from 'protobufjs'
 import protojson from 'protobufjs/ext/protojson.js'
 import { writeDate, writeInterval, writeTime } from './json-well-known.ts'
 import { int64, textOf } from './numbers.ts'
 import { is64, type Slot } from './plan.ts'
 import { INVALID, RANGE, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { writeString } from './text-values.ts'
+import { writeString, writeText } from './text-values.ts'
 import { setMicros } from './time.ts'
 import { field, FIXED32, FIXED64, LENGTH, nextField, readLength, readSized, readVarint, VARINT, wire } from './wire.ts'
 
@@ -72,7 +73,7 @@ function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, e
   if (slot.op === 'text') return slot.text(bytes, p, q, out) || q
   if (kind === 'string') return writeString(bytes, p, q, out) || q
   if (kind === 'fieldmask') return convertFieldMask(bytes, p, q, out) || q
-  if (slot.proto?.message) return convertToJson(slot, bytes, p, q, out) || q
+  if (slot.proto?.message) return convertToJson(slot.proto.message, bytes.subarray(p, q), out) || q
   const failed = readParts(bytes, p, q)
   return failed < 0 ? failed : convertParts(kind, out) || q
 }
@@ -133,16 +134,12 @@ function convertFieldMask(bytes: Buffer, start: number, end: number, out: RowBuf
 }
 
 /** A message whose column is JSON: its canonical JSON form. The one place where an event becomes objects. */
-function convertToJson(slot: Slot, bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const type = slot.proto?.message
-  if (type === undefined) return WIRE
+function convertToJson(type: Type, bytes: Buffer, out: RowBuffer): number {
   let reason = WIRE
   try {
-    const message = type.decode(bytes.subarray(start, end))
+    const message = type.decode(bytes)
     reason = INVALID
-    const text = Buffer.from(protojson.toJsonString(type, message))
-    out.lengthAndCopy(text, 0, text.length)
-    return 0
+    return writeText(protojson.toJsonString(type, message), out)
   } catch {
     return reason
   }

@@ -1,5 +1,4 @@
 import { recordFromTableSchema } from '../schema/index.ts'
-import type { RowBuffer } from './row-buffer.ts'
 import { writeString } from './text-values.ts'
 import type { Walker } from './walker.ts'
 
@@ -7,11 +6,10 @@ import type { Walker } from './walker.ts'
 export const RAW_RECORD = recordFromTableSchema([{ name: 'line', type: 'STRING' }], 'raw', 'format')
 
 /** The event as it is. */
-export class RawWalker implements Walker {
-  readonly path = 'line'
-
-  walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
+export const rawWalker: Walker = {
+  path: 'line',
+  walk(input, start, end, out) {
     out.tag((1 << 3) | 2)
     return writeString(input, start, end, out)
-  }
+  },
 }

@@ -17,7 +17,7 @@ import { MetadataWriter, type Origin } from './metadata.ts'
 import { PatternWalker } from './pattern.ts'
 import { Plan } from './plan.ts'
 import { ProtobufWalker } from './protobuf.ts'
-import { RAW_RECORD, RawWalker } from './raw.ts'
+import { RAW_RECORD, rawWalker } from './raw.ts'
 import { type Rejection, rejectionOf, TOO_LARGE } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { textRecord } from './text-columns.ts'
@@ -111,7 +111,7 @@ function hasUnknown(route: CodecRoute): boolean {
 }
 
 function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker {
-  if (route.format === 'raw') return new RawWalker()
+  if (route.format === 'raw') return rawWalker
   if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
   if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown, new RowBuffer(64))
   if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)

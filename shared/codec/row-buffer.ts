@@ -59,7 +59,7 @@ export class RowBuffer {
 
   commitRow(mark: number): void {
     this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
-    if (this.rows === this.ends.length) this.growEnds()
+    if (this.rows === this.ends.length) this.ends = new Int32Array(this.ends.buffer.transfer(this.ends.byteLength * 2))
     this.ends[this.rows++] = this.length
   }
 
@@ -183,11 +183,5 @@ export class RowBuffer {
     this.bytes.copy(bytes, 0, 0, this.length)
     this.bytes = bytes
     this.view = new DataView(bytes.buffer)
-  }
-
-  private growEnds(): void {
-    const ends = new Int32Array(this.ends.length * 2)
-    ends.set(this.ends)
-    this.ends = ends
   }
 }

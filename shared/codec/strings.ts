@@ -1,3 +1,4 @@
+import { isUtf8 as isWholeUtf8 } from 'node:buffer'
 import { textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, TRUNCATED, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
@@ -13,17 +14,7 @@ export const PLAIN = Uint8Array.from({ length: 256 }, (_, c) =>
 
 /** Whether bytes[start, end) is UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
-  let p = start
-  while (p < end) {
-    if ((bytes[p] as number) < 0x80) {
-      p++
-      continue
-    }
-    const length = sequenceLength(bytes, p, end)
-    if (length === 0) return false
-    p += length
-  }
-  return true
+  return isWholeUtf8(bytes.subarray(start, end))
 }
 
 /** The same as isUtf8, sooner for ASCII. `view` shows the same bytes, and seven zeros behind the end. */
@@ -31,19 +22,6 @@ export function isText(bytes: Uint8Array, view: DataView, start: number, end: nu
   let all = 0
   for (let p = start; p < end; p += 8) all |= view.getInt32(p, true) | view.getInt32(p + 4, true)
   return (all & 0x80808080) === 0 || isUtf8(bytes, start, end)
-}
-
-/** Bytes of the multi-byte sequence at p, or 0 when it is none. */
-function sequenceLength(bytes: Uint8Array, p: number, end: number): number {
-  const lead = bytes[p] as number
-  const length = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0
-  if (length === 0 || p + length > end) return 0
-  const second = bytes[p + 1] as number
-  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  if (second < low || second > high) return 0
-  for (let i = p + 2; i < p + length; i++) if (((bytes[i] as number) & 0xc0) !== 0x80) return 0
-  return length
 }
 
 /** What stringEnd saw on the way. */

@@ -34,47 +34,37 @@ const fraction = (digits: string): Directive => [
   `(\\d{${digits}})`,
   (parts, text) => (parts.micros = Number(text.slice(0, 6).padEnd(6, '0'))),
 ]
-const month: Directive = ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))]
-const day = number(' ?(\\d\\d?)', 'day')
-const weekday = nothing('([A-Za-z]{3,9})')
 
 /** Hours east of UTC of the names that RFC 2822 (4.3) and Europe's logs have for zones. */
-const ABBREVIATIONS: Readonly<Record<string, number>> = {
+const HOURS_EAST: Readonly<Record<string, number>> = {
   ...{ UTC: 0, GMT: 0, UT: 0, Z: 0, EST: -5, EDT: -4, CST: -6, CDT: -5, MST: -7, MDT: -6, PST: -8, PDT: -7 },
   ...{ WET: 0, WEST: 1, BST: 1, CET: 1, CEST: 2, EET: 2, EEST: 3, MSK: 3 },
 }
 
-/** What each directive of strptime(3) and of Python matches, and what it says; %L and %N are Ruby's and GNU's fractions. */
-const DIRECTIVES: Readonly<Record<string, Directive>> = {
-  Y: number('(\\d{4})', 'year'),
-  y: ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))],
-  m: number('(\\d\\d?)', 'month'),
-  b: month,
-  B: month,
-  h: month,
-  d: day,
-  e: day,
-  j: number('(\\d{1,3})', 'dayOfYear'),
-  H: number(' ?(\\d\\d?)', 'hour'),
-  k: number(' ?(\\d\\d?)', 'hour'),
-  I: number(' ?(\\d\\d?)', 'hour12'),
-  l: number(' ?(\\d\\d?)', 'hour12'),
-  p: ['([AaPp])\\.?[Mm]\\.?', (parts, text) => (parts.half = /p/i.test(text) ? 12 : 0)],
-  M: number('(\\d\\d?)', 'minute'),
-  S: number('(\\d\\d?)', 'second'),
-  f: fraction('1,9'),
-  N: fraction('1,9'),
-  L: fraction('3'),
-  z: ['(Z|[+-](?:[01]\\d|2[0-3])(?::?[0-5]\\d)?)', (parts, text) => (parts.offset = offsetOf(text))],
-  Z: [`(${Object.keys(ABBREVIATIONS).join('|')})`, (parts, text) => (parts.offset = (ABBREVIATIONS[text] ?? 0) * 3600)],
-  s: number('(\\d{1,12})', 'epoch'),
-  a: weekday,
-  A: weekday,
-  u: nothing('([1-7])'),
-  w: nothing('([0-6])'),
-  n: nothing('(\\s+)'),
-  t: nothing('(\\s+)'),
-}
+/** What directives of strptime(3) and of Python match, and what they say; %L and %N are Ruby's and GNU's fractions. */
+const LETTERS: readonly (readonly [letters: string, directive: Directive])[] = [
+  ['Y', number('(\\d{4})', 'year')],
+  ['y', ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))]],
+  ['m', number('(\\d\\d?)', 'month')],
+  ['bBh', ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))]],
+  ['de', number(' ?(\\d\\d?)', 'day')],
+  ['j', number('(\\d{1,3})', 'dayOfYear')],
+  ['Hk', number(' ?(\\d\\d?)', 'hour')],
+  ['Il', number(' ?(\\d\\d?)', 'hour12')],
+  ['p', ['([AaPp])\\.?[Mm]\\.?', (parts, text) => (parts.half = /p/i.test(text) ? 12 : 0)]],
+  ['M', number('(\\d\\d?)', 'minute')],
+  ['S', number('(\\d\\d?)', 'second')],
+  ['fN', fraction('1,9')],
+  ['L', fraction('3')],
+  ['z', ['(Z|[+-](?:[01]\\d|2[0-3])(?::?[0-5]\\d)?)', (parts, text) => (parts.offset = offsetOf(text))]],
+  ['Z', [`(${Object.keys(HOURS_EAST).join('|')})`, (parts, text) => (parts.offset = (HOURS_EAST[text] ?? 0) * 3600)]],
+  ['s', number('(\\d{1,12})', 'epoch')],
+  ['aA', nothing('([A-Za-z]{3,9})')],
+  ['u', nothing('([1-7])')],
+  ['w', nothing('([0-6])')],
+  ['nt', nothing('(\\s+)')],
+]
+const DIRECTIVES = new Map(LETTERS.flatMap(([letters, directive]) => [...letters].map((letter) => [letter, directive])))
 /** Directives that stand for several. */
 const SHORT: Readonly<Record<string, string>> = {
   T: '%H:%M:%S',
@@ -118,9 +108,9 @@ function compile(format: string, where: string): { regex: RegExp; setters: Direc
       if (spaces !== undefined) return ' +'
       if (sign !== undefined) return `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`
       if (letter === '%') return '%'
-      const directive = Object.hasOwn(DIRECTIVES, letter ?? '') ? DIRECTIVES[letter ?? ''] : undefined
+      const directive = DIRECTIVES.get(letter ?? '')
       if (!directive) {
-        const known = Object.keys({ ...DIRECTIVES, ...SHORT }).join(' %')
+        const known = [...DIRECTIVES.keys(), ...Object.keys(SHORT)].join(' %')
         throw new UserError(`${where}: %${letter} is not known in a format`, `use %${known} %%`)
       }
       setters.push(directive[1])

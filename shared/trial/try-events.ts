@@ -20,11 +20,11 @@ export async function* tryEvents(
   stored: Readable,
   { source, maxEventBytes }: { source: string; maxEventBytes: number },
 ): AsyncGenerator<Outcome> {
-  const trial = new Trial(route, source)
+  const outcomeOf = trial(route, source)
   const cutter = createCutter(framingOf(route, maxEventBytes), 0)
   try {
     for await (const batch of cutEvents(stored, cutter))
-      for (let index = 0; index < batch.events.count; index++) yield trial.outcome(batch, index)
+      for (let index = 0; index < batch.events.count; index++) yield outcomeOf(batch, index)
   } catch (error) {
     if (isDamage(error))
       throw new UserError(`${source}: cannot be decompressed: ${messageOf(error)}`, 'take a whole copy')
@@ -33,37 +33,31 @@ export async function* tryEvents(
   }
 }
 
-class Trial {
-  readonly #route: Route
-  readonly #codec
-  readonly #read
-  readonly #rows = new RowBuffer(ROW_BYTES)
-  readonly #origin: Origin
-
-  constructor(route: Route, source: string) {
-    this.#route = route
-    this.#codec = openCodec(route)
-    this.#read = createRowReader(this.#codec)
-    this.#origin = originOutsideKafka(source)
-  }
-
-  outcome({ buffer, events }: EventBatch, index: number): Outcome {
+function trial(route: Route, source: string): (batch: EventBatch, index: number) => Outcome {
+  const codec = openCodec(route)
+  const read = createRowReader(codec)
+  const rows = new RowBuffer(ROW_BYTES)
+  const origin = originOutsideKafka(source)
+  return ({ buffer, events }, index) => {
     const [start = 0, end = 0] = [events.valueStart[index], events.valueEnd[index]]
-    this.#origin.position = events.position[index] ?? 0
-    this.#origin.size = events.size[index] ?? 0
-    this.#rows.clear()
-    const rejection =
-      uncutReason(events.dead[index]) ?? this.#codec.encode(buffer, start, end, this.#origin, this.#rows)
-    if (rejection) return { deadLetter: this.#deadLetter(rejection, buffer.subarray(start, end)) }
-    return { row: this.#read(rowIn(this.#rows.slice())) }
+    origin.position = events.position[index] ?? 0
+    origin.size = events.size[index] ?? 0
+    rows.clear()
+    const rejection = uncutReason(events.dead[index]) ?? codec.encode(buffer, start, end, origin, rows)
+    if (!rejection) return { row: read(rowIn(rows.slice())) }
+    return { deadLetter: deadLetterOf(rejection, route.name, buffer.subarray(start, end), origin) }
   }
+}
 
-  #deadLetter({ reason, field, message }: Omit<Rejection, 'reason'> & { reason: string }, bytes: Buffer) {
-    const { source, position, size } = this.#origin
-    const place = { source, position: String(position), size: String(size) }
-    const content = bytes.length > 0 ? { bytes: bytes.toString('base64') } : {}
-    return { reason, route: this.#route.name, ...(field ? { field } : {}), message, ...content, ...place }
-  }
+function deadLetterOf(
+  { reason, field, message }: Omit<Rejection, 'reason'> & { reason: string },
+  route: string,
+  bytes: Buffer,
+  { source, position, size }: Origin,
+) {
+  const place = { source, position: String(position), size: String(size) }
+  const content = bytes.length > 0 ? { bytes: bytes.toString('base64') } : {}
+  return { reason, route, ...(field ? { field } : {}), message, ...content, ...place }
 }
 
 /** The row of one ProtoRows entry: what follows the tag and the length. */

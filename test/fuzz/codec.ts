@@ -7,13 +7,13 @@
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
-import { withoutCompiling } from '../../shared/codec/compile.ts'
 import { compileRoute, REASONS, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import type { RecordType } from '../../shared/schema/index.ts'
 import { recordFromTableSchema } from '../../shared/schema/bigquery.ts'
 import { recordFromMessage } from '../../shared/schema/proto.ts'
 import { checkMerge, checkSample } from '../support/codec-properties.ts'
 import { jsonOf, rootOf, samples } from '../support/random-messages.ts'
+import { withoutCompiling } from '../support/without-compiling.ts'
 import { decodeRows, HERE, NOWHERE, routeOf } from '../support/rows.ts'
 
 const { values } = parseArgs({

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import protobuf from 'protobufjs'
-import { withoutCompiling } from '../../shared/codec/compile.ts'
 import { compileRoute, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { recordFromMessage } from '../../shared/schema/proto.ts'
 import { jsonOf, type Sample } from './random-messages.ts'
 import { decodeRows, HERE, NOWHERE, routeOf } from './rows.ts'
 import { slowRow, sortedMap } from './slow-mapper.ts'
+import { withoutCompiling } from './without-compiling.ts'
 
 /** Encodes events one after the other and answers the rows' bytes; a refusal is an error. */
 function encodeAll(codec: RowCodec, events: readonly Buffer[], origin = NOWHERE): RowBuffer {
