@@ -45,7 +45,7 @@ export async function drain(
   acceptLoss: ReadonlyMap<string, number> = new Map(),
   joined = joinedMs,
 ): Promise<DrainAnswer> {
-  const deadline = Date.now() + config.consumer.budget
+  const deadline = performance.now() + config.consumer.budget
   const { kafka: kafkaConfig } = config
   if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
   const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
@@ -90,7 +90,9 @@ async function consume(
   })
   const stop = new AbortController()
   try {
-    const budget = delay(Math.max(0, deadline - Date.now()), undefined, { signal: stop.signal }).catch(() => undefined)
+    const budget = delay(Math.max(0, deadline - performance.now()), undefined, { signal: stop.signal }).catch(
+      () => undefined,
+    )
     await Promise.race([done.promise, consumer.done, budget])
     return { metrics: consumer.metrics, gauges: consumer.gauges() }
   } finally {

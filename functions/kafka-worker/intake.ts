@@ -159,7 +159,7 @@ export class Intake {
   }
 
   get #age(): number {
-    return Date.now() - this.#builder.startedAtMs
+    return performance.now() - this.#builder.startedAtMs
   }
 
   /** When what is half built has waited for long enough. Where there is no room, a release pumps. */

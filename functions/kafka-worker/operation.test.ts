@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
@@ -84,6 +85,21 @@ const FIGURES = [
   'rows',
   'rules',
 ]
+
+void test('a worker that cannot listen on its port says so, and takes no partition', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const taken = createServer().listen(0)
+  t.after(() => taken.close())
+  await once(taken, 'listening')
+  t.after(() => delete process.env['PORT'])
+  for (const port of [String((taken.address() as AddressInfo).port), 'abc', '99999']) {
+    process.env['PORT'] = port
+    const worker = pipeline.worker()
+    const [code] = (await once(worker.child, 'exit')) as [number | null]
+    assert.equal(code, 2)
+    assert.match(worker.log.join(''), new RegExp(`^cannot listen on port ${port}: .*\\nfix: correct consumer.port`))
+  }
+})
 
 void test('a worker says start, assignment, stop and nothing else; health and every figure are at its port', async (t) => {
   const port = await freePort()
@@ -220,6 +236,22 @@ void test('a take-over costs one Finalize and one CreateWriteStream for each par
   assert.equal(AppendRows, 2)
 })
 
+void test('a stream of a machine whose clock is ahead is gone on with at once, and no row is older than it', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 5))
+  await drain(pipeline.config, createLog('test'))
+  const group = `millrace.${pipeline.config.name}.drain`
+  const at = { topic: pipeline.topics['visits'] ?? '', partition: 0 }
+  const [commit = assert.fail()] = await readCommits(pipeline.kafka, group, [at])
+  const created = Date.now() + 3_600_000
+  const log = { ...(JSON.parse(commit.metadata) as object), created }
+  await commitFor(pipeline.kafka, group, [{ ...commit, metadata: JSON.stringify(log) }])
+  await pipeline.publish('visits', visits(5, 5))
+  assert.equal((await drain(pipeline.config, createLog('test'))).remaining, 0)
+  const ahead = `millrace.ingested_at >= TIMESTAMP_MILLIS(${created})`
+  assert.deepEqual(await pipeline.query(`SELECT COUNT(*) AS n FROM logs.visits WHERE ${ahead}`), [{ n: '5' }])
+})
+
 void test('an operator sends the group back: a new start there, and the log says so', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   const topic = pipeline.topics['visits'] ?? ''
@@ -293,4 +325,8 @@ void test("a table of the user's own is refused with the fix, and nothing is rea
   const refused = /was not made by Millrace/
   await assert.rejects(runWorker(config, { signal: new AbortController().signal }), refused)
   await assert.rejects(drain(config, createLog('test')), refused)
+  const sql = 'SELECT 1 AS number, STRUCT(1 AS kafka_offset) AS millrace'
+  await pipeline.warehouse.ensureView({ project, dataset, table: 'seen' }, { sql })
+  writeFileSync(pipeline.configFile, readFileSync(pipeline.configFile, 'utf8').replace('table: visits', 'table: seen'))
+  await assert.rejects(drain(loadConfig(pipeline.configFile, {}), createLog('test')), /logs\.seen is a view/)
 })

@@ -74,6 +74,7 @@ export class PieceBuilder {
     return this.#rows !== undefined
   }
 
+  /** By a clock that nobody sets: a row's own time may be ahead of this machine's. */
   get startedAtMs(): number {
     return this.#startedAtMs
   }
@@ -85,17 +86,17 @@ export class PieceBuilder {
 
   /** Takes records from `from` on until it is full; answers the offset to go on at. */
   take(batch: FetchedBatch, from: number, nowMs: number): number {
-    this.#start(nowMs)
+    this.#start()
     this.#origin.ingestedAtMicros = nowMs * 1000
     const next = batch.visit(from, this.#visitor)
     this.#end = next
     return next
   }
 
-  #start(nowMs: number): void {
+  #start(): void {
     if (this.#rows) return
     this.#rows = this.#place.pool.take()
-    this.#startedAtMs = nowMs
+    this.#startedAtMs = performance.now()
   }
 
   seal(): BuiltPiece {

@@ -75,7 +75,7 @@ export class StreamAppender {
       this.#waiting.shift()
       const opening = this.#call ? undefined : { stream: this.stream, descriptor: this.#descriptor }
       const call = this.#call ?? this.#connect()
-      next.sentAtMs = Date.now()
+      next.sentAtMs = performance.now()
       this.#inFlightBytes += next.rows.length
       this.#sent.push(next)
       if (this.#sent.length === 1) this.#watch()
@@ -123,7 +123,7 @@ export class StreamAppender {
     const [oldest] = this.#sent
     if (!oldest) return
     const late = () => this.#disconnect({ kind: 'lost', message: `no answer within ${this.#answerWithinMs} ms` })
-    this.#watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + this.#answerWithinMs - Date.now()))
+    this.#watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + this.#answerWithinMs - performance.now()))
   }
 }
 

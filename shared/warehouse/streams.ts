@@ -113,9 +113,9 @@ function classifyStreamErrors(errors: StreamError[]): CommitAnswer {
 
 /** Spaces calls: a burst first, then one for each interval. */
 export function createPacer(intervalMs = CREATE_INTERVAL_MS, burst = CREATE_BURST): () => Promise<void> {
-  let nextMs = 0
+  let nextMs = -Infinity
   return async () => {
-    const now = Date.now()
+    const now = performance.now()
     nextMs = Math.max(nextMs, now - burst * intervalMs) + intervalMs
     if (nextMs > now) await delay(nextMs - now)
   }
