@@ -79,12 +79,16 @@ export class Calls {
     }
     const piece = this.#intake.pieces.get(id)
     const sentAt = performance.now()
-    const answer = await this.#appender.append(piece?.rows.slice() ?? Buffer.alloc(0), offset)
+    const appender = this.#appender
+    const answer = await appender.append(piece?.rows.slice() ?? Buffer.alloc(0), offset)
     metrics.append(performance.now() - sentAt)
     if (answer.kind === 'refused') {
       for (const { index, message } of answer.rows) this.#intake.refused.set(piece?.offsets[index] ?? -1, message)
       tell('refused', `BigQuery refuses ${answer.rows.length} rows: ${answer.rows[0]?.message}`)
     } else if (answer.kind === 'later') tell(answer.reason, `appends wait: ${answer.message}`)
+    // Not what we ended ourselves.
+    else if ((answer.kind === 'lost' || answer.kind === 'denied') && appender === this.#appender)
+      tell(answer.kind, `an append has no good answer: ${answer.message}`)
     return { kind: 'answer', id, attempt, answer: answer.kind }
   }
 }

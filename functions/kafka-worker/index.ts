@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../../shared/config/index.ts'
+import { messageOf, UserError } from '../../shared/errors.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
-import { openConsumer, topicsOf } from './consumer.ts'
-import { serveHealth } from './health.ts'
+import { type Consumer, openConsumer, topicsOf } from './consumer.ts'
+import { type HealthSource, serveHealth } from './health.ts'
 import { groupOf } from './prepare-commits.ts'
 
 export { parseAcceptLoss } from './accept-loss.ts'
@@ -24,18 +25,21 @@ export interface WorkerOptions {
  */
 export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOptions): Promise<void> {
   const log = createLog('kafka-worker')
-  const consumer = await openConsumer(config, {
-    mode: 'worker',
-    log,
-    leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
-    ...(acceptLoss ? { acceptLoss } : {}),
-  })
-  const snapshot = () => consumer.metrics.snapshot(consumer.gauges())
-  const port = config.consumer.port ?? (process.env['PORT'] ? Number(process.env['PORT']) : undefined)
-  const health =
-    port === undefined
-      ? undefined
-      : await serveHealth(port, { ready: () => consumer.assignment !== undefined, snapshot })
+  let consumer: Consumer | undefined
+  const snapshot = () => consumer?.metrics.snapshot(consumer.gauges()) ?? {}
+  // Before it joins: whoever cannot listen must take no partition.
+  const health = await listen(config, { ready: () => consumer?.assignment !== undefined, snapshot })
+  try {
+    consumer = await openConsumer(config, {
+      mode: 'worker',
+      log,
+      leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
+      ...(acceptLoss ? { acceptLoss } : {}),
+    })
+  } catch (error) {
+    health?.close()
+    throw error
+  }
   log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
   const tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
   try {
@@ -49,4 +53,13 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
     health?.close()
     log.info({ metrics: snapshot() }, 'stopped')
   }
+}
+
+async function listen(config: Config, source: HealthSource): Promise<{ close(): void } | undefined> {
+  const port = config.consumer.port ?? process.env['PORT']
+  if (port === undefined || port === '') return undefined
+  return serveHealth(Number(port), source).catch((cause: unknown) => {
+    const message = `cannot listen on port ${port}: ${messageOf(cause)}`
+    throw new UserError(message, 'correct consumer.port, or PORT of the environment', { cause })
+  })
 }

@@ -13,6 +13,7 @@ export interface TableState {
 
 interface TableResource {
   readonly etag?: string
+  readonly type?: string
   readonly schema?: { readonly fields?: readonly TableField[] }
   readonly view?: { readonly query?: string }
 }
@@ -48,6 +49,8 @@ export async function ensureTable(
     const created = await create(rest, region, table, resourceOf(spec))
     return created ? { kind: 'created', gained: [] } : ensureTable(rest, region, table, spec, { adopt })
   }
+  if (existing.type?.includes('VIEW'))
+    throw new UserError(`${tableId(table)} is a view, which takes no rows`, 'name another table in the route')
   const fields = existing.schema?.fields ?? []
   if (spec.ownColumn && !adopt && !fields.some(({ name }) => name === spec.ownColumn)) {
     throw new UserError(
