@@ -39,7 +39,8 @@ export type DecodedLog =
   | { readonly kind: 'wiped' }
   | { readonly kind: 'foreign'; readonly message: string }
 
-export function decodeLog(metadata: string): DecodedLog {
+/** @param k the offset of its commit: no intent leads back */
+export function decodeLog(metadata: string, k = 0): DecodedLog {
   if (metadata === '') return { kind: 'wiped' }
   const value = parseMetadata(metadata)
   if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
@@ -49,7 +50,7 @@ export function decodeLog(metadata: string): DecodedLog {
     isCount(created) &&
     isCount(offset) &&
     Array.isArray(intents) &&
-    intents.every(isIntent) &&
+    intents.every((intent, i) => isIntent(intent) && intent[0] > (i === 0 ? k : intents[i - 1][0])) &&
     typeof clean === 'boolean' &&
     typeof lost === 'boolean'
   if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' }

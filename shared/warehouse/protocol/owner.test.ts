@@ -189,9 +189,15 @@ void test('logs are read as they were written, and nothing else is', () => {
     '{"v":1}',
     encodeLog({ ...LOG, offset: -1 }),
     encodeLog({ ...LOG, intents: [[1, 0]] }),
+    encodeLog({ ...LOG, intents: LOG.intents.toReversed() }),
   ]) {
     assert.equal(decodeLog(broken).kind, 'foreign', broken)
   }
+  assert.equal(
+    decodeLog(encodeLog(LOG), 20).kind,
+    'foreign',
+    'offsets translated by a mirror: the intents are of others',
+  )
   assert.equal(positionOfCount(10, LOG, 99), undefined)
   assert.equal(positionOfCount(10, LOG, 111), undefined)
   assert.equal(positionOfRow(10, LOG, 9), 10)

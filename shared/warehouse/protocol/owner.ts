@@ -119,7 +119,7 @@ export class Owner {
     this.#topic = { start, end }
     this.#since = now
     if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
-    const decoded = decodeLog(metadata)
+    const decoded = decodeLog(metadata, offset)
     if (decoded.kind === 'foreign') return this.#stop('foreign-log', `commit at ${offset}: ${decoded.message}`)
     if (decoded.kind === 'wiped') return this.#beginAnew(offset, 'offsets-reset', 'a commit without metadata')
     const { log } = decoded
