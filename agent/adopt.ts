@@ -54,7 +54,8 @@ export async function adoptChunks(
     const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
     const decider = new Decider(bucket, chunks, positionsOf(session), NO_FILES, topicOf)
     const found = chunks.undecided
-    const forgotten = found.filter(({ metadata }) => session.blank.has(topicOf(metadata.route) ?? ''))
+    const gaps = session.blank.union(session.torn)
+    const forgotten = found.filter(({ metadata }) => gaps.has(topicOf(metadata.route) ?? ''))
     if (forgotten[0] && !from) throw blank(agent, topicOf(forgotten[0].metadata.route)!)
     if (from === 'end') for (const chunk of forgotten) await decider.say(chunk, from)
     await decideAll(decider, chunks)
@@ -96,7 +97,7 @@ async function decideAll(decider: Decider, chunks: OwnChunks): Promise<void> {
 /** Positions that Kafka does not have are not guessed: it has forgotten them, or the agent never reached it. */
 function blank(agent: string, topic: string): UserError {
   return new UserError(
-    `Kafka has no position of agent ${agent} in topic ${topic}: forgotten, or it never published there`,
+    `Kafka has no position of agent ${agent} in topic ${topic}, or not all of them: forgotten, or it never published there`,
     'adopt it with --from start (its undecided chunks are loaded whole, what Kafka carried of them is doubled) or --from end (nothing of them is loaded)',
   )
 }

@@ -51,14 +51,14 @@ export class Filler {
     return topic === undefined ? undefined : session.place(topic, source.id)
   }
 
-  /** Passes all events of these topics that are there now, without publishing them. */
+  /** Passes all events of these topics that are there now, without publishing them, but for sources that Kafka knows. */
   async skip(session: Session, topics: ReadonlySet<string>): Promise<{ followed: Followed; place: Place }[]> {
     const skipped: { followed: Followed; place: Place }[] = []
     if (topics.size === 0) return skipped
     for (const followed of this.#follower.sources.values()) {
       const { source } = followed
       const place = this.#placeOf(followed, session)
-      if (!place || !topics.has(place.topic)) continue
+      if (!place || !topics.has(place.topic) || place.ledger.get(source.id)) continue
       for (;;) {
         const reading = await source.read(this.#workspace, Infinity, Infinity, false)
         if (reading.kind !== 'piece') break

@@ -23,11 +23,16 @@ export class PartitionLedger {
   /** Retired entries that are kept besides those of shared first events. */
   retiredMax = RETIRED_MAX
   #isBlank = true
+  #isTorn = false
 
-  /** `metadata`: the commits of group 0, 1, ...; an empty one stands for none. Throws when they are not to be read. */
-  static read(metadata: readonly string[]): PartitionLedger {
+  /**
+   * `metadata`: the commits of group 0, 1, ...; an empty one stands for none. `wasWritten`: there were some once.
+   * Throws when they are not to be read.
+   */
+  static read(metadata: readonly string[], wasWritten = false): PartitionLedger {
     const ledger = new PartitionLedger()
     ledger.#isBlank = !metadata[0]
+    ledger.#isTorn = (wasWritten || !ledger.#isBlank) && metadata.some((text) => !text)
     metadata.forEach((text, group) => {
       ledger.#used[group] = 0
       if (!text) return
@@ -41,6 +46,11 @@ export class PartitionLedger {
   /** Kafka knows nothing of this partition: no position was ever written, or all are forgotten. */
   get isBlank(): boolean {
     return this.#isBlank
+  }
+
+  /** Kafka has forgotten entries of this partition: each commit lives as long as nobody renews it, all for themselves. */
+  get isTorn(): boolean {
+    return this.#isTorn
   }
 
   get entries(): Entry[] {

@@ -171,12 +171,12 @@ export class Publisher {
     await session?.close()
   }
 
-  /** Of the topics without any position, those whose files are not to be read from their start. */
+  /** Of the topics without positions, or without some, those whose unknown files are not to be read from their start. */
   #topicsToSkip(session: Session): Set<string> {
     const skipped = new Set<string>()
-    for (const topic of session.blank) {
+    for (const topic of session.blank.union(session.torn)) {
       const nowMs = Date.now()
-      const isNew = withoutPositions(this.#lock.mark(topic), nowMs) === 'new'
+      const isNew = !session.torn.has(topic) && withoutPositions(this.#lock.mark(topic), nowMs) === 'new'
       const from = isNew ? this.#options.from.new : this.#options.from.forgotten
       if (from === undefined) throw forgotten(this.#options.agent, topic)
       if (from === 'end') skipped.add(topic)
@@ -333,7 +333,7 @@ export class Publisher {
 
 function forgotten(agent: string, topic: string): UserError {
   return new UserError(
-    `agent ${agent} has published to topic ${topic} before, and Kafka has forgotten its positions`,
+    `agent ${agent} has published to topic ${topic} before, and Kafka has forgotten its positions, or some of them`,
     'start it with --from end (events in between travel by no carrier) or with --from start (everything that is still there is published again)',
   )
 }

@@ -1,26 +1,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Commit } from '../../shared/kafka/index.ts'
+import type { Commit, TopicPartition } from '../../shared/kafka/index.ts'
+import { encodeBase32 } from '../follow/base32.ts'
 import { type PositionsStore, Session } from './session.ts'
 
-/** Kafka's memory: two topics of one partition each. */
-function memory(): PositionsStore & { written: string[] } {
+/** Kafka's memory: topics of so many partitions each. */
+function memory(partitions = () => 1): PositionsStore & { written: string[]; commits: Map<string, Commit> } {
   const commits = new Map<string, Commit>()
   const written: string[] = []
   const nothing = () => Promise.resolve()
   const transact = async (_batches: unknown, changes: readonly Commit[]) => {
-    for (const commit of changes) commits.set(`${commit.group} ${commit.topic}`, commit)
+    for (const commit of changes) commits.set(keyOf(commit.group, commit), commit)
     written.push(...changes.map(({ topic }) => topic))
   }
   return {
     written,
+    commits,
     openProducer: () => Promise.resolve({ send: nothing, transact, close: nothing, worn: false }),
-    partitionsOf: (topic) => Promise.resolve([{ topic, partition: 0 }]),
+    partitionsOf: (topic) =>
+      Promise.resolve(Array.from({ length: partitions() }, (_, partition) => ({ topic, partition }))),
     readCommits: (group, partitions) =>
-      Promise.resolve(
-        partitions.map((at) => ({ offset: -1, metadata: '', ...at, ...commits.get(`${group} ${at.topic}`) })),
-      ),
+      Promise.resolve(partitions.map((at) => ({ offset: -1, metadata: '', ...at, ...commits.get(keyOf(group, at)) }))),
   }
+}
+
+function keyOf(group: string, { topic, partition }: TopicPartition): string {
+  return `${group} ${topic}/${partition}`
 }
 
 const SOURCES = { good: 'a'.repeat(26), bad: `${'b'.repeat(25)}a` }
@@ -59,4 +64,28 @@ test('of a topic that takes nothing the positions are known, and nothing of it i
   session.renew(session.topics)
   await session.transact([])
   assert.deepEqual(store.written, ['good'])
+})
+
+test('positions of which Kafka has forgotten some are told from those of partitions that were added', async () => {
+  let partitions = 2
+  const store = memory(() => partitions)
+  const options = { agent: 'host', topics: ['logs'], transactionTimeoutMs: 1000, report: () => undefined }
+  const first = await Session.open(store, options)
+  assert.deepEqual([[...first.blank], [...first.torn]], [['logs'], []])
+  first.renew(first.topics)
+  for (let n = 0; n < 200; n++) {
+    const source = encodeBase32(Buffer.alloc(16, n))
+    first.note({ source, topic: 'logs', change: () => entryOf(source, 7) })
+  }
+  await first.transact([])
+  partitions = 3
+  const whole = new Map(store.commits)
+  assert.equal(whole.size, 4, 'each partition has spilled to a further group')
+  assert.deepEqual([...(await Session.open(store, options)).torn], [], 'the third partition is new')
+  for (const key of whole.keys()) {
+    store.commits.delete(key)
+    const session = await Session.open(store, options)
+    assert.deepEqual([[...session.blank], [...session.torn]], [[], ['logs']], `without ${key}`)
+    store.commits.set(key, whole.get(key)!)
+  }
 })

@@ -72,6 +72,8 @@ export class Session {
   readonly #refusing: ReadonlySet<string>
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
   readonly blank: ReadonlySet<string>
+  /** Topics of which Kafka has forgotten some positions, and knows others. */
+  readonly torn: ReadonlySet<string>
 
   private constructor(
     producer: Session['producer'],
@@ -83,6 +85,7 @@ export class Session {
     this.#ledgers = ledgers
     this.#refusing = new Set(refusing)
     this.blank = new Set(this.topics.filter((topic) => ledgers.get(topic)!.every(({ isBlank }) => isBlank)))
+    this.torn = new Set(this.topics.filter((topic) => ledgers.get(topic)!.some(({ isTorn }) => isTorn)))
   }
 
   /** Fences, then reads: never the other way round. Rejects with KafkaError. */
@@ -161,7 +164,9 @@ export class Session {
     for (const [topic, ledgers] of this.#ledgers) {
       ledgers.forEach((ledger, partition) => {
         for (const { group, metadata } of ledger.takeChanged()) {
-          commits.push({ group: positionsGroup(this.#agent, group), topic, partition, offset: 0, metadata })
+          // Each session begins with a commit on every partition: as an offset it says on how many.
+          const at = { topic, partition, offset: ledgers.length }
+          commits.push({ group: positionsGroup(this.#agent, group), ...at, metadata })
         }
       })
     }
@@ -189,16 +194,14 @@ export async function readLedgers(
   agent: string,
   partitions: readonly TopicPartition[],
 ): Promise<PartitionLedger[]> {
-  const read = async (group: number) => {
-    const commits = await store.readCommits(positionsGroup(agent, group), partitions)
-    return commits.map(({ metadata }) => metadata)
-  }
+  const read = (group: number) => store.readCommits(positionsGroup(agent, group), partitions)
   const found = [await read(0)]
-  const counts = found[0]!.map((text, i) => decoding(agent, partitions[i]!, () => groupsIn(text)))
+  const counts = found[0]!.map(({ metadata }, i) => decoding(agent, partitions[i]!, () => groupsIn(metadata)))
+  const written = Math.max(...found[0]!.map(({ metadata, offset }, i) => (metadata ? Math.max(i + 1, offset) : 0)))
   while (found.length < Math.max(...counts)) found.push(await read(found.length))
   return counts.map((count, i) => {
-    const metadata = found.slice(0, count).map((texts) => texts[i]!)
-    return decoding(agent, partitions[i]!, () => PartitionLedger.read(metadata))
+    const metadata = found.slice(0, count).map((commits) => commits[i]!.metadata)
+    return decoding(agent, partitions[i]!, () => PartitionLedger.read(metadata, i < written))
   })
 }
 
