@@ -37,16 +37,7 @@ export async function readAllPositions(
     ledgers.forEach((ledger, i) => {
       const { topic, partition } = partitions[i]!
       for (const { source, position, size, handed, retired } of ledger.entries)
-        positions.push({
-          agent,
-          topic,
-          partition,
-          source,
-          position,
-          ...(size !== undefined && { size }),
-          ...(handed && { handed }),
-          retired,
-        })
+        positions.push({ agent, topic, partition, source, position, size, handed, retired })
     })
   }
   return positions

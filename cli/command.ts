@@ -9,7 +9,6 @@ export const EXIT_FOUND = 1
 export const EXIT_USAGE = 2
 
 type Options = NonNullable<ParseArgsConfig['options']>
-type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
 
 /** One subcommand. */
 export interface Command {
@@ -59,11 +58,7 @@ function chosen<T extends string>(option: string, given: unknown, words: readonl
   throw new UserError(`--${option} ${String(given)}`, `use ${words.map((word) => `--${option} ${word}`).join(' or ')}`)
 }
 
-function parseStrictly(
-  name: string,
-  command: Command,
-  args: readonly string[],
-): { values: Values; positionals: string[] } {
+function parseStrictly(name: string, command: Command, args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: { ...COMMON, ...command.options }, allowPositionals: true })
   } catch (error) {

@@ -1,12 +1,12 @@
 import type { ObjectView, Range } from '../../shared/chunks/index.ts'
 import { tableId } from '../../shared/config/index.ts'
-import { defaultStream, encodeFixedRow, SOURCES } from '../../shared/warehouse/index.ts'
+import { beside, defaultStream, encodeFixedRow, SOURCES } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
 import type { Plan } from './plan.ts'
 
 /** Adds the chunk's row to `millrace_sources`: at least once, its view shows one. */
 export async function recordSource(
-  { warehouse, tables, config }: Environment,
+  { warehouse, config }: Environment,
   plan: Plan,
   object: ObjectView,
   read: { events: number; end: number },
@@ -25,7 +25,7 @@ export async function recordSource(
     ranges: JSON.stringify(chunk ? plan.ranges : [[0, read.end]]),
     finished_at: object.createdMs * 1000,
   })
-  const appender = warehouse.openAppender(defaultStream(tables.sourcesOf(route)), SOURCES.descriptor)
+  const appender = warehouse.openAppender(defaultStream(beside(route.table, SOURCES.name)), SOURCES.descriptor)
   try {
     const answer = await appender.append(row, undefined)
     if (answer.kind !== 'written') throw new Error(`${SOURCES.name}: ${answer.kind}`)

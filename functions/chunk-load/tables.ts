@@ -1,12 +1,10 @@
 import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
-import { type Config, type Route, type TableName } from '../../shared/config/index.ts'
-import { beside, DEAD_LETTERS, ensureRouteTables, SOURCES, type Warehouse } from '../../shared/warehouse/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+import { ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.ts'
 
 /** The tables that chunks are loaded into. */
 export interface Tables {
   codecOf(route: Route): RowCodec
-  deadLettersOf(route: Route): TableName
-  sourcesOf(route: Route): TableName
   /** Makes sure, once for each route, that its table and the fixed ones beside it are there with their views. */
   ensure(route: Route): Promise<void>
 }
@@ -21,8 +19,6 @@ export function openTables(config: Config, warehouse: Warehouse): Tables {
   }
   return {
     codecOf,
-    deadLettersOf: ({ table }) => beside(table, DEAD_LETTERS.name),
-    sourcesOf: ({ table }) => beside(table, SOURCES.name),
     ensure(route) {
       const attempt = ensured.get(route.name) ?? ensureRouteTables(warehouse, config, route, codecOf(route).fields)
       ensured.set(route.name, attempt)

@@ -2,7 +2,7 @@ import { type Committing, objectId, type ObjectView } from '../../shared/chunks/
 import { type Origin, originOutsideKafka, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
-import { DEAD_LETTERS } from '../../shared/warehouse/index.ts'
+import { beside, DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { ObjectState } from './claim.ts'
 import type { Environment } from './environment.ts'
 import { PendingStream } from './pending-stream.ts'
@@ -73,7 +73,7 @@ class ChunkWriter {
     this.#codec = tables.codecOf(route)
     this.#object = objectId(bucket.name, object)
     this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
-    this.#deadLetters = new PendingStream(warehouse, tables.deadLettersOf(route), DEAD_LETTERS.descriptor)
+    this.#deadLetters = new PendingStream(warehouse, beside(route.table, DEAD_LETTERS.name), DEAD_LETTERS.descriptor)
     this.#origin = originOutsideKafka(plan.source)
   }
 

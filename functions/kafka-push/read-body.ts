@@ -1,7 +1,7 @@
 import { type Origin, originOutsideKafka, ROW_BYTES_MAX } from '../../shared/codec/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import type { Reason } from '../../shared/dead-letters/index.ts'
-import { createCutter, uncutReason, Events, framingOf } from '../../shared/framing/index.ts'
+import { createCutter, cutPieces, uncutReason, framingOf } from '../../shared/framing/index.ts'
 import { AgentKey } from '../kafka-worker/agent-key.ts'
 import { Refusal } from './refusal.ts'
 import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
@@ -110,17 +110,14 @@ function parse(body: Buffer, [from, to]: Span): unknown {
 
 /** Lines, or messages with their lengths: as the route's files have them. @throws UserError for text in UTF-16 */
 function framed(body: Buffer, route: Route): PushedEvent[] {
-  const cutter = createCutter(framingOf(route, ROW_BYTES_MAX), 0)
-  const [events, found] = [new Events(), [] as PushedEvent[]]
-  let used = 0
-  do {
-    events.clear()
-    used += cutter.cut(body, used, body.length, true, events)
+  const found: PushedEvent[] = []
+  const cut = cutPieces(createCutter(framingOf(route, ROW_BYTES_MAX), 0))
+  for (const { events } of cut(body, true)) {
     for (let i = 0; i < events.count; i++) {
       const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
       const dead = uncutReason(events.dead[i])
       found.push({ route, bytes, origin: originOutsideKafka(null), ...(dead && { dead }) })
     }
-  } while (events.count === events.capacity)
+  }
   return found
 }

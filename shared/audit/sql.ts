@@ -26,7 +26,11 @@ finished AS (
   FROM (${sources(tables).join('\nUNION ALL\n')})
   GROUP BY source
 ),
-chosen AS (${ofOneDay ? CHOSEN_OF_ONE_DAY : CHOSEN_ALL}),
+chosen AS (
+  SELECT source FROM events${ofOneDay ? ' WHERE DATE(seen_at) = DATE(@day)' : ''}
+  UNION DISTINCT
+  SELECT source FROM finished${ofOneDay ? ' WHERE DATE(finished_at) = DATE(@day)' : ''}
+),
 extents AS (
   SELECT
     e.source,
@@ -66,18 +70,6 @@ SELECT kind, source, NULL, NULL, NULL, NULL, from_position, to_position FROM (
   SELECT kind, source, from_position, to_position FROM faults ORDER BY source, from_position LIMIT ${FAULTS_MAX}
 )`
 }
-
-const CHOSEN_ALL = `
-  SELECT source FROM events
-  UNION DISTINCT
-  SELECT source FROM finished
-`
-
-const CHOSEN_OF_ONE_DAY = `
-  SELECT source FROM events WHERE DATE(seen_at) = DATE(@day)
-  UNION DISTINCT
-  SELECT source FROM finished WHERE DATE(finished_at) = DATE(@day)
-`
 
 function events({ routes, deadLetters }: AuditTables): string[] {
   return [

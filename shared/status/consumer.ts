@@ -1,19 +1,9 @@
 import type { Config } from '../config/index.ts'
-import {
-  countMembers,
-  type KafkaClient,
-  offsetsSince,
-  type PartitionOffsets,
-  presentOffsets,
-  readCommits,
-} from '../kafka/index.ts'
+import { countMembers, type KafkaClient, offsetsSince, presentOffsets, readCommits } from '../kafka/index.ts'
 import type { ConsumerStatus, PartitionStatus } from './report.ts'
 
 /** The topics of a configuration, as far as Kafka has them. */
-export interface Topics {
-  readonly found: readonly PartitionOffsets[]
-  readonly missing: readonly string[]
-}
+export type Topics = Awaited<ReturnType<typeof presentOffsets>>
 
 /** Looks for the topics of all routes. Rejects with KafkaError. */
 export function findTopics(client: KafkaClient, { routes }: Config): Promise<Topics> {

@@ -1,3 +1,5 @@
+import type { PartitionOffsets, TopicPartition } from '../kafka/index.ts'
+
 /** What an agent knows of one source: an element of `open` in the answer of its /status. */
 export interface SourceStatus {
   readonly source: string
@@ -27,28 +29,22 @@ export interface AgentStatus {
 }
 
 /** One position of an agent, as Kafka has it. */
-export interface Position {
+export interface Position extends TopicPartition {
   readonly agent: string
-  readonly topic: string
-  readonly partition: number
   readonly source: string
   readonly position: number
   /** Of a finished source. */
-  readonly size?: number
+  readonly size?: number | undefined
   /** The range that its chunk carries instead of Kafka. */
-  readonly handed?: { readonly from: number; readonly to: number }
+  readonly handed?: { readonly from: number; readonly to: number } | undefined
   /** Its file is gone: the name is kept. */
   readonly retired: boolean
 }
 
 /** Where the consumer's group stands in one partition. */
-export interface PartitionStatus {
-  readonly topic: string
-  readonly partition: number
+export interface PartitionStatus extends PartitionOffsets {
   /** Everything before it is durable; null: no commit yet. */
   readonly committed: number | null
-  readonly start: number
-  readonly end: number
   /** Records, transaction markers among them. */
   readonly lag: number
   /** Of these, the ones that have waited for longer than they may. */

@@ -339,8 +339,6 @@ const CODEC: RowCodec = {
 
 const TABLES: Environment['tables'] = {
   codecOf: () => CODEC,
-  deadLettersOf: ({ table }) => ({ ...table, table: 'letters' }),
-  sourcesOf: ({ table }) => ({ ...table, table: 'sources' }),
   ensure: () => Promise.resolve(),
 }
 
