@@ -17,3 +17,13 @@ export class UserError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
+
+/** What `attempt` answers; what it throws is a mistake that the user can mend. */
+export function orUserError<T>(attempt: () => T, where: string, fix: string): T {
+  try {
+    return attempt()
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause
+    throw new UserError(`${where}: ${messageOf(cause)}`, fix, { cause })
+  }
+}

@@ -1,27 +1,24 @@
 import type { RecordType } from '../schema/index.ts'
 import { ENVELOPE, OTHER_MESSAGE, TRUNCATED } from './reasons.ts'
+import type { CodecRoute } from './route.ts'
 import { readVarint, wire } from './wire.ts'
 
 /** A zero byte, with which neither JSON nor a message begins, and the id of a schema. */
 const HEAD_BYTES = 5
 
-/** What Confluent's serializers put around an event whose first byte is zero. */
-export class Envelope {
-  private readonly allowed: boolean
-  /** Where the message is in its `.proto` file: Confluent's list of indexes follows the id. Undefined: no message. */
-  private readonly indexes: readonly number[] | undefined
+/** Where the event begins that is in bytes[start, end), of which the first is zero; or a reason. */
+export type OpenEnvelope = (bytes: Buffer, start: number, end: number) => number
 
-  constructor(allowed: boolean, format: string, { indexes }: RecordType) {
-    this.allowed = allowed
-    this.indexes = format === 'protobuf' ? indexes : undefined
-  }
-
-  /** Where the event begins that is in bytes[start, end), of which the first is zero; or a reason. */
-  open(bytes: Buffer, start: number, end: number): number {
-    if (!this.allowed) return ENVELOPE
+/** Opens what Confluent's serializers put around an event whose first byte is zero; undefined: the format has no such. */
+export function envelopeOf({ format, envelope }: CodecRoute, record: RecordType): OpenEnvelope | undefined {
+  if (format !== 'json' && format !== 'protobuf') return undefined
+  if (envelope !== 'confluent') return () => ENVELOPE
+  // Where the message is in its `.proto` file: Confluent's list of indexes follows the id.
+  const indexes = format === 'protobuf' ? record.indexes : undefined
+  return (bytes, start, end) => {
     const p = start + HEAD_BYTES
     if (p > end) return TRUNCATED
-    return this.indexes ? skipIndexes(this.indexes, bytes, p, end) : p
+    return indexes ? skipIndexes(indexes, bytes, p, end) : p
   }
 }
 

@@ -1,7 +1,7 @@
 import { jsonNumberEnd } from './numbers.ts'
 import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
 import { isUtf8, plainTextEnd, seen, stringEnd, unescape } from './strings.ts'
-import { ByteReader, NESTING_MAX } from './walker.ts'
+import { ByteWalker, NESTING_MAX } from './walker.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -16,7 +16,7 @@ const NUMBER = Buffer.from('0123456789+-.eE')
 const LITERALS: readonly Buffer[] = ['true', 'false', 'null'].map((word) => Buffer.from(word))
 
 /** Reads JSON's tokens from bytes[.., end). Every position that it answers is at most `end`; negative ones are reasons. */
-export class JsonScanner extends ByteReader {
+export abstract class JsonScanner extends ByteWalker {
   protected end = 0
   /** Where the content of the last string is, without escapes: source[from, to). */
   protected source: Buffer = this.bytes

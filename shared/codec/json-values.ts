@@ -3,7 +3,6 @@ import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } fro
 import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
 import { type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
 import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
 const QUOTE = 0x22
@@ -16,13 +15,6 @@ const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']
 
 /** The values of JSON, each to the form of its column. */
 export abstract class JsonValues extends JsonScanner {
-  protected out: RowBuffer
-
-  constructor(out: RowBuffer) {
-    super()
-    this.out = out
-  }
-
   /** An object that is a RECORD. */
   protected abstract record(slot: Slot, p: number, depth: number): number
 

@@ -15,7 +15,7 @@ import {
 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
-import { NESTING_MAX, pathWithin, type Walker } from './walker.ts'
+import { NESTING_MAX, type Walker } from './walker.ts'
 
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
@@ -27,16 +27,11 @@ const SCALAR_MAX = 16
 
 /** JSON straight to row bytes: no objects, no strings, one pass. */
 export class JsonWalker extends JsonValues implements Walker {
-  path = ''
-  private readonly plan: Plan
-  private readonly unknown: UnknownFields
   /** Path of the record that is being read, for unknown fields; kept only while there may be some. */
   private prefix = ''
 
-  constructor(plan: Plan, unknown: UnknownFields, out: RowBuffer) {
-    super(out)
-    this.plan = plan
-    this.unknown = unknown
+  constructor(plan: Plan, unknown: UnknownFields) {
+    super(plan, unknown)
     compilePlainMembers(plan)
   }
 
@@ -208,10 +203,5 @@ export class JsonWalker extends JsonValues implements Walker {
     if (text !== 'true' && text !== 'false') return INVALID
     this.out.varint(text === 'true' ? 1 : 0)
     return p
-  }
-
-  private fail(reason: number, name: string): number {
-    this.path = pathWithin(name, this.path)
-    return reason
   }
 }

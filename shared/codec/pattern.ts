@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts'
+import { orUserError, UserError } from '../errors.ts'
 import type { CodecRoute } from './route.ts'
 import { checkPattern } from './pattern-check.ts'
 import type { Plan, Slot } from './plan.ts'
@@ -65,15 +65,8 @@ export class PatternWalker extends TextColumns {
 }
 
 function compile(source: string, where: string): RegExp {
-  let regex: RegExp
-  try {
-    regex = new RegExp(`^(?:${source})$`, 'ds')
-  } catch (error) {
-    throw new UserError(
-      `${where}: ${error instanceof Error ? error.message : String(error)}`,
-      'write it as JavaScript regular expressions are',
-    )
-  }
+  const fix = 'write it as JavaScript regular expressions are'
+  const regex = orUserError(() => new RegExp(`^(?:${source})$`, 'ds'), where, fix)
   const problem = checkPattern(source)
   if (problem)
     throw new UserError(

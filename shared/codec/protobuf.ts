@@ -6,7 +6,7 @@ import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
-import { ByteReader, NESTING_MAX, pathWithin, type Walker } from './walker.ts'
+import { ByteWalker, NESTING_MAX, type Walker } from './walker.ts'
 import { field, GROUP_END, LENGTH, nextField, readLength, readSized, skipValue, wire } from './wire.ts'
 
 /** A singular field came twice, or two of a oneof: the event is read again from a merged copy. */
@@ -18,19 +18,12 @@ const UNKNOWN_KEY = Buffer.from('protobuf')
  * Protobuf wire to wire: walks the tags, copies runs of plain fields, writes the others one by one, adds what is absent.
  * The walk is the validation, too.
  */
-export class ProtobufWalker extends ByteReader implements Walker {
-  path = ''
-  private readonly plan: Plan
-  private readonly unknown: UnknownFields
-  private out: RowBuffer
+export class ProtobufWalker extends ByteWalker implements Walker {
   private readonly above: string[] = []
   private readonly plainRow: PlainRow | undefined
 
-  constructor(plan: Plan, unknown: UnknownFields, out: RowBuffer) {
-    super()
-    this.plan = plan
-    this.unknown = unknown
-    this.out = out
+  constructor(plan: Plan, unknown: UnknownFields) {
+    super(plan, unknown)
     compilePlainFields(plan)
     this.plainRow = compilePlainRow(plan)
   }
@@ -67,7 +60,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
     if (p !== end || group !== 0) p = this.fields(plan, start, p, end, depth, group)
     if (p < 0 || !plan.lacking) return p
     const missing = plan.close(this.out)
-    return missing ? this.fail(MISSING, missing) : p
+    return missing ? this.fail(MISSING, missing.name) : p
   }
 
   /** The fields of which bytes[start, at) are plain. */
@@ -86,7 +79,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
       const slot = plan.slotsByNumber.get(tag >>> 3)
       if (slot?.takes(tag & 7)) {
         p = this.field(plan, slot, tag & 7, p, end, depth)
-        if (p < 0) return p === AGAIN ? p : this.fail(p, slot)
+        if (p < 0) return p === AGAIN ? p : this.fail(p, slot.name)
       } else if ((tag & 7) === GROUP_END) {
         if (group === 0 || tag >>> 3 !== group) return WIRE
         this.keepUnknown(unknown)
@@ -167,8 +160,7 @@ export class ProtobufWalker extends ByteReader implements Walker {
     if (number === 0) return WIRE
     const q = skipValue(this.bytes, p, end, tag & 7, number, depth)
     if (q < 0 || plan.ignored.has(number) || this.unknown.policy !== 'reject') return q
-    this.path = pathWithin(String(number), this.path)
-    return UNKNOWN_FIELD
+    return this.fail(UNKNOWN_FIELD, String(number))
   }
 
   /** They have no names: all of a message's, as they came, are one value in base64. */
@@ -176,10 +168,5 @@ export class ProtobufWalker extends ByteReader implements Walker {
     if (fields === undefined) return
     const value = Buffer.from(`"${Buffer.concat(fields).toString('base64')}"`)
     this.unknown.add(this.above.join('.'), UNKNOWN_KEY, 0, UNKNOWN_KEY.length, value, 0, value.length)
-  }
-
-  private fail(reason: number, slot: Slot): number {
-    this.path = pathWithin(slot.name, this.path)
-    return reason
   }
 }

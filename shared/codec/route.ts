@@ -10,7 +10,7 @@ import {
   withMetadata,
 } from '../schema/index.ts'
 import { ACCESS_RECORDS, AccessLogWalker } from './access-log.ts'
-import { Envelope } from './envelope.ts'
+import { envelopeOf, type OpenEnvelope } from './envelope.ts'
 import { JsonWalker } from './json.ts'
 import { LogfmtWalker } from './logfmt.ts'
 import { MetadataWriter, type Origin } from './metadata.ts'
@@ -19,7 +19,7 @@ import { Plan } from './plan.ts'
 import { ProtobufWalker } from './protobuf.ts'
 import { RAW_RECORD, rawWalker } from './raw.ts'
 import { type Rejection, rejectionOf, TOO_LARGE } from './reasons.ts'
-import { RowBuffer } from './row-buffer.ts'
+import type { RowBuffer } from './row-buffer.ts'
 import { textRecord } from './text-columns.ts'
 import { UnknownFields } from './unknown.ts'
 import type { Walker } from './walker.ts'
@@ -63,7 +63,7 @@ class RouteCodec implements RowCodec {
   private readonly unknown: UnknownFields
   private readonly metadata: MetadataWriter
   /** Of the formats that may have one. */
-  private readonly envelope: Envelope | undefined
+  private readonly openEnvelope: OpenEnvelope | undefined
 
   constructor(route: CodecRoute, record: RecordType) {
     const keep = route.unknown === 'keep' && hasUnknown(route)
@@ -72,8 +72,7 @@ class RouteCodec implements RowCodec {
     this.descriptor = descriptorOf(row)
     this.unknown = new UnknownFields(row, route.unknown)
     this.metadata = new MetadataWriter(row.fields[record.fields.length]?.number ?? 0)
-    const wrapped = route.format === 'json' || route.format === 'protobuf'
-    this.envelope = wrapped ? new Envelope(route.envelope === 'confluent', route.format, record) : undefined
+    this.openEnvelope = envelopeOf(route, record)
     this.walker = walkerOf(route, new Plan(record), this.unknown)
   }
 
@@ -81,7 +80,7 @@ class RouteCodec implements RowCodec {
     if (this.walker.row?.(input, start, end, out, origin, this.metadata)) return undefined
     const mark = out.beginRow()
     const { unknown } = this
-    const from = start < end && input[start] === 0 && this.envelope ? this.envelope.open(input, start, end) : start
+    const from = start < end && input[start] === 0 ? (this.openEnvelope?.(input, start, end) ?? start) : start
     let result = from < 0 ? from : this.walker.walk(input, from, end, out)
     if (result >= 0) {
       if (unknown.some) unknown.write(out)
@@ -112,8 +111,8 @@ function hasUnknown(route: CodecRoute): boolean {
 
 function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker {
   if (route.format === 'raw') return rawWalker
-  if (route.format === 'json') return new JsonWalker(plan, unknown, new RowBuffer(64))
-  if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown, new RowBuffer(64))
+  if (route.format === 'json') return new JsonWalker(plan, unknown)
+  if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown)
   if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)
   if (route.preset) return new AccessLogWalker(plan, route.preset === 'combined')
   return new PatternWalker(plan, route)

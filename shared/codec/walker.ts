@@ -1,5 +1,7 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import type { Plan } from './plan.ts'
+import { RowBuffer } from './row-buffer.ts'
+import type { UnknownFields } from './unknown.ts'
 
 /** Turns the bytes of one event into the columns of one row. */
 export interface Walker {
@@ -20,10 +22,19 @@ export const LINE_BYTES_MAX = 64 * 1024
 /** Bytes behind an event that are looked at before it is known that they are behind it. */
 export const READ_AHEAD = 64
 
-/** The bytes that a walk reads. */
-export abstract class ByteReader {
+/** What the walks over JSON and protobuf share: the bytes they read, what they write to, and where they refused. */
+export abstract class ByteWalker {
+  path = ''
+  protected readonly plan: Plan
+  protected readonly unknown: UnknownFields
+  protected out = new RowBuffer(64)
   protected bytes: Buffer = Buffer.alloc(READ_AHEAD)
   protected view = new DataView(this.bytes.buffer)
+
+  constructor(plan: Plan, unknown: UnknownFields) {
+    this.plan = plan
+    this.unknown = unknown
+  }
 
   /** Turns to input[start, end): answers where it begins in `bytes`, a copy when less than READ_AHEAD is behind it. */
   protected look(input: Buffer, start: number, end: number): number {
@@ -34,9 +45,11 @@ export abstract class ByteReader {
     }
     return near ? 0 : start
   }
-}
 
-/** The path of a field, from inside outwards. */
-export function pathWithin(outer: string, inner: string): string {
-  return inner === '' || inner.startsWith('[') ? outer + inner : `${outer}.${inner}`
+  /** Answers a reason, and puts a name before the path: it grows from inside outwards. */
+  protected fail(reason: number, name: string): number {
+    const { path } = this
+    this.path = path === '' || path.startsWith('[') ? name + path : `${name}.${path}`
+    return reason
+  }
 }

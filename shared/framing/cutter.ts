@@ -65,14 +65,7 @@ export abstract class ExtentCutter implements Cutter {
   }
 
   /** Cuts what it can, and returns the index of the first byte that it did not consume. */
-  protected abstract scan(
-    buffer: Buffer,
-    start: number,
-    end: number,
-    final: boolean,
-    into: Events,
-    pause: boolean,
-  ): number
+  protected abstract scan(...given: Required<Parameters<Cutter['cut']>>): number
 
   protected positionOf(index: number): number {
     return index + this.#shift

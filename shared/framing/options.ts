@@ -1,17 +1,9 @@
+import type { Route } from '../config/index.ts'
 import type { FramingOptions } from './cutter.ts'
 import { MULTILINE_PRESETS } from './multiline-presets.ts'
 
 /** The part of a route that says how its bytes become events. */
-export interface FramedRoute {
-  readonly framing: 'lines' | 'delimited'
-  readonly multiline?:
-    | {
-        readonly preset?: keyof typeof MULTILINE_PRESETS | undefined
-        readonly start?: string | undefined
-        readonly timeout: number
-      }
-    | undefined
-}
+type FramedRoute = Pick<Route, 'framing' | 'multiline'>
 
 export function framingOf({ framing, multiline }: FramedRoute, maxEventBytes: number): FramingOptions {
   if (!multiline) return { kind: framing, maxEventBytes }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import protobuf from 'protobufjs'
 import descriptor from 'protobufjs/google/protobuf/descriptor.json' with { type: 'json' }
-import { messageOf, UserError } from '../errors.ts'
+import { orUserError, UserError } from '../errors.ts'
 import { recordFromTableSchema } from './bigquery.ts'
 import { recordFromMessage } from './proto.ts'
 import { checkRecord, type RecordType } from './record.ts'
@@ -34,35 +34,24 @@ export function loadSchema(reference: string, baseDir: string): RecordType {
 
 function loadJson(file: string, reference: string): RecordType {
   const text = read(file, reference)
-  let schema: unknown
-  try {
-    schema = JSON.parse(text)
-  } catch (error) {
-    throw new UserError(`schema ${reference}: ${messageOf(error)}`, 'take what bq show --schema prints')
-  }
-  return recordFromTableSchema(schema, basename(file, '.json'), `schema ${reference}`)
+  const where = `schema ${reference}`
+  const schema: unknown = orUserError(() => JSON.parse(text), where, 'take what bq show --schema prints')
+  return recordFromTableSchema(schema, basename(file, '.json'), where)
 }
 
 function read(file: string, reference: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    const fix = 'name a file that is there, FILE.proto#package.Message or FILE.json'
-    throw new UserError(`schema ${reference}: ${messageOf(error)}`, fix)
-  }
+  const fix = 'name a file that is there, FILE.proto#package.Message or FILE.json'
+  return orUserError(() => readFileSync(file, 'utf8'), `schema ${reference}`, fix)
 }
 
 function loadProto(file: string, message: string | undefined, reference: string): RecordType {
   read(file, reference)
   const root = new protobuf.Root()
   root.resolvePath = (from, wanted) => (from === '' ? wanted : findImport(wanted, from, dirname(file), reference))
-  try {
-    root.loadSync(file, { keepCase: true, alternateCommentMode: true })
-  } catch (error) {
-    if (error instanceof UserError) throw error
-    throw new UserError(`schema ${reference}: ${messageOf(error)}`, 'correct the file until protoc accepts it')
-  }
-  return recordFromMessage(findMessage(root, message, reference), `schema ${reference}`)
+  const where = `schema ${reference}`
+  const load = () => root.loadSync(file, { keepCase: true, alternateCommentMode: true })
+  orUserError(load, where, 'correct the file until protoc accepts it')
+  return recordFromMessage(findMessage(root, message, reference), where)
 }
 
 /** Null: a file that is not needed. */
