@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { chooseCommit } from './prepare-commits.ts'
+import { joinGroup, type Membership, topicOffsets } from '../../shared/kafka/index.ts'
+import { createLog } from '../../shared/telemetry/index.ts'
+import { openPipeline } from '../../test/support/pipeline.ts'
+import { chooseCommit, groupOf, prepareCommits } from './prepare-commits.ts'
 
 type Mode = 'worker' | 'drain'
 const OTHER = { worker: 'drain', drain: 'worker' } as const
@@ -34,4 +37,25 @@ void test('whatever the mode changes to, and wherever a start dies, a partition 
     }),
     { numRuns: 2000 },
   )
+})
+
+void test('of a worker and a drain that begin at once, before there is a commit, neither begins while both are members', async (t) => {
+  const { kafka, config, topics } = await openPipeline(t, { routes: { visits: 'schema: visit.proto#shop.Visit' } })
+  const names = Object.values(topics)
+  const join = async (mode: Mode) => {
+    const joined = Promise.withResolvers<Membership>()
+    const assigned = async (membership: Membership) => joined.resolve(membership)
+    const nothing = { batch: () => undefined, stopped: () => undefined, revoking: async () => undefined }
+    const group = await joinGroup(kafka, { groupId: groupOf(config, mode), topics: names }, { assigned, ...nothing })
+    t.after(() => group.close())
+    const membership = await joined.promise
+    const prepare = async () =>
+      prepareCommits(kafka, config, mode, membership, await topicOffsets(kafka, names), createLog('test'))
+    return { group, prepare }
+  }
+  const [worker, drain] = [await join('worker'), await join('drain')]
+  await assert.rejects(worker.prepare(), /a drain of .* is running/)
+  await assert.rejects(drain.prepare(), /a worker of .* is running/)
+  await drain.group.close()
+  assert.equal((await worker.prepare()).length, 2)
 })

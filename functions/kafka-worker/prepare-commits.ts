@@ -36,7 +36,7 @@ export async function refuseBothModes(kafka: KafkaClient, config: Config, mode: 
 /**
  * The commits that a new generation goes on from, of its partitions: takes over what the other mode's group has left, and gives partitions that were
  * added to a topic which the group reads already a commit at their start, whatever the route's `from`.
- * docs/protocols/kafka-to-bigquery.md, "Another mode".
+ * docs/protocols/kafka-to-bigquery.md, "Another mode". Rejects while the other mode's group has members.
  */
 export async function prepareCommits(
   kafka: KafkaClient,
@@ -46,6 +46,8 @@ export async function prepareCommits(
   offsets: readonly PartitionOffsets[],
   log: Log,
 ): Promise<Committed[]> {
+  // Again, now that the other mode can see this member: of two that begin at once, at most one goes on.
+  await refuseBothModes(kafka, config, mode)
   const other = groupOf(config, OTHER[mode])
   const [own, others] = await Promise.all([membership.readCommits(), readCommits(kafka, other, membership.partitions)])
   const choices = own.map((commit, index) => ({ ...commit, ...chooseCommit(commit, others[index] ?? NONE) }))
