@@ -24,7 +24,7 @@ function scene(t: TestContext) {
   writeFileSync(join(folder, 'app.log'), 'newer\n')
   const path = join(folder, 'app.log.1')
   writeFileSync(path, 'first\n')
-  const framing = { kind: 'lines', maxEventBytes: 1000 } as const
+  const framing = { kind: 'lines', start: '^[a-z]', maxEventBytes: 1000 } as const
   const log = { pattern: new LogPattern(join(folder, 'app.log*')), route: 'r', framing, complete: false }
   const follower = new Follower({ agent: 'a', logs: [log], finishAfterMs: 0, report: () => undefined })
   t.after(() => follower.close())
@@ -57,7 +57,7 @@ void test('a finished file with a line that came late is not deleted before that
   await follower.look()
   const objects: ObjectView[] = []
   const awayKafka = {
-    inTouch: false,
+    session: undefined,
     canUse: () => false,
     forgottenMs: () => 0,
     entries: () => [],
@@ -76,6 +76,7 @@ void test('a finished file with a line that came late is not deleted before that
   const [object] = objects.filter(({ metadata }) => metadata['millrace-source'] === source)
   assert.equal(object?.metadata['millrace-ranges'], 'undecided')
   assert.equal(object?.metadata['millrace-size'], '11')
+  assert.equal(object?.metadata['millrace-framing'], 'multiline ^[a-z]')
   assert.equal(readFileSync(path, 'utf8'), 'first\nlate\n')
 })
 

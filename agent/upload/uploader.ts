@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Bucket, chunkName, encodeMetadata, type Ranges } from '../../shared/chunks/index.ts'
 import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
+import { framingName } from '../../shared/framing/index.ts'
 import { type Followed, type Follower, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
@@ -27,8 +28,8 @@ export interface UploaderOptions {
 
 /** The publisher, as far as it matters here. */
 export interface InTouch {
-  /** The former lives are fenced and the positions read. */
-  readonly inTouch: boolean
+  /** Undefined: not in touch. In each session the former lives are fenced and the positions read. */
+  readonly session: object | undefined
   canUse(topic: string): boolean
   forgottenMs(topic: string): number
   entries(): readonly { topic: string; entry: Entry }[]
@@ -49,8 +50,8 @@ export class Uploader {
   readonly #options: UploaderOptions
   #chunks: OwnChunks | undefined
   #decider: Decider | undefined
-  /** The list was read by one who was in touch: what former lives have handed over is on it. */
-  #listIsFinal = false
+  /** The session in which the list was read: what was handed over before it is on the list. */
+  #listedIn: object | undefined
   #listedAtMs = 0
   readonly #names: Names
   /** Files that were dealt with, as they were then. */
@@ -121,7 +122,7 @@ export class Uploader {
     }
     for (const followed of [...this.#follower.sources.values()]) this.#letGo(followed)
     // What retires is forgotten some day, and then it cannot be told from what Kafka never knew.
-    if (this.#publisher?.inTouch && !waits) this.#retire(this.#publisher)
+    if (this.#publisher?.session && !waits) this.#retire(this.#publisher)
   }
 
   #reportUntold(): void {
@@ -132,17 +133,17 @@ export class Uploader {
   }
 
   /**
-   * Read at the start, again when in touch for the first time (then no former life can hand over anything more), and daily:
-   * an upload of a former life may still have come late.
+   * Read at the start, again in each session (another life may have come between, and can hand over nothing more), and
+   * daily: an upload of another life may still have come late.
    */
   async #list(bucket: Bucket): Promise<OwnChunks> {
-    const inTouch = this.#publisher?.inTouch ?? false
-    const isOld = !this.#listIsFinal || Date.now() - this.#listedAtMs > LIST_EVERY_MS
-    if (this.#chunks && !(inTouch && isOld)) return this.#chunks
+    const session = this.#publisher?.session
+    const isOld = this.#listedIn !== session || Date.now() - this.#listedAtMs > LIST_EVERY_MS
+    if (this.#chunks && !(session && isOld)) return this.#chunks
     const { agent, routes } = this.#options
     const listedAtMs = Date.now()
     this.#chunks = await OwnChunks.list(bucket, agent, routes.keys(), this.#follower.sources.keys())
-    this.#listIsFinal = inTouch
+    this.#listedIn = session
     this.#listedAtMs = listedAtMs
     if (this.#publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#publisher)
     return this.#chunks
@@ -151,7 +152,7 @@ export class Uploader {
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
     const follower = this.#follower
     const positions = {
-      canUse: (topic: string) => this.#listIsFinal && publisher.canUse(topic),
+      canUse: (topic: string) => this.#listedIn === publisher.session && publisher.canUse(topic),
       entries: () => follower.entries,
       entry: (source: string) => follower.entry(source),
       forgottenMs: (topic: string) => publisher.forgottenMs(topic),
@@ -219,7 +220,7 @@ export class Uploader {
   }
 
   #describe(
-    { source: { path, firstReadMs }, file: { seenAtMs: seen }, log }: Followed,
+    { source: { path, firstReadMs, framing }, file: { seenAtMs: seen }, log }: Followed,
     source: string,
     part: number,
     carried: Carried,
@@ -227,14 +228,14 @@ export class Uploader {
     { end: size, events, crc32c }: Measure,
   ) {
     const { agent } = this.#options
-    const { format, framing, name: route } = this.#options.routes.get(log.route)!
+    const { format, name: route } = this.#options.routes.get(log.route)!
     const ranges = rangesOf(carried, start, size)
     return {
       name: chunkName({ route, firstReadMs, agent, source, part, format }),
       metadata: encodeMetadata({
         route,
         format,
-        framing,
+        framing: framingName(framing),
         agent,
         path,
         source,
