@@ -76,6 +76,8 @@ async function read(config: Config, request: Request): Promise<Pushed> {
   const named = routes.find((route) => route.name === name)
   if (name !== '' && !named) throw new Refusal(404, `no route with push has the name ${name}`)
   // Without a type, as Aiven's sink sends by itself, nobody has read the body yet.
+  if (!request.rawBody && request.get('content-encoding'))
+    throw new Refusal(415, 'a compressed body needs a Content-Type')
   const body = request.rawBody ?? (await buffer(request))
   if (body.length > BODY_BYTES_MAX) throw new Refusal(413, `the body is larger than ${BODY_BYTES_MAX} bytes`)
   const byTopic = new Map(routes.map((route) => [route.topic ?? '', route]))

@@ -261,6 +261,10 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
       assert.equal(answer.status, status, `${body}: ${JSON.stringify(answer.json)}`)
       assert.match((answer.json as { error: string }).error, reason)
     }
+    const name = { ...good, topic: 'x'.repeat(250) }
+    assert.equal((await push.post('/visits', JSON.stringify([name]))).status, 400)
+    const untyped = { 'content-type': '', 'content-encoding': 'gzip' }
+    assert.equal((await push.post('/visits', gzipSync(visit(1)), untyped)).status, 415)
     assert.equal((await push.post('/visits', '[{]')).status, 400)
     const large = await push.post('/visits', Buffer.alloc(32 * 1024 * 1024 + 1, 0x20), { 'content-type': 'text/plain' })
     assert.equal(large.status, 413)

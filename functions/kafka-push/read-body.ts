@@ -30,6 +30,8 @@ export interface Routing {
 /** What a record has in an array of Confluent's Cloud Functions sink, and of Kafka's REST proxy (which has no timestamp). */
 const RECORD = ['topic', 'partition', 'offset', 'value']
 const RECORD_OR_MORE = new Set([...RECORD, 'key', 'timestamp', 'headers'])
+/** The names that Kafka takes: others come from no topic, and a dead letter of megabytes of name could not be written. */
+const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const NO_BASE64: Reason = { reason: 'wrong_type', message: 'protobuf comes as a string in base64' }
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 const [JSON_TYPE, LINES_TYPE] = [/[/+]json *(?:;|$)/i, /ndjson|jsonl|json-lines|json-seq/i]
@@ -62,7 +64,7 @@ function elementOf(body: Buffer, span: Span, index: number, { named, byTopic }: 
   }
   const member = (key: string) => members.get(key) ?? ([0, 0] satisfies Span)
   const topic = parse(body, member('topic'))
-  if (typeof topic !== 'string' || topic === '') throw new Refusal(400, `element ${index}: topic: not a name`)
+  if (typeof topic !== 'string' || !TOPIC.test(topic)) throw new Refusal(400, `element ${index}: topic: not a name`)
   const [partition = 0, offset = 0] = ['partition', 'offset'].map((key) => {
     const value = parse(body, member(key))
     if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
