@@ -34,22 +34,16 @@ export async function backfill(
 
 /** Below a route's name are its agents' chunks, below its prefix the objects of others. */
 function prefixesOf({ config }: Environment): Set<string> {
-  return new Set(
-    Object.values(config.routes)
-      .flatMap(({ name, prefix }) => [`${name}/`, prefix ?? `${name}/`])
-      .toSorted(),
-  )
+  const prefixes = Object.values(config.routes).flatMap(({ name, prefix }) => [`${name}/`, prefix ?? `${name}/`])
+  return new Set(prefixes.toSorted())
 }
 
-async function load(
-  environment: Environment,
-  { name, generation }: ObjectView,
-): Promise<'loaded' | 'waiting' | 'failed'> {
+async function load(environment: Environment, object: ObjectView): Promise<'loaded' | 'waiting' | 'failed'> {
   try {
-    const { kind, what } = await loadChunk(environment, name, generation)
+    const { kind, what } = await loadChunk(environment, object.name, object.generation)
     return kind === 'done' && what !== 'undecided' ? 'loaded' : 'waiting'
   } catch (error) {
-    environment.log.error({ object: name, error: messageOf(error) }, 'backfill: chunk not loaded')
+    environment.log.error({ object: object.name, error: messageOf(error) }, 'backfill: chunk not loaded')
     return 'failed'
   }
 }

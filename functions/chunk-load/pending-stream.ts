@@ -12,13 +12,11 @@ export class PendingStream {
   #count = 0
   #appender: Appender | undefined
   readonly #warehouse: Warehouse
-  readonly #table: TableName
-  readonly #descriptor: object
+  readonly #open: () => Promise<Appender>
 
   constructor(warehouse: Warehouse, table: TableName, descriptor: object) {
     this.#warehouse = warehouse
-    this.#table = table
-    this.#descriptor = descriptor
+    this.#open = async () => warehouse.openAppender(await warehouse.createStream(table, 'PENDING'), descriptor)
   }
 
   /**
@@ -38,11 +36,6 @@ export class PendingStream {
       const mayWait = answer.kind === 'later' && Date.now() - begunMs < LATER_FOR_MS
       if (!mayWait) throw new Error(`append to ${this.#appender.stream}: ${answer.kind}: ${answer.message}`)
     }
-  }
-
-  async #open(): Promise<Appender> {
-    const stream = await this.#warehouse.createStream(this.#table, 'PENDING')
-    return this.#warehouse.openAppender(stream, this.#descriptor)
   }
 
   /** Finalizes; undefined when there was no row. Throws when the stream holds another number of rows than were sent. */

@@ -1,15 +1,9 @@
-import { type ChunkMetadata, decodeMetadata, type ObjectView, type Ranges } from '../../shared/chunks/index.ts'
+import { type ChunkMetadata, decodeMetadata, type ObjectView } from '../../shared/chunks/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
 
-/** What is to be loaded from an object. */
-export interface Plan {
+/** What is to be loaded from an object; `size` is infinite where only the object's end tells. */
+export interface Plan extends Pick<ChunkMetadata, 'source' | 'start' | 'size' | 'ranges'> {
   readonly route: Route
-  readonly source: string
-  /** Position of the object's first byte. */
-  readonly start: number
-  /** Where the last event ends; infinite where only the object's end tells. */
-  readonly size: number
-  readonly ranges: Ranges
   /** Undefined: a foreign object. */
   readonly chunk: ChunkMetadata | undefined
 }

@@ -27,6 +27,8 @@ interface Piece {
   indexes: number[]
 }
 
+const emptyPiece = (): Piece => ({ rows: new RowBuffer(BUFFER_BYTES), indexes: [] })
+
 /** Writes a route's events at least once: what has no answer in time is sent again, by us or by the sender. */
 export class RouteWriter {
   readonly #route: Route
@@ -56,15 +58,11 @@ export class RouteWriter {
       throw error
     })
     const results: Result[] = []
-    const pieces: Piece[] = []
     const letters: Buffer[] = []
+    const pieces = [emptyPiece()]
     for (const [index, event] of events.entries()) {
-      let piece = pieces.at(-1)
-      if (!piece || piece.rows.length >= APPEND_BYTES) {
-        piece = { rows: new RowBuffer(BUFFER_BYTES), indexes: [] }
-        pieces.push(piece)
-      }
-      results.push(this.#take(event, index, piece, letters))
+      if (pieces.at(-1)!.rows.length >= APPEND_BYTES) pieces.push(emptyPiece())
+      results.push(this.#take(event, index, pieces.at(-1)!, letters))
     }
     this.#stopAfter(letters.length, pieces)
     if (letters.length > 0) await this.#letters.write(letters, signal)

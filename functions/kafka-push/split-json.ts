@@ -44,16 +44,13 @@ export function splitJson(bytes: Buffer, [start, end]: Span): Span[] | undefined
 
 /** The values of an object's members by name; undefined: it is no object. */
 export function membersOf(bytes: Buffer, span: Span): Map<string, Span> | undefined {
-  const members = bytes[span[0]] === OPEN_OBJECT ? splitJson(bytes, span) : undefined
-  return (
-    members &&
-    new Map(
-      members.map(([from, to]) => {
-        const colon = bytes.indexOf(COLON, stringEnd(bytes, from, to))
-        return [bytes.toString('utf8', from + 1, stringEnd(bytes, from, to)), trim(bytes, colon + 1, to)]
-      }),
-    )
-  )
+  if (bytes[span[0]] !== OPEN_OBJECT) return undefined
+  const members = splitJson(bytes, span)?.map(([from, to]): [string, Span] => {
+    const nameEnd = stringEnd(bytes, from, to)
+    const colon = bytes.indexOf(COLON, nameEnd)
+    return [bytes.toString('utf8', from + 1, nameEnd), trim(bytes, colon + 1, to)]
+  })
+  return members && new Map(members)
 }
 
 /** Where the quote stands that closes the string; `end` when none does. */

@@ -2,14 +2,12 @@ import { type Logger, pino } from 'pino'
 
 export type Log = Logger
 
-/** Cloud Logging's severities for pino's levels: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity */
+/** Cloud Logging's severities for those of pino's levels that are used: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity */
 const SEVERITY: Readonly<Record<string, string>> = {
-  trace: 'DEBUG',
   debug: 'DEBUG',
   info: 'INFO',
   warn: 'WARNING',
   error: 'ERROR',
-  fatal: 'CRITICAL',
 }
 
 /**
