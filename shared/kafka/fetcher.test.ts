@@ -68,3 +68,36 @@ test('a mistake in the program is not tried again, even where kafkajs has wrappe
     assert.equal(tries(), 1)
   }
 })
+
+test('what was asked for before a seek says nothing about the place after it', async () => {
+  const asked: number[] = []
+  const answers: PromiseWithResolvers<object[]>[] = []
+  const broker = {
+    lookupRequest: () => (options: { topics: { partitions: { fetchOffset: string }[] }[] }) => {
+      asked.push(Number(options.topics[0]?.partitions[0]?.fetchOffset))
+      return { request: { apiVersion: 11 } }
+    },
+    connectionPool: { send: () => answers[answers.push(Promise.withResolvers()) - 1]?.promise },
+  }
+  const cluster = { findLeaderForPartitions: () => ({ 1: [0] }), findBroker: async () => broker }
+  const stops: number[] = []
+  const unexpected = () => assert.fail('no batch has come')
+  const sink = {
+    batch: unexpected,
+    failed: unexpected,
+    stopped: ({ offset }: { offset: number }) => stops.push(offset),
+  }
+  const fetcher = new Fetcher(cluster as unknown as Cluster, [at], { fetchBytes: 1, fetchWaitMs: 1 }, sink)
+  fetcher.seek(at, 100)
+  fetcher.start()
+  const refused = { ...at, errorCode: 29, lastStableOffset: 200, aborted: [], records: Buffer.alloc(0) }
+  await eventually(() => answers.length === 1)
+  fetcher.seek(at, 5)
+  answers[0]?.resolve([refused])
+  await eventually(() => answers.length === 2)
+  assert.deepEqual([asked, stops], [[100, 5], []])
+  answers[1]?.resolve([refused])
+  await eventually(() => stops.length === 1)
+  assert.deepEqual(stops, [5])
+  fetcher.stop()
+})
