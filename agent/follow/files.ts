@@ -25,6 +25,8 @@ export class Files implements Iterable<LogFile> {
   readonly #files = new Map<string, LogFile>()
   /** How often the folders have been listed. */
   #listings = 0
+  /** Could not be opened: the right, or a free descriptor, may come without any change of the file. */
+  readonly #closed = new Set<LogFile>()
   readonly #reported = new Map<string, string>()
 
   constructor(options: FollowerOptions) {
@@ -61,6 +63,7 @@ export class Files implements Iterable<LogFile> {
         if (change) changes.push(change)
       }
     }
+    if (!stems) this.#openAgain()
     this.folders = [...folders]
     this.completeRoutes.clear()
     for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)
@@ -76,6 +79,16 @@ export class Files implements Iterable<LogFile> {
     file.update(seen, nowMs)
     file.log = log
     return change
+  }
+
+  #openAgain(): void {
+    for (const file of this.#closed) {
+      if (this.isThere(file) && this.try(file, () => file.descriptor()) === undefined) continue
+      this.#closed.delete(file)
+      if (!file.isOpen) continue
+      file.fresh = true
+      this.report(file.key, '')
+    }
   }
 
   #add(seen: Seen, log: FollowedLog, nowMs: number): LogFile {
@@ -141,13 +154,15 @@ export class Files implements Iterable<LogFile> {
   #refuse(file: LogFile, error: unknown): void {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return void (file.fresh = true)
     if (error instanceof UserError) file.role = 'refused'
+    else if ((error as NodeJS.ErrnoException).syscall === 'open') this.#closed.add(file)
     const advice = error instanceof UserError ? ` ${error.fix}` : ''
     this.report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
   }
 
   report(about: string, message: string): void {
-    if (this.#reported.get(about) === message) return
+    const before = this.#reported.get(about) ?? ''
+    if (before === message) return
     this.#reported.set(about, message)
-    this.#options.report(message)
+    this.#options.report(message || `over: ${before}`)
   }
 }

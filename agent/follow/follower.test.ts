@@ -266,3 +266,10 @@ void test('names that somebody else has given since are taken over, those of thi
   await follower.look()
   assert.deepEqual(await readAll(follower), ['# header', 'one'])
 })
+
+void test('a name that is not UTF-8 cannot be opened by the text of it: that is said', async (t) => {
+  const { folder, follower, reports } = follow(t, '*.log')
+  writeFileSync(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from('.log')]), 'line\n')
+  await follower.look()
+  assert.deepEqual(reports, [`${folder}/caf\uFFFD.log cannot be read: its name is not UTF-8`])
+})

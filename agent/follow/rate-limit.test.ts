@@ -28,3 +28,10 @@ void test('what was taken too early is waited for; a long pause allows no more t
   assert.equal(limit.room(3500), 500)
   assert.equal(limit.room(3_600_000), 2000)
 })
+
+void test('a clock that is set back holds nothing up', () => {
+  const limit = new RateLimit(1000, 1000, 3_600_000)
+  limit.take(1000)
+  assert.equal(limit.room(0), 0)
+  assert.equal(limit.room(500), 500)
+})

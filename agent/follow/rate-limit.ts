@@ -22,9 +22,9 @@ export class RateLimit {
     this.#atMs = nowMs
   }
 
-  /** Bytes that may be taken now; 0: none, or so few that it is better to wait for more. */
+  /** Bytes that may be taken now; 0: none, or so few that it is better to wait for more. A clock that is set back costs nothing. */
   room(nowMs: number): number {
-    this.#bytes = Math.min(this.#burstBytes, this.#bytes + (nowMs - this.#atMs) * this.#bytesPerMs)
+    this.#bytes = Math.min(this.#burstBytes, this.#bytes + Math.max(0, nowMs - this.#atMs) * this.#bytesPerMs)
     this.#atMs = nowMs
     return this.#bytes < this.#burstBytes / STEPS ? 0 : Math.floor(this.#bytes)
   }

@@ -137,6 +137,7 @@ function see({ place, seen }: Name, problems: string[]): Seen | null {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
+    else if (place.path.includes('\uFFFD')) problems.push(`${place.path} cannot be read: its name is not UTF-8`)
     return null
   }
 }
