@@ -79,8 +79,8 @@ export class Life {
     })
     const publisher = this.#publisher
     const inTouch = {
-      get inTouch() {
-        return publisher.inTouch
+      get session() {
+        return publisher.session
       },
       canUse: (topic: string) => publisher.canUse(topic),
       forgottenMs: (topic: string) => publisher.forgottenMs(topic),
