@@ -136,7 +136,9 @@ void test('positions that the topic does not hold stop the partition, until the 
   assert.equal(only(ahead.handle({ kind: 'counted', rows: 100 }), 'stop').reason, 'topic-replaced')
   assert.equal(only(owner({ acceptLossAt: 15 }).handle(read(10, clean, 15, 100)), 'fetch').from, 15)
   assert.equal(only(owner({ acceptLossAt: 3 }).handle(read(200, clean, 0, 100)), 'fetch').from, 3)
-  assert.equal(only(owner({ acceptLossAt: 3 }).handle(read(10, clean, 15, 100)), 'stop').reason, 'records-lost')
+  const { reason, message } = only(owner({ acceptLossAt: 3 }).handle(read(10, clean, 15, 100)), 'stop')
+  assert.equal(reason, 'records-lost')
+  assert.match(message, /3 is not accepted: the topic has 15 to 100/)
 })
 
 void test('a stopped partition stays stopped, however the topic grows, until the operator accepts the loss', () => {

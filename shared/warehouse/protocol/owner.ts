@@ -186,9 +186,17 @@ export class Owner {
     this.#phase = 'running'
     const loss = lossAt(position, this.#accepted.log, this.#topic)
     const { start, end } = this.#topic
-    const { acceptLossAt = -1 } = this.#options
+    const { acceptLossAt } = this.#options
     if (!loss) return this.#rewind(position)
-    if (acceptLossAt < start || acceptLossAt > end) return this.#alarm(position, ...loss)
+    if (acceptLossAt === undefined) return this.#alarm(position, ...loss)
+    if (acceptLossAt < start || acceptLossAt > end) {
+      const [reason, message] = loss
+      return this.#alarm(
+        position,
+        reason,
+        `${message}; ${acceptLossAt} is not accepted: the topic has ${start} to ${end}`,
+      )
+    }
     this.#note('loss-accepted', `goes on at ${acceptLossAt} instead of ${position}`)
     // Earlier rows may have the offsets that come now: only a stream made after them tells them apart.
     this.#stream = null
