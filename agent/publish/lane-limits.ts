@@ -3,6 +3,8 @@ import type { LaneLimits } from './batch.ts'
 /** Room for a batch's header, and for records that are larger than the lane by their overhead. */
 const LANE_SPARE_BYTES = 64 * 1024
 const LANE_BYTES_MIN = 16 * 1024
+/** A topic that takes no record of this size takes nothing. */
+const SHRUNK_BYTES_MIN = 512
 
 /** How large batches may become, topic by topic: what one of them refuses, others may take. */
 export class TopicLimits {
@@ -18,14 +20,23 @@ export class TopicLimits {
     return this.#smaller.get(topic) ?? this.#first
   }
 
-  /** The broker takes no batch of this size: smaller ones from now on, then no event larger than the smallest. */
-  shrink(topic: string): void {
+  /**
+   * The broker takes no batch of this size: smaller ones from now on, then no event larger than the smallest. First down to what
+   * most topics take, so that one event that is too long for its topic does not make all batches tiny. False: it is the smallest.
+   */
+  shrink(topic: string): boolean {
     const { laneBytes, maxEventBytes, deadAboveBytes } = this.of(topic)
-    const half = (bytes: number) => Math.max(bytes / 2, LANE_BYTES_MIN)
-    const smaller =
-      laneBytes > LANE_BYTES_MIN
-        ? { laneBytes: half(laneBytes), maxEventBytes, deadAboveBytes }
-        : { laneBytes, maxEventBytes, deadAboveBytes: half(Math.min(deadAboveBytes, maxEventBytes)) }
-    this.#smaller.set(topic, smaller)
+    const valueBytes = Math.min(deadAboveBytes, maxEventBytes)
+    for (const floor of [LANE_BYTES_MIN, SHRUNK_BYTES_MIN]) {
+      const half = (bytes: number) => Math.max(bytes / 2, floor)
+      if (laneBytes <= floor && valueBytes <= floor) continue
+      const smaller =
+        laneBytes > floor
+          ? { laneBytes: half(laneBytes), deadAboveBytes }
+          : { laneBytes, deadAboveBytes: half(valueBytes) }
+      this.#smaller.set(topic, { maxEventBytes, ...smaller })
+      return true
+    }
+    return false
   }
 }

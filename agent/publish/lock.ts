@@ -14,6 +14,9 @@ export interface TopicMark {
 
 const SQLITE_BUSY = 5
 
+/** What must be noted on the host before Kafka is written to cannot be. */
+export class LockError extends Error {}
+
 /**
  * Keeps a second agent with the same lock file out for as long as this process lives. Node has no flock; its SQLite
  * holds a POSIX record lock on the file, on Linux and macOS alike, which the kernel takes back when the process dies,
@@ -22,12 +25,14 @@ const SQLITE_BUSY = 5
  */
 export class HostLock {
   readonly #database: DatabaseSync
+  readonly #named: string
 
   /**
    * @param named the key of the configuration that says so
    * @throws UserError when another process has it, or the file cannot be written
    */
   constructor(file: string, named = 'lock_file') {
+    this.#named = `${named} ${file}`
     try {
       mkdirSync(dirname(file), { recursive: true })
       this.#database = new DatabaseSync(file, { timeout: 0 })
@@ -52,8 +57,14 @@ export class HostLock {
     return row && { state: row['state'] as TopicMark['state'], sinceMs: Number(row['since_ms']) }
   }
 
+  /** Writes nothing for a topic that has `started` before. @throws LockError when the disk is full: later it may not be */
   setMark(topic: string, state: TopicMark['state'], nowMs: number): void {
-    this.#database.prepare('INSERT OR REPLACE INTO topics VALUES (?, ?, ?)').run(topic, state, nowMs)
+    if (state === 'started' && this.mark(topic)?.state === state) return
+    try {
+      this.#database.prepare('INSERT OR REPLACE INTO topics VALUES (?, ?, ?)').run(topic, state, nowMs)
+    } catch (error) {
+      throw new LockError(`${this.#named} cannot be written, trying again: ${messageOf(error)}`)
+    }
   }
 
   release(): void {

@@ -14,7 +14,7 @@ import {
   type Update,
 } from './filling.ts'
 import { TopicLimits } from './lane-limits.ts'
-import { type HostLock, withoutPositions } from './lock.ts'
+import { type HostLock, LockError, withoutPositions } from './lock.ts'
 import type { Entry } from './positions.ts'
 import { type Decision, type Place, positionsGroup, type PositionsStore, Session } from './session.ts'
 import type { Waker } from './waker.ts'
@@ -43,7 +43,12 @@ export interface PublisherCounts {
 }
 
 /** What one topic refuses, others may take. */
-const OF_A_TOPIC: ReadonlySet<KafkaError['kind']> = new Set(['unknown-topic', 'unauthorized', 'unavailable-topic'])
+const OF_A_TOPIC: ReadonlySet<KafkaError['kind']> = new Set([
+  'unknown-topic',
+  'unauthorized',
+  'unavailable-topic',
+  'too-large',
+])
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
 /** Kafka forgets what is not renewed for a week. */
@@ -64,7 +69,7 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #waker: Waker
   readonly #filler: Filler
-  /** Of these Kafka takes nothing now: the next session does without them. */
+  /** Of these Kafka takes nothing now: sessions do without them, until one of these has lasted for TOPICS_EVERY_MS. */
   readonly #refusing = new Set<string>()
   #fillings = [newFilling(), newFilling()]
   #open: Open | undefined
@@ -85,6 +90,11 @@ export class Publisher {
   /** The former lives are fenced and the positions read: what is decided now is decided for ever. */
   get inTouch(): boolean {
     return this.#session !== undefined
+  }
+
+  /** What was learnt in one session need not hold in another one: another life may have come between. */
+  get session(): object | undefined {
+    return this.#session
   }
 
   /** The entries of the last transaction, with the topic that carries them. */
@@ -131,7 +141,6 @@ export class Publisher {
   async #begin(): Promise<void> {
     const { report } = this.#options
     const session = await Session.open(this.#store, { ...this.#options, refusing: this.#refusing })
-    this.#refusing.clear()
     const skipped = await this.#takeUp(session).catch(async (error: unknown) => {
       await session.close() // nobody else knows it yet, and its connection would keep the process alive
       throw error
@@ -149,6 +158,7 @@ export class Publisher {
     this.#begunAtMs = performance.now()
     this.counts.sessions++
     report('kafka', '')
+    report('lock', '')
   }
 
   /** Recognises the files by the session's positions. Answers the topics that are not read from their start. */
@@ -212,7 +222,9 @@ export class Publisher {
   /** A topic that could not be used may be of use by now: only a new session tells. */
   #topicsAreDue(): boolean {
     if (this.#session!.topics.length === this.#options.topics.length) return false
-    return performance.now() - this.#begunAtMs > TOPICS_EVERY_MS
+    if (performance.now() - this.#begunAtMs < TOPICS_EVERY_MS) return false
+    this.#refusing.clear()
+    return true
   }
 
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
@@ -314,6 +326,7 @@ export class Publisher {
   #explain(error: unknown): void {
     const { report } = this.#options
     if (error instanceof UserError) throw error
+    if (error instanceof LockError) return report('lock', error.message)
     if (!(error instanceof KafkaError)) throw error
     if (error.kind === 'fenced') {
       throw new UserError(
@@ -321,9 +334,9 @@ export class Publisher {
         'give each agent an id of its own: agent.id',
       )
     }
-    if (error.kind === 'too-large' && error.topic !== undefined) return this.#filler.limits.shrink(error.topic)
-    if (error.code === 'WORN') return
     const { topic, kind, message } = error
+    if (error.code === 'WORN' || (kind === 'too-large' && topic !== undefined && this.#filler.limits.shrink(topic)))
+      return
     if (topic === undefined || !OF_A_TOPIC.has(kind))
       return report('kafka', `not in touch with Kafka, trying again: ${message}`)
     this.#refusing.add(topic)

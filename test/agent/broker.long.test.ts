@@ -192,3 +192,38 @@ async function brokerWithRights(t: TestContext): Promise<string> {
   })
   return kafka.brokers
 }
+
+function valuesOf({ client, topic }: AgentBench, count: number): Promise<(string | null)[]> {
+  const found = async () => {
+    const values = (await consumeTopic(client, topic)).map(({ value }) => value)
+    return values.length >= count && values
+  }
+  return eventually(found, { timeoutMs: 60_000, what: `${count} events in ${topic}` })
+}
+
+test('a topic of small messages gets small batches, what is too long for it as dead letters; one that takes nothing is named', async (t) => {
+  const bench = await agentBench(t, {
+    paths: ['good.log'],
+    agent: { compression: 'none', batch_bytes: '64KiB', max_event_bytes: '16KiB' },
+  })
+  const config = parse(readFileSync(bench.config, 'utf8')) as {
+    routes: Record<string, object>
+    agent: { logs: { path: string; route: string }[] }
+  }
+  const topics = [`${bench.topic}-small`, `${bench.topic}-none`] as const
+  for (const [index, topic] of topics.entries()) {
+    const limit = { 'max.message.bytes': index === 0 ? '1000' : '100' }
+    await createTopics(bench.client, [{ topic, partitions: 1, config: limit }])
+    config.routes[topic] = { ...config.routes['lines'], topic }
+    const path = join(bench.folder, `${topic}.log`)
+    config.agent.logs.push({ path, route: topic })
+    writeFileSync(path, `short\n${'long '.repeat(1000)}\n${'short\n'.repeat(200)}`)
+  }
+  writeFileSync(bench.config, stringify(config))
+  writeFileSync(join(bench.folder, 'good.log'), 'good\n')
+  const agent = bench.start()
+  const small = await valuesOf({ ...bench, topic: topics[0] }, 202)
+  assert.deepEqual(small, ['short', '', ...Array.from({ length: 200 }, () => 'short')])
+  await valuesOf(bench, 1)
+  await eventually(() => agent.output().includes(`topic ${topics[1]} takes nothing now`), { timeoutMs: 30_000 })
+})

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TopicLimits } from './lane-limits.ts'
+
+test('batches shrink first, then values; both to what most topics take before they become tiny; other topics keep theirs', () => {
+  const limits = new TopicLimits({ batchBytes: 128 * 1024, maxEventBytes: 64 * 1024 })
+  const seen: string[] = []
+  const say = () => seen.push(`${limits.of('small').laneBytes} ${limits.of('small').deadAboveBytes}`)
+  for (say(); limits.shrink('small'); ) say()
+  assert.deepEqual(seen.slice(0, 6), [
+    '65536 Infinity',
+    '32768 Infinity',
+    '16384 Infinity',
+    '16384 32768',
+    '16384 16384',
+    '8192 16384',
+  ])
+  assert.equal(seen.at(-1), '512 512')
+  assert.equal(limits.shrink('small'), false, 'what takes no record of this size takes nothing')
+  assert.equal(limits.of('good').laneBytes, 65_536)
+})
