@@ -1,12 +1,11 @@
 import { recordFromTableSchema, type TableField } from '../schema/index.ts'
-import type { Plan, Slot } from './plan.ts'
+import type { Slot } from './plan.ts'
 import { INVALID, NO_MATCH } from './reasons.ts'
-import { isUtf8, quoteEnd, seen } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import { writeClf } from './text-values.ts'
 
 const SPACE = 0x20
-const QUOTE = 0x22
 const DASH = 0x2d
 const OPEN = 0x5b
 const CLOSE = 0x5d
@@ -47,15 +46,11 @@ export const ACCESS_RECORDS = {
  * one after the other: each writes its column, steps over the space behind it and answers 0, or a reason.
  */
 export class AccessLogWalker extends TextColumns {
-  private readonly combined: boolean
+  /** Two columns more, behind the others. */
+  private readonly isCombined = this.plan.slots.length === COMBINED.length
   private bytes: Buffer = Buffer.alloc(0)
   private at = 0
   private end = 0
-
-  constructor(plan: Plan, combined: boolean) {
-    super(plan)
-    this.combined = combined
-  }
 
   protected line(input: Buffer, start: number, end: number): number {
     this.bytes = input
@@ -69,7 +64,7 @@ export class AccessLogWalker extends TextColumns {
       this.request() ||
       this.number(STATUS) ||
       this.number(BYTES) ||
-      (this.combined ? this.quoted(REFERER) || this.quoted(AGENT) : 0)
+      (this.isCombined ? this.quoted(REFERER) || this.quoted(AGENT) : 0)
     // Every part steps over the space behind it, the last one over the end.
     return failed || (this.at === end + 1 ? 0 : NO_MATCH)
   }

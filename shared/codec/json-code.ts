@@ -1,4 +1,5 @@
 import { compile, eachWord, lacks } from './compile.ts'
+import { putWholeSource } from './numbers.ts'
 import { AFTER, AT, CLOSED, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
 /** Wider records would make a function that V8 does not optimize: the values of their other members are read elsewhere. */
@@ -91,11 +92,7 @@ function member(slot: Slot, plan: Plan): string {
         p = p + 1 | 0`
 }
 
-const NULL = wordAt(Buffer.from('null'), 0)
-
-function wordAt(bytes: Buffer, at: number): number {
-  return bytes.readInt32LE(at)
-}
+const NULL = Buffer.from('null').readInt32LE()
 
 /** None: the record is the entry of a map. */
 const namesOf = ({ name, proto }: Slot) => proto?.jsonNames ?? [name]
@@ -116,9 +113,9 @@ function isText(text: Buffer, fold: boolean): string {
   const places = Array.from({ length: Math.ceil(text.length / 4) }, (_, k) => Math.min(4 * k, text.length - 4))
   return places
     .map((at) => {
-      const bits = wordAt(mask, at)
+      const bits = mask.readInt32LE(at)
       const read = `view.getInt32(p + ${at} | 0, true)`
-      return `${bits === 0 ? read : `(${read} | ${bits})`} === ${wordAt(text, at) | bits}`
+      return `${bits === 0 ? read : `(${read} | ${bits})`} === ${text.readInt32LE(at) | bits}`
     })
     .join(' && ')
 }
@@ -139,8 +136,8 @@ function valueOf(slot: Slot): string | undefined {
       return double(slot.tag)
     case 'bool':
       return `w = view.getInt32(p, true)
-            if (w === ${wordAt(Buffer.from('true'), 0)}) r = p + 4 | 0
-            else if (w === ${wordAt(Buffer.from('fals'), 0)} && bytes[p + 4 | 0] === 101) r = p + 5 | 0
+            if (w === ${Buffer.from('true').readInt32LE()}) r = p + 4 | 0
+            else if (w === ${Buffer.from('fals').readInt32LE()} && bytes[p + 4 | 0] === 101) r = p + 5 | 0
             else break odd
             ${tag(slot.tag)}
             into.setInt8(o, p + 5 - r | 0)
@@ -200,19 +197,7 @@ function whole(slotTag: number, beyond: string): string {
             }
             if (r === p || ${isOther('p')}${beyond}) break odd
             ${tag(slotTag)}
-            if (d >= 0x10000000) {
-              m = Math.floor(d / 0x10000000) | 0
-              w = d - m * 0x10000000 | 0
-              into.setInt32(o, (w & 127) | (w & 0x3f80) << 1 | (w & 0x1fc000) << 2 | (w & 0xfe00000) << 3 | 0x80808080, true)
-              o = o + 4 | 0
-              w = m
-            }
-            for (; w > 127; w >>>= 7) {
-              into.setInt8(o, (w & 127) | 128)
-              o = o + 1 | 0
-            }
-            into.setInt8(o, w)
-            o = o + 1 | 0`
+            ${putWholeSource('d', 'w', 'm')}`
 }
 
 /** Up to nine digits on each side of the point, 15 in all, without exponent: one division, correctly rounded. */

@@ -1,15 +1,15 @@
 import { jsonNumberEnd } from './numbers.ts'
 import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
-import { isUtf8, plainTextEnd, seen, stringEnd, unescape } from './strings.ts'
+import { isUtf8, plainTextEnd, QUOTE, seen, stringEnd, unescape } from './strings.ts'
 import { ByteWalker, NESTING_MAX } from './walker.ts'
 
-const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a
-const OPEN_ARRAY = 0x5b
-const CLOSE_ARRAY = 0x5d
-const OPEN = 0x7b
-const CLOSE = 0x7d
+export const OPEN_ARRAY = 0x5b
+export const CLOSE_ARRAY = 0x5d
+export const OPEN = 0x7b
+export const CLOSE = 0x7d
+export const LETTER_N = 0x6e
 
 const NUMBER = Buffer.from('0123456789+-.eE')
 
@@ -73,7 +73,7 @@ export abstract class JsonScanner extends ByteWalker {
     if (c === QUOTE) return this.text(p + 1)
     if (c === OPEN) return this.containerEnd(p + 1, depth + 1, CLOSE)
     if (c === OPEN_ARRAY) return this.containerEnd(p + 1, depth + 1, CLOSE_ARRAY)
-    if (c === 0x74 || c === 0x66 || c === 0x6e) return this.literal(p)
+    if (c === 0x74 || c === 0x66 || c === LETTER_N) return this.literal(p)
     const q = jsonNumberEnd(this.bytes, p, this.end)
     return q < 0 ? this.numberProblem(p) : q
   }

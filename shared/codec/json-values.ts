@@ -1,15 +1,12 @@
-import { JsonScanner } from './json-scanner.ts'
+import { JsonScanner, LETTER_N, OPEN, OPEN_ARRAY } from './json-scanner.ts'
 import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
 import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
 import { type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
+import { QUOTE } from './strings.ts'
 import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
-const QUOTE = 0x22
-const OPEN_ARRAY = 0x5b
-const OPEN = 0x7b
 const MINUS = 0x2d
-const LETTER_N = 0x6e
 
 const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
 

@@ -1,5 +1,6 @@
 import { JsonValues } from './json-values.ts'
 import { compilePlainMembers } from './json-code.ts'
+import { CLOSE, CLOSE_ARRAY, LETTER_N, OPEN, OPEN_ARRAY } from './json-scanner.ts'
 import { AFTER, AT, CLOSED, type Plan, SEPARATOR, type Slot } from './plan.ts'
 import {
   DUPLICATE,
@@ -13,17 +14,9 @@ import {
   UNKNOWN_FIELD,
   WRONG_TYPE,
 } from './reasons.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import { type RowBuffer, SCALAR_MAX } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 import { NESTING_MAX, type Walker } from './walker.ts'
-
-const OPEN_ARRAY = 0x5b
-const CLOSE_ARRAY = 0x5d
-const OPEN = 0x7b
-const CLOSE = 0x7d
-const LETTER_N = 0x6e
-/** A tag and the longest number behind it. */
-const SCALAR_MAX = 16
 
 /** JSON straight to row bytes: no objects, no strings, one pass. */
 export class JsonWalker extends JsonValues implements Walker {

@@ -1,12 +1,11 @@
 import type { Plan } from './plan.ts'
 import { DUPLICATE, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
-import { isUtf8, quoteEnd, seen, unescape } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen, unescape } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import type { UnknownFields } from './unknown.ts'
 import { LINE_BYTES_MAX } from './walker.ts'
 
 const SPACE = 0x20
-const QUOTE = 0x22
 const EQUALS = 0x3d
 
 const TRUE = Buffer.from('true')

@@ -1,4 +1,4 @@
-import { putWhole } from './numbers.ts'
+import { putWhole, putWholeSource } from './numbers.ts'
 import { RowBuffer } from './row-buffer.ts'
 
 /** Where an event came from. Reused: the caller fills it anew for each event. */
@@ -34,10 +34,8 @@ export const CHANGING_MAX = 80
 /** Writes the metadata column. What is the same for many events is encoded once and copied, eight bytes at a time. */
 export class MetadataWriter {
   private readonly tag: number
-  private source: string | null = null
-  private topic: string | null = null
-  private partition = -1
-  private ingestedAt = -1
+  /** Where the event before came from. */
+  private last: Origin = { ...originOutsideKafka(null), ingestedAtMicros: -1 }
   /** The column's tag, room for its length, and what does not change. */
   readonly fixed = new RowBuffer(512)
   lengthAt = 0
@@ -61,11 +59,12 @@ export class MetadataWriter {
 
   /** Turns to the place that an event comes from; answers whether COMMON_END may do. */
   look(origin: Origin): boolean {
+    const { last } = this
     if (
-      origin.ingestedAtMicros !== this.ingestedAt ||
-      origin.kafkaPartition !== this.partition ||
-      origin.source !== this.source ||
-      origin.kafkaTopic !== this.topic
+      origin.ingestedAtMicros !== last.ingestedAtMicros ||
+      origin.kafkaPartition !== last.kafkaPartition ||
+      origin.source !== last.source ||
+      origin.kafkaTopic !== last.kafkaTopic
     )
       this.remember(origin)
     return this.isCommon
@@ -85,11 +84,8 @@ export class MetadataWriter {
 
   private remember(origin: Origin): void {
     const { source, kafkaTopic, kafkaPartition, ingestedAtMicros } = origin
-    this.source = source
-    this.topic = kafkaTopic
-    this.partition = kafkaPartition
-    this.ingestedAt = ingestedAtMicros
     const { fixed } = this
+    this.last = { ...origin }
     fixed.clear()
     fixed.tag(this.tag)
     this.lengthAt = fixed.length
@@ -107,6 +103,13 @@ export class MetadataWriter {
   }
 }
 
+/** A tag and a number, in line. */
+const whole = (tag: number, name: keyof Origin) => `value = origin.${name}
+  into.setInt8(o, ${tag})
+  o = o + 1 | 0
+  n = value | 0
+  ${putWholeSource('value', 'n', 'high')}`
+
 /**
  * The same in source: the column from `o` on and the end of the row that began at `mark`, in `into`, out.view, where
  * CHANGING_MAX has room behind what does not change. For an event of an agent in Kafka whose column is shorter than 128
@@ -115,7 +118,7 @@ export class MetadataWriter {
  */
 export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fixed.length | 0, lengthAt = o + metadata.lengthAt | 0
   const ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
-  let n = 0, high = 0, width = 0, value = 0
+  let n = 0, high = 0, value = 0
   for (let i = 0; i < size; i = i + 32 | 0) {
     into.setBigInt64(o + i | 0, fixed.getBigInt64(i, true), true)
     into.setBigInt64(o + i + 8 | 0, fixed.getBigInt64(i + 8 | 0, true), true)
@@ -127,7 +130,7 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
   ${whole(SIZE, 'size')}
   ${whole(OFFSET, 'kafkaOffset')}
   n = o - lengthAt - 1 | 0
-  width = o - mark - 1 - wide | 0
+  const width = o - mark - 1 - wide | 0
   if (n > 127 || width > 0x3fff || wide !== (width < 128 ? 1 : 2) || rows === ends.length) return false
   into.setInt8(lengthAt, n)
   if (wide === 1) into.setInt8(mark + 1 | 0, width)
@@ -136,24 +139,6 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
   out.rows = rows + 1 | 0
   out.length = o
   return true`
-
-/** A tag and putWhole, in line. */
-function whole(tag: number, name: keyof Origin): string {
-  return `value = origin.${name}
-  into.setInt8(o, ${tag})
-  o = o + 1 | 0
-  n = value | 0
-  if (value >= 0x10000000) {
-    high = Math.floor(value / 0x10000000) | 0
-    n = value - high * 0x10000000 | 0
-    into.setInt32(o, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x80808080, true)
-    o = o + 4 | 0
-    n = high
-  }
-  width = Math.imul(38 - Math.clz32(n | 1), 37) >> 8
-  into.setInt32(o, (n & 127) | (n & 0x3f80) << 1 | (n & 0x1fc000) << 2 | (n & 0xfe00000) << 3 | 0x808080 >>> 32 - (width << 3), true)
-  o = o + width | 0`
-}
 
 function integer(out: RowBuffer, tag: number, value: number): void {
   out.view.setInt8(out.length, tag)

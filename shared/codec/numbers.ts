@@ -126,6 +126,24 @@ function sevens(n: number): number {
   return (n & 127) | ((n & 0x3f80) << 1) | ((n & 0x1fc000) << 2) | ((n & 0xfe00000) << 3)
 }
 
+/**
+ * putWhole in source, of the variable `value` at `o` of `into`: its low half is in the int32 variable `low` when it is
+ * below 2^28; `high` is free.
+ */
+export const putWholeSource = (value: string, low: string, high: string) => `if (${value} >= 0x10000000) {
+    ${high} = Math.floor(${value} / 0x10000000) | 0
+    ${low} = ${value} - ${high} * 0x10000000 | 0
+    into.setInt32(o, ${sevensSource(low)} | 0x80808080, true)
+    o = o + 4 | 0
+    ${low} = ${high}
+  }
+  ${high} = Math.imul(38 - Math.clz32(${low} | 1), 37) >> 8
+  into.setInt32(o, ${sevensSource(low)} | 0x808080 >>> 32 - (${high} << 3), true)
+  o = o + ${high} | 0`
+
+const sevensSource = (n: string) =>
+  `(${n} & 127) | (${n} & 0x3f80) << 1 | (${n} & 0x1fc000) << 2 | (${n} & 0xfe00000) << 3`
+
 /** The bytes as text, one character each; allocates: for rare values only. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')

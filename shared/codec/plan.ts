@@ -26,7 +26,6 @@ export class Slot {
   readonly packed: boolean
   readonly map: boolean
   readonly oneof: number
-  readonly required: boolean
   /** Tag and value that stand for an absent field; undefined: NULL. */
   readonly standard: Buffer | undefined
   readonly plan: Plan
@@ -70,7 +69,6 @@ export class Slot {
     this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
     this.takesNull = this.op === 'value' || this.enum?.nullValue === true
     this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
-    this.required = field.mode === 'REQUIRED' && this.standard === undefined
   }
 
   /** Whether the field takes values of a wire type. */
@@ -143,7 +141,7 @@ export class Plan {
     this.present = new Int32Array(words)
     this.nulls = new Int32Array(words)
     this.needed = new Int32Array(words)
-    for (const slot of this.slots) if (slot.required || slot.standard) setBit(this.needed, slot.index)
+    for (const slot of this.slots) if (slot.field.mode === 'REQUIRED' || slot.standard) setBit(this.needed, slot.index)
     this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
     this.ignored = new Set(record.ignored.map((field) => field.number))
     this.next = Int32Array.from({ length: this.slots.length + 1 }, (_, index) => index)

@@ -36,8 +36,8 @@ export function compilePlainRow(plan: Plan): PlainRow | undefined {
 }
 
 function plainSlots(plan: Plan): Slot[] {
-  const slots = plan.slots.filter((slot) => isPlain(slot)).slice(0, FIELDS_MAX)
-  return slots.sort((a, b) => a.tag - b.tag)
+  const slots = plan.slots.filter((slot) => !slot.repeated && slot.oneof < 0 && slot.verbatim && slot.tag <= TAG_MAX)
+  return slots.slice(0, FIELDS_MAX).sort((a, b) => a.tag - b.tag)
 }
 
 function givenTo(slots: readonly Slot[], plan: Plan): Record<string, unknown> {
@@ -45,10 +45,6 @@ function givenTo(slots: readonly Slot[], plan: Plan): Record<string, unknown> {
   const places = new Int16Array(slots.reduce((size, slot) => Math.max(size, slot.tag + 1), 256))
   slots.forEach((slot, index) => (places[slot.tag] = index + 1))
   return { isUtf8, places, plan, present: plan.present }
-}
-
-function isPlain(slot: Slot): boolean {
-  return !slot.repeated && slot.oneof < 0 && slot.verbatim && slot.tag <= TAG_MAX
 }
 
 function fieldsSource(slots: readonly Slot[], { needed }: Plan): string {
@@ -157,8 +153,6 @@ function field(slot: Slot, index: number, next: Slot | undefined, needed: Int32A
           ${next !== undefined && text && !isInText(next) ? CHECK : ''}`
 }
 
-const width = (tag: number) => (tag < 128 ? 1 : 2)
-
 function isNotTag(tag: number): string {
   return tag < 128 ? `bytes[p] !== ${tag}` : `bytes[p] !== ${(tag & 127) | 128} || bytes[p + 1 | 0] !== ${tag >> 7}`
 }
@@ -170,7 +164,7 @@ function isInText({ op, tag }: Slot): boolean {
 
 /** Sets q to the position behind a value in its commonest form; in another one the general way goes on. */
 function valueEnd(slot: Slot): string {
-  const at = width(slot.tag)
+  const at = slot.tag < 128 ? 1 : 2
   switch (slot.op) {
     case 'double':
       return `q = p + ${at + 8} | 0`

@@ -1,6 +1,6 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
 import { type Plan, type Slot } from './plan.ts'
-import { compilePlainFields, compilePlainRow, type PlainRow } from './protobuf-code.ts'
+import { compilePlainFields, compilePlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
 import { MISSING, TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
@@ -20,12 +20,11 @@ const UNKNOWN_KEY = Buffer.from('protobuf')
  */
 export class ProtobufWalker extends ByteWalker implements Walker {
   private readonly above: string[] = []
-  private readonly plainRow: PlainRow | undefined
+  private readonly plainRow = compilePlainRow(this.plan)
 
   constructor(plan: Plan, unknown: UnknownFields) {
     super(plan, unknown)
     compilePlainFields(plan)
-    this.plainRow = compilePlainRow(plan)
   }
 
   row(input: Buffer, start: number, end: number, out: RowBuffer, origin: Origin, metadata: MetadataWriter): boolean {
@@ -39,7 +38,7 @@ export class ProtobufWalker extends ByteWalker implements Walker {
     const mark = out.length
     const result = this.begin(input, start, end)
     if (result !== AGAIN) return result
-    out.rollback(mark)
+    out.length = mark
     this.unknown.clear()
     const again = mergedMessage(this.plan, input.subarray(start, end))
     const merged = this.begin(again, 0, again.length)
@@ -158,7 +157,7 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   private unknownField(plan: Plan, tag: number, p: number, end: number, depth: number): number {
     const number = tag >>> 3
     if (number === 0) return WIRE
-    const q = skipValue(this.bytes, p, end, tag & 7, number, depth)
+    const q = skipValue(this.bytes, p, end, tag, depth)
     if (q < 0 || plan.ignored.has(number) || this.unknown.policy !== 'reject') return q
     return this.fail(UNKNOWN_FIELD, String(number))
   }

@@ -10,7 +10,7 @@ import {
   withMetadata,
 } from '../schema/index.ts'
 import { ACCESS_RECORDS, AccessLogWalker } from './access-log.ts'
-import { envelopeOf, type OpenEnvelope } from './envelope.ts'
+import { envelopeOf } from './envelope.ts'
 import { JsonWalker } from './json.ts'
 import { LogfmtWalker } from './logfmt.ts'
 import { MetadataWriter, type Origin } from './metadata.ts'
@@ -44,53 +44,36 @@ export interface RowCodec {
 
 /**
  * Compiles a route.
- * @param record the route's schema; a preset and `raw` bring their own
+ * @param schema the route's; a preset and `raw` bring their own
  * @throws UserError when schema, format and pattern do not fit each other
  */
-export function compileRoute(route: CodecRoute, record?: RecordType): RowCodec {
-  return new RouteCodec(route, recordOf(route, record))
+export function compileRoute(route: CodecRoute, schema?: RecordType): RowCodec {
+  const record = recordOf(route, schema)
+  const row = withMetadata(record, route.metadata, route.unknown === 'keep' && hasUnknown(route))
+  const unknown = new UnknownFields(row, route.unknown)
+  const metadata = new MetadataWriter(row.fields[record.fields.length]?.number ?? 0)
+  const openEnvelope = envelopeOf(route, record)
+  const walker = walkerOf(route, new Plan(record), unknown)
+  const encode: RowCodec['encode'] = (input, start, end, origin, out) => {
+    if (walker.row?.(input, start, end, out, origin, metadata)) return undefined
+    const mark = out.beginRow()
+    const from = start < end && input[start] === 0 ? (openEnvelope?.(input, start, end) ?? start) : start
+    let result = from < 0 ? from : walker.walk(input, from, end, out)
+    if (result >= 0) {
+      unknown.write(out)
+      if (metadata.finishRow(origin, out, mark, ROW_BYTES_MAX)) return undefined
+      result = TOO_LARGE
+    }
+    out.length = mark
+    unknown.clear()
+    return rejectionOf(result, from < 0 || result === TOO_LARGE ? '' : walker.path)
+  }
+  return { fields: tableFields(row), descriptor: descriptorOf(row), encode }
 }
 
 /** Reads a route's schema and compiles its codec. @throws UserError when either is broken */
 export function openCodec(route: Route): RowCodec {
   return compileRoute(route, route.schema === undefined ? undefined : loadSchema(route.schema, dirname(route.schema)))
-}
-
-class RouteCodec implements RowCodec {
-  readonly fields: readonly TableField[]
-  readonly descriptor: DescriptorProto
-  private readonly walker: Walker
-  private readonly unknown: UnknownFields
-  private readonly metadata: MetadataWriter
-  /** Of the formats that may have one. */
-  private readonly openEnvelope: OpenEnvelope | undefined
-
-  constructor(route: CodecRoute, record: RecordType) {
-    const keep = route.unknown === 'keep' && hasUnknown(route)
-    const row = withMetadata(record, route.metadata, keep)
-    this.fields = tableFields(row)
-    this.descriptor = descriptorOf(row)
-    this.unknown = new UnknownFields(row, route.unknown)
-    this.metadata = new MetadataWriter(row.fields[record.fields.length]?.number ?? 0)
-    this.openEnvelope = envelopeOf(route, record)
-    this.walker = walkerOf(route, new Plan(record), this.unknown)
-  }
-
-  encode(input: Buffer, start: number, end: number, origin: Origin, out: RowBuffer): Rejection | undefined {
-    if (this.walker.row?.(input, start, end, out, origin, this.metadata)) return undefined
-    const mark = out.beginRow()
-    const { unknown } = this
-    const from = start < end && input[start] === 0 ? (this.openEnvelope?.(input, start, end) ?? start) : start
-    let result = from < 0 ? from : this.walker.walk(input, from, end, out)
-    if (result >= 0) {
-      if (unknown.some) unknown.write(out)
-      if (this.metadata.finishRow(origin, out, mark, ROW_BYTES_MAX)) return undefined
-      result = TOO_LARGE
-    }
-    out.rollback(mark)
-    unknown.clear()
-    return rejectionOf(result, from < 0 || result === TOO_LARGE ? '' : this.walker.path)
-  }
 }
 
 function recordOf(route: CodecRoute, record: RecordType | undefined): RecordType {
@@ -114,6 +97,6 @@ function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker
   if (route.format === 'json') return new JsonWalker(plan, unknown)
   if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown)
   if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)
-  if (route.preset) return new AccessLogWalker(plan, route.preset === 'combined')
+  if (route.preset) return new AccessLogWalker(plan)
   return new PatternWalker(plan, route)
 }

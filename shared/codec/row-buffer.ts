@@ -1,7 +1,7 @@
 /** Room that a row's own length takes at first; most rows are longer than 127 bytes and shorter than 16 KiB. */
 const ROW_LENGTH_WIDTH = 2
 /** A tag and the longest number behind it. */
-const SCALAR_MAX = 16
+export const SCALAR_MAX = 16
 /** Bytes that copyWords copies at a time. */
 export const WORDS = 16
 export const ENTRY_TAG = 0x0a
@@ -48,7 +48,7 @@ export class RowBuffer {
     return this.bytes.subarray(this.rowStart(from), to === 0 ? 0 : this.rowEnd(to - 1))
   }
 
-  /** Leaves room for a row's tag and length. Answers the mark for commitRow and rollback. */
+  /** Leaves room for a row's tag and length. Answers the mark for commitRow: as length, it forgets the row. */
   beginRow(): number {
     const mark = this.length
     if (mark + SCALAR_MAX > this.bytes.length) this.grow(SCALAR_MAX)
@@ -61,11 +61,6 @@ export class RowBuffer {
     this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
     if (this.rows === this.ends.length) this.ends = new Int32Array(this.ends.buffer.transfer(this.ends.byteLength * 2))
     this.ends[this.rows++] = this.length
-  }
-
-  /** Forgets everything since the mark. */
-  rollback(mark: number): void {
-    this.length = mark
   }
 
   /** Makes sure that so many bytes can follow. */

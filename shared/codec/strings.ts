@@ -3,7 +3,7 @@ import { textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, TRUNCATED, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
-const QUOTE = 0x22
+export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_U = 0x75
 

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { type RecordType, rowTypeOf } from '../schema/index.ts'
+import { type RecordType, ROW_TYPES } from '../schema/index.ts'
 import type { Plan, Slot } from './plan.ts'
 import { LINE_TOO_LONG, MISSING } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
@@ -56,7 +56,7 @@ export function textRecord(record: RecordType, where: string): RecordType {
         'leave it out of the schema',
       )
     }
-    return { ...field, rowType: rowTypeOf(field.type), packed: false }
+    return { ...field, rowType: ROW_TYPES[field.type], packed: false }
   })
   return { ...record, origin: 'bigquery', fields, ignored: [] }
 }

@@ -1,23 +1,17 @@
 import { EXTRA, type RecordType } from '../schema/index.ts'
+import type { CodecRoute } from './route.ts'
 import { RowBuffer } from './row-buffer.ts'
-
-/** What a route does with fields that its schema does not have. */
-export type UnknownPolicy = 'keep' | 'drop' | 'reject'
 
 /** Collects the unknown fields of one event as the members of one JSON object, and writes the column `extra`. */
 export class UnknownFields {
-  readonly policy: UnknownPolicy
+  readonly policy: CodecRoute['unknown']
   private readonly tag: number
   private readonly json = new RowBuffer(1024)
 
   /** @param record with the column `extra` when the policy is `keep` */
-  constructor(record: RecordType, policy: UnknownPolicy) {
+  constructor(record: RecordType, policy: CodecRoute['unknown']) {
     this.policy = policy
     this.tag = (record.fields.find((field) => field.name === EXTRA)?.number ?? 0) * 8 + 2
-  }
-
-  get some(): boolean {
-    return this.json.length > 0
   }
 
   clear(): void {
@@ -34,8 +28,10 @@ export class UnknownFields {
     json.copy(value, from, to)
   }
 
+  /** Writes the column, if there is anything in it. */
   write(out: RowBuffer): void {
     const { json } = this
+    if (json.length === 0) return
     json.text('}')
     out.tag(this.tag)
     out.lengthAndCopy(json.bytes, 0, json.length)

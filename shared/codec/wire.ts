@@ -68,19 +68,12 @@ export function nextField(bytes: Uint8Array, start: number, end: number): number
   if (p < 0 || wire.low >>> 3 === 0) return WIRE
   field.tag = wire.low
   field.value = p
-  return skipValue(bytes, p, end, field.tag & 7, field.tag >>> 3, 0)
+  return skipValue(bytes, p, end, field.tag, 0)
 }
 
-/** The position behind the value of a field, or WIRE. @param number of the field, for the end of a group */
-export function skipValue(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  type: number,
-  number: number,
-  depth: number,
-): number {
-  switch (type) {
+/** The position behind the value of a field, or WIRE. @param tag of the field */
+export function skipValue(bytes: Uint8Array, start: number, end: number, tag: number, depth: number): number {
+  switch (tag & 7) {
     case VARINT:
       return readVarint(bytes, start, end)
     case FIXED64:
@@ -92,7 +85,7 @@ export function skipValue(
       return p < 0 ? p : p + wire.low
     }
     case GROUP:
-      return skipGroup(bytes, start, end, number, depth)
+      return skipGroup(bytes, start, end, tag >>> 3, depth)
     default:
       return WIRE
   }
@@ -107,7 +100,7 @@ function skipGroup(bytes: Uint8Array, start: number, end: number, number: number
     const tag = wire.low
     if ((tag & 7) === GROUP_END) return tag >>> 3 === number ? p : WIRE
     if (tag >>> 3 === 0) return WIRE
-    p = skipValue(bytes, p, end, tag & 7, tag >>> 3, depth + 1)
+    p = skipValue(bytes, p, end, tag, depth + 1)
     if (p < 0) return p
   }
   return WIRE

@@ -19,8 +19,7 @@ export interface Route extends Omit<FileRoute, 'table' | 'framing' | 'schema'> {
 }
 
 type FileAgent = FileConfig['agent']
-
-export type LogConfig = FileConfig['agent']['logs'][number]
+export type LogConfig = FileAgent['logs'][number]
 
 /** Durations in milliseconds, sizes in bytes, paths absolute. */
 export interface AgentConfig extends FileAgent {

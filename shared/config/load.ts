@@ -11,15 +11,13 @@ import { jsonSchema } from './json-schema.ts'
 import { configError } from './problems.ts'
 import { type FileConfig, fileSchema } from './schema.ts'
 
-/** The file of whoever was not told another one, as functions are not. */
-const defaultFile = (): string => process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml'
-
 /**
  * Reads, checks and completes a configuration.
+ * @param given undefined for whoever was not told another file, as functions are not
  * @throws UserError that lists every problem with file, line, key, value and fix
  */
-export function loadConfig(file = defaultFile(), environment: NodeJS.ProcessEnv = process.env): Config {
-  const path = resolve(file)
+export function loadConfig(given?: string, environment: NodeJS.ProcessEnv = process.env): Config {
+  const path = resolve(given ?? process.env['MILLRACE_CONFIG'] ?? 'millrace.yaml')
   return parseConfig(read(path), path, environment)
 }
 
@@ -37,7 +35,8 @@ export function parseConfig(text: string, file: string, environment: NodeJS.Proc
   const problems = [...problemsOf(parsed.error?.issues ?? []), ...checkMeaning(values)]
   if (!parsed.success || problems.length + strange.length > 0)
     throw configError(problems, { file, document, lines, overrides }, strange)
-  return complete(parsed.data, file, stateFolder(environment))
+  // systemd tells a service where its state belongs (systemd.exec(5), StateDirectory=); our package and image do the same.
+  return complete(parsed.data, file, environment['STATE_DIRECTORY'] || tmpdir())
 }
 
 function yamlError({ message, linePos }: YAMLError, file: string): UserError {
@@ -67,11 +66,6 @@ function complete(parsed: FileConfig, file: string, state: string): Config {
     return [name, completeRoute(name, route, parsed, folder)]
   })
   return { ...parsed, file, routes: Object.fromEntries(routes), agent: completeAgent(parsed, folder, state) }
-}
-
-/** systemd tells a service where its state belongs (systemd.exec(5), StateDirectory=); our package and image do the same. */
-function stateFolder(environment: NodeJS.ProcessEnv): string {
-  return environment['STATE_DIRECTORY'] || tmpdir()
 }
 
 function completeRoute(name: string, route: FileRoute, parsed: FileConfig, folder: string): Route {

@@ -84,14 +84,10 @@ function rivalRules(one: FileRoute, before: readonly NamedRoute[], values: Value
 
 function logRules({ path, route: name }: LogConfig, before: readonly unknown[], { routes }: Values): Rule[] {
   const known = Object.keys(objectOf(routes))
+  const fix = known.length > 0 ? `use one of: ${known.join(', ')}` : 'add routes'
   const isTwice = before.some((other) => objectOf(other)['path'] === path)
   return [
-    [
-      !known.includes(name),
-      'route',
-      'no such route',
-      known.length > 0 ? `use one of: ${known.join(', ')}` : 'add routes',
-    ],
+    [!known.includes(name), 'route', 'no such route', fix],
     [isTwice, 'path', 'another log has it already', 'remove one of them'],
   ]
 }

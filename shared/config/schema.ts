@@ -40,14 +40,18 @@ const matching = (form: RegExp, expected: string) => z.string().regex(form, { er
 
 const name = matching(NAME, 'lower-case letters, digits and dashes, a letter first, at most 41')
 const port = z.int().min(0).max(65_535)
+const text = z.string().min(1)
+const optionalText = z.string().optional()
+const positive = z.int().min(1)
+const flag = z.boolean().default(false)
 
 const SECRET_FORM = 'where the secret is, { env: NAME } or { file: PATH }: it never stands in this file'
 /** A secret is never in the file: this says where it is. */
 const secret = z
   .strictObject(
     {
-      env: z.string().min(1).optional().describe('name of the environment variable that holds it'),
-      file: z.string().min(1).optional().describe('path of the file that holds it'),
+      env: text.optional().describe('name of the environment variable that holds it'),
+      file: text.optional().describe('path of the file that holds it'),
     },
     { error: ({ code }) => (code === 'invalid_type' ? SECRET_FORM : undefined) },
   )
@@ -55,14 +59,14 @@ const secret = z
 
 const sasl = z.strictObject({
   mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer']),
-  username: z.string().optional(),
+  username: optionalText,
   password: secret.optional().describe('where the password is (for oauthbearer: the token)'),
 })
 
 const tls = z.strictObject({
-  ca_file: z.string().optional().describe('certificate authority in PEM; absent: the public ones'),
-  cert_file: z.string().optional().describe('client certificate in PEM'),
-  key_file: z.string().optional().describe("client certificate's key in PEM"),
+  ca_file: optionalText.describe('certificate authority in PEM; absent: the public ones'),
+  cert_file: optionalText.describe('client certificate in PEM'),
+  key_file: optionalText.describe("client certificate's key in PEM"),
 })
 
 export const kafka = z.strictObject({
@@ -79,7 +83,7 @@ const consumer = z.strictObject({
     .describe('cron expression of the drain'),
   flush_bytes: size('1B', APPEND_MAX).prefault('1MiB').describe('an append is sent when its rows reach this size'),
   flush_after: duration().prefault('200ms').describe('... or when its first row is this old'),
-  in_flight: z.int().min(1).max(32).default(4).describe('appends under way for one partition'),
+  in_flight: positive.max(32).default(4).describe('appends under way for one partition'),
   queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
   fetch_bytes: size().prefault('1MiB').describe('fetched from one partition at once'),
   session_timeout: duration().prefault('30s').describe("Kafka's session time-out of a member"),
@@ -93,32 +97,27 @@ const consumer = z.strictObject({
 
 export const push = z.strictObject({
   auth: z.enum(['oidc', 'secret']).describe('what a sender shows in the header Authorization'),
-  audience: z.string().min(1).optional().describe('oidc: the audience of the tokens, such as the URL of kafka-push'),
-  callers: z.array(z.string().min(1)).default([]).describe('oidc: accounts that may send, by e-mail or unique id'),
+  audience: text.optional().describe('oidc: the audience of the tokens, such as the URL of kafka-push'),
+  callers: z.array(text).default([]).describe('oidc: accounts that may send, by e-mail or unique id'),
   secret: secret.optional().describe('secret: where the shared secret is'),
 })
 
 const partition = z.strictObject({
-  field: z.string().optional().describe('a DATE, DATETIME or TIMESTAMP column; absent: the time of ingestion'),
+  field: optionalText.describe('a DATE, DATETIME or TIMESTAMP column; absent: the time of ingestion'),
   by: z.enum(['none', 'day', 'hour', 'month']).default('day'),
 })
 
 const conversion = z.strictObject({
   type: z.enum(['string', 'int', 'float', 'timestamp', 'bool']).default('string'),
-  format: z.string().optional().describe('strftime form of a timestamp, such as %d/%b/%Y:%H:%M:%S %z'),
-  zone: z
-    .string()
-    .optional()
-    .describe('zone of timestamps that name none, such as +01:00 or Europe/Berlin; default UTC'),
-  null_marker: z.string().optional().describe('the text that stands for NULL, such as -'),
+  format: optionalText.describe('strftime form of a timestamp, such as %d/%b/%Y:%H:%M:%S %z'),
+  zone: optionalText.describe('zone of timestamps that name none, such as +01:00 or Europe/Berlin; default UTC'),
+  null_marker: optionalText.describe('the text that stands for NULL, such as -'),
 })
 
 const multiline = z
   .strictObject({
     preset: z.enum(PRESETS).optional().describe('the stack traces of a language'),
-    start: z
-      .string()
-      .min(1)
+    start: text
       .max(START_CHARACTERS_MAX)
       .refine(isExpression, { error: 'a regular expression' })
       .optional()
@@ -131,7 +130,7 @@ const multiline = z
 
 export const route = z.strictObject({
   topic: matching(TOPIC, 'a topic name of letters, digits, dot, dash and underscore').optional(),
-  prefix: z.string().min(1).optional().describe('foreign objects of the bucket below this prefix'),
+  prefix: text.optional().describe('foreign objects of the bucket below this prefix'),
   schema: matching(SCHEMA, 'FILE.proto#package.Message or FILE.json')
     .optional()
     .describe('FILE.proto#package.Message, or FILE.json as bq show --schema prints it'),
@@ -143,7 +142,7 @@ export const route = z.strictObject({
     .default('none')
     .describe("confluent: values may begin with the head of Confluent's serializers, which is taken off"),
   preset: z.enum(['combined', 'common', 'logfmt']).optional(),
-  pattern: z.string().min(1).optional().describe('regular expression with named groups'),
+  pattern: text.optional().describe('regular expression with named groups'),
   convert: z.record(z.string(), conversion).default({}).describe('how a named group becomes a value'),
   table: matching(TABLE, 'table, dataset.table or project.dataset.table'),
   partition: partition.default({ by: 'none' }),
@@ -160,24 +159,16 @@ export const route = z.strictObject({
   unknown: z.enum(['keep', 'drop', 'reject']).default('keep').describe('fields that the schema does not have'),
   metadata: z.string().default('millrace').describe('name of the metadata column'),
   from: z.enum(['start', 'end']).default('start').describe('where a consumer without a commit begins'),
-  push: z
-    .boolean()
-    .default(false)
-    .describe('kafka-push takes the events over HTTP, at least once; worker and drain leave the topic alone'),
-  stop_after: z
-    .int()
-    .min(1)
+  push: flag.describe('kafka-push takes the events over HTTP, at least once; worker and drain leave the topic alone'),
+  stop_after: positive
     .default(10_000)
     .describe('dead letters in a row without one row between them that stop the route'),
 })
 
 export const log = z.strictObject({
-  path: z.string().min(1).describe('a path or a glob'),
-  route: z.string().min(1),
-  complete: z
-    .boolean()
-    .default(false)
-    .describe('the newest file will not grow for ever: finish it too, after finish_after'),
+  path: text.describe('a path or a glob'),
+  route: text,
+  complete: flag.describe('the newest file will not grow for ever: finish it too, after finish_after'),
   rate_limit: size(RATE_MIN)
     .optional()
     .describe('bytes a second that are published, at most; what is beyond waits in the file'),
@@ -209,10 +200,9 @@ const agent = z.strictObject({
     .describe('finished for this long and not carried by Kafka: the chunk carries it'),
   after_upload: z.enum(['keep', 'delete']).default('keep'),
   stop_within: duration().prefault('8s'),
-  lock_file: z
-    .string()
-    .optional()
-    .describe('default: millrace-<id>.lock in STATE_DIRECTORY, else in the folder for temporary files'),
+  lock_file: optionalText.describe(
+    'default: millrace-<id>.lock in STATE_DIRECTORY, else in the folder for temporary files',
+  ),
   port: port.optional().describe('status, metrics and health on 127.0.0.1; absent: none'),
 })
 
@@ -242,8 +232,8 @@ const local = z.strictObject({
 /** The form of `millrace.yaml`. Unknown keys are errors. */
 export const fileSchema = z.strictObject({
   name: name.default('millrace').describe('prefix of everything that is created'),
-  project: z.string().min(1),
-  region: z.string().min(1).default('US').describe('location of the dataset and the bucket'),
+  project: text,
+  region: text.default('US').describe('location of the dataset and the bucket'),
   dataset: matching(DATASET, 'letters, digits and underscores'),
   bucket: matching(BUCKET, 'the name of a bucket, as in my-logs').optional(),
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),

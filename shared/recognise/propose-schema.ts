@@ -1,4 +1,4 @@
-import { EXTRA, isPlainColumnName, type Mode, type TableField } from '../schema/index.ts'
+import { EXTRA, isPlainColumnName, type TableField } from '../schema/index.ts'
 import { type Member, type Shape, VALUES_MAX } from './shape.ts'
 
 /** BigQuery nests 15 records; one level less leaves room for what is in the last. */
@@ -50,10 +50,9 @@ export interface TableProposal {
 export function proposeTable(events: Shape, wishes: SchemaWishes): TableProposal {
   const taken = [EXTRA, wishes.metadata.toLowerCase()]
   const least = events.members.size > MEMBERS_MAX ? events.count * COMMON_SHARE : 0
-  const usable = [...events.members].filter(
-    ([key, member]) => isUsable(member) && !taken.includes(key) && member.shape.count >= least,
+  const members = [...events.members.values()].filter(
+    (member) => isUsable(member) && !taken.includes(member.name.toLowerCase()) && member.shape.count >= least,
   )
-  const members = usable.map(([, member]) => member)
   const fields = members.map((member) => fieldOf(member, events, wishes, 1))
   const time = timeField(fields, members)
   return {
@@ -83,11 +82,7 @@ function typeOf(shape: Shape, name: string, wishes: SchemaWishes, depth: number)
   return { type: SINGLE_TYPES[kind] ?? wishes.mixed }
 }
 
-interface TypeProposal {
-  readonly type: string
-  readonly mode?: Mode
-  readonly fields?: readonly TableField[]
-}
+type TypeProposal = Omit<TableField, 'name'>
 
 function mixedType(kinds: readonly string[], { mixed }: SchemaWishes): string {
   const only = (...allowed: string[]) => kinds.every((kind) => allowed.includes(kind))

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { COLUMN_TYPES, type ColumnType, columnType, rowTypeOf } from './kinds.ts'
+import { COLUMN_TYPES, type ColumnType, columnType, ROW_TYPES } from './kinds.ts'
 import { type ColumnAttributes, type Mode, type RecordField, type RecordType, TEXT_ATTRIBUTES } from './record.ts'
 
 /** A column in BigQuery's REST form, with any of its type names; without a mode it is NULLABLE. */
@@ -64,7 +64,7 @@ function fieldOf(column: unknown, position: number, here: string, where: string)
   const attributes = attributesOf(column)
   const wrong = wrongLimit(type, attributes)
   if (wrong) throw new UserError(`${here} (${name}): ${wrong} is not possible for ${type}`, LIMITS_FIX)
-  const wire = { number: wireNumber(position), rowType: rowTypeOf(type), packed: false }
+  const wire = { number: wireNumber(position), rowType: ROW_TYPES[type], packed: false }
   return { name, type, mode: mode as Mode, ...wire, attributes, record }
 }
 

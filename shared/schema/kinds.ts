@@ -2,7 +2,7 @@
 export type RowType = 'bool' | 'int64' | 'int32' | 'uint64' | 'double' | 'float' | 'string' | 'bytes' | 'message'
 
 /** BigQuery's column types, by the names of GoogleSQL, and how each travels in a row when no source says otherwise. */
-const ROW_TYPES = {
+export const ROW_TYPES = {
   STRING: 'string',
   BYTES: 'bytes',
   INT64: 'int64',
@@ -39,11 +39,6 @@ export function columnType(name: string): ColumnType | undefined {
   const upper = name.toUpperCase()
   const type = ALIASES[upper] ?? upper
   return Object.hasOwn(ROW_TYPES, type) ? (type as ColumnType) : undefined
-}
-
-/** The protobuf type that carries a column of a type when no source says otherwise. */
-export function rowTypeOf(type: ColumnType): RowType {
-  return ROW_TYPES[type]
 }
 
 /**

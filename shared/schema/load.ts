@@ -27,40 +27,39 @@ function googleType(name: string, ...members: string[]): protobuf.INamespace {
 export function loadSchema(reference: string, baseDir: string): RecordType {
   const [path = '', message] = reference.split('#')
   const file = resolve(baseDir, path)
-  const record = path.endsWith('.proto') ? loadProto(file, message, reference) : loadJson(file, reference)
+  const where = `schema ${reference}`
+  const record = path.endsWith('.proto') ? loadProto(file, message, where) : loadJson(file, where)
   checkRecord(record, reference)
   return record
 }
 
-function loadJson(file: string, reference: string): RecordType {
-  const text = read(file, reference)
-  const where = `schema ${reference}`
+function loadJson(file: string, where: string): RecordType {
+  const text = read(file, where)
   const schema: unknown = orUserError(() => JSON.parse(text), where, 'take what bq show --schema prints')
   return recordFromTableSchema(schema, basename(file, '.json'), where)
 }
 
-function read(file: string, reference: string): string {
+function read(file: string, where: string): string {
   const fix = 'name a file that is there, FILE.proto#package.Message or FILE.json'
-  return orUserError(() => readFileSync(file, 'utf8'), `schema ${reference}`, fix)
+  return orUserError(() => readFileSync(file, 'utf8'), where, fix)
 }
 
-function loadProto(file: string, message: string | undefined, reference: string): RecordType {
-  read(file, reference)
+function loadProto(file: string, message: string | undefined, where: string): RecordType {
+  read(file, where)
   const root = new protobuf.Root()
-  root.resolvePath = (from, wanted) => (from === '' ? wanted : findImport(wanted, from, dirname(file), reference))
-  const where = `schema ${reference}`
+  root.resolvePath = (from, wanted) => (from === '' ? wanted : findImport(wanted, from, dirname(file), where))
   const load = () => root.loadSync(file, { keepCase: true, alternateCommentMode: true })
   orUserError(load, where, 'correct the file until protoc accepts it')
-  return recordFromMessage(findMessage(root, message, reference), where)
+  return recordFromMessage(findMessage(root, message, where), where)
 }
 
 /** Null: a file that is not needed. */
-function findImport(wanted: string, from: string, top: string, reference: string): string | null {
+function findImport(wanted: string, from: string, top: string, where: string): string | null {
   const candidates = [dirname(from), ...ancestors(top)].map((directory) => join(directory, wanted))
   const found = candidates.find((candidate) => existsSync(candidate))
   if (found || OPTION_FILES.includes(basename(wanted))) return found ?? null
   throw new UserError(
-    `schema ${reference}: ${from} imports ${wanted}, which is not there`,
+    `${where}: ${from} imports ${wanted}, which is not there`,
     `put it below ${top}, as protoc would find it`,
   )
 }
@@ -70,13 +69,13 @@ function ancestors(directory: string): string[] {
   return parent === directory ? [directory] : [directory, ...ancestors(parent)]
 }
 
-function findMessage(root: protobuf.Root, name: string | undefined, reference: string): protobuf.Type {
+function findMessage(root: protobuf.Root, name: string | undefined, where: string): protobuf.Type {
   const known = messagesOf(root)
   const found = known.find((type) => type.fullName === `.${name}`)
   if (found) return found
   const names = known.map((type) => type.fullName.slice(1)).filter((other) => !other.startsWith('google.'))
   const problem = name === undefined ? 'names no message' : `has no message ${name}`
-  throw new UserError(`schema ${reference}: ${problem}`, `add #MESSAGE, one of: ${names.join(', ') || 'none'}`)
+  throw new UserError(`${where}: ${problem}`, `add #MESSAGE, one of: ${names.join(', ') || 'none'}`)
 }
 
 function messagesOf(namespace: protobuf.NamespaceBase): protobuf.Type[] {

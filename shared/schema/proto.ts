@@ -32,6 +32,9 @@ function indexesOf(type: Type): number[] {
   return [...(parent instanceof protobuf.Type ? indexesOf(parent) : []), messages.indexOf(type)]
 }
 
+/** Row types whose values have a length before them: they are never packed. */
+const SIZED: readonly RowType[] = ['string', 'bytes', 'message']
+
 /** What a field's value becomes, wherever it stands. */
 type Value = Pick<RecordField, 'type' | 'rowType' | 'packed' | 'record'> & { readonly proto: ProtoSource }
 
@@ -76,7 +79,7 @@ class Converter {
     return {
       type,
       rowType,
-      packed: field.packed && field.repeated && !message && isNumeric(rowType),
+      packed: field.packed && field.repeated && !message && !SIZED.includes(rowType),
       proto: protoSource(field, kind),
       record: kind === 'message' && message ? this.record(message, path) : undefined,
     }
@@ -210,8 +213,4 @@ function enumNames(type: protobuf.Enum): EnumNames {
   const names = new Map<number, string>()
   for (const [name, number] of numbers) if (!names.has(number)) names.set(number, name)
   return { numbers, names, nullValue: type.fullName === '.google.protobuf.NullValue' }
-}
-
-function isNumeric(rowType: RowType): boolean {
-  return rowType !== 'string' && rowType !== 'bytes' && rowType !== 'message'
 }
