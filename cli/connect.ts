@@ -1,17 +1,44 @@
+import { openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
-import { openWarehouse } from '../shared/warehouse/index.ts'
-import { connectAll as connectEdge, probe } from './connect-edge.ts'
+import { UserError } from '../shared/errors.ts'
+import { connectKafka, topicOffsets } from '../shared/kafka/index.ts'
+import { askWarehouse } from './ask-warehouse.ts'
+import { describeServiceError } from './service-error.ts'
 
 /** Asks every service that the configuration names for something harmless. @throws UserError that lists what failed */
-export function connectAll(config: Config): Promise<void> {
-  return connectEdge(config, [probe(`BigQuery, project ${config.project}`, () => askWarehouse(config))])
+export async function connectAll(config: Config): Promise<void> {
+  const checks = [
+    probe(`kafka ${config.kafka?.brokers.join(', ')}`, () => askKafka(config)),
+    probe(`bucket ${config.bucket}`, () => askBucket(config)),
+    askWarehouse && probe(`BigQuery, project ${config.project}`, () => askWarehouse(config)),
+  ]
+  const problems = (await Promise.all(checks)).filter((problem) => problem !== undefined)
+  if (problems.length > 0)
+    throw new UserError(problems.join('\n'), 'check the addresses, the network and the rights of this account')
 }
 
-async function askWarehouse(config: Config): Promise<void> {
-  const warehouse = openWarehouse(config, 'check')
+/** What is wrong. */
+async function probe(what: string, ask: () => Promise<void>): Promise<string | undefined> {
   try {
-    for await (const _row of warehouse.query('SELECT 1 AS one')) return
-  } finally {
-    warehouse.close()
+    await ask()
+    return undefined
+  } catch (error) {
+    return `${what}: ${describeServiceError(error)}`
   }
+}
+
+async function askKafka(config: Config): Promise<void> {
+  const topics = Object.values(config.routes).flatMap(({ topic }) => topic ?? [])
+  if (!config.kafka || topics.length === 0) return
+  const client = connectKafka(config.kafka, 'millrace-check')
+  try {
+    await topicOffsets(client, topics)
+  } finally {
+    await client.close()
+  }
+}
+
+async function askBucket(config: Config): Promise<void> {
+  if (!config.bucket) return
+  for await (const _object of openBucket(config, 'check').list('')) return
 }

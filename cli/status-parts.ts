@@ -3,8 +3,8 @@ import { openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { connectKafka, type KafkaClient } from '../shared/kafka/index.ts'
 import { askChunks, askConsumer, findTopics, type StatusReport, type Topics } from '../shared/status/index.ts'
+import { askLetters } from './ask-warehouse.ts'
 import { describeServiceError } from './service-error.ts'
-import { askLetters } from './status-letters.ts'
 
 const DAY_MS = 86_400_000
 

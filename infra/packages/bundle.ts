@@ -15,8 +15,7 @@ const REPLACED: Readonly<Record<string, string>> = {
   '@node-rs/crc32': 'infra/packages/bundle/crc32c.ts',
   snappy: 'infra/packages/bundle/absent-codecs.ts',
   'lz4-napi': 'infra/packages/bundle/absent-codecs.ts',
-  './connect.ts': 'cli/connect-edge.ts',
-  './status-letters.ts': 'infra/packages/bundle/absent-letters.ts',
+  './ask-warehouse.ts': 'infra/packages/bundle/absent-warehouse.ts',
 }
 
 /** Packages put this beside the bundle. */

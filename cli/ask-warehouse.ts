@@ -1,0 +1,20 @@
+import type { Config } from '../shared/config/index.ts'
+import { countLetters } from '../shared/dead-letters/index.ts'
+import type { LetterCount } from '../shared/status/index.ts'
+import { withWarehouse } from './with-warehouse.ts'
+
+// What status and check ask of BigQuery. The agent's bundle has no client for it and does without.
+
+const FIX = 'check the rights with millrace check --connect'
+
+/** Open dead letters since a time. */
+export function askLetters(config: Config, since: Date): Promise<readonly LetterCount[]> {
+  return withWarehouse(config, 'status', FIX, (warehouse) => countLetters(warehouse, config, since))
+}
+
+/** Something harmless. */
+export function askWarehouse(config: Config): Promise<void> {
+  return withWarehouse(config, 'check', FIX, async (warehouse) => {
+    for await (const _row of warehouse.query('SELECT 1 AS one')) return
+  })
+}
