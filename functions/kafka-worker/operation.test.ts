@@ -329,4 +329,6 @@ void test("a table of the user's own is refused with the fix, and nothing is rea
   await pipeline.warehouse.ensureView({ project, dataset, table: 'seen' }, { sql })
   writeFileSync(pipeline.configFile, readFileSync(pipeline.configFile, 'utf8').replace('table: visits', 'table: seen'))
   await assert.rejects(drain(loadConfig(pipeline.configFile, {}), createLog('test')), /logs\.seen is a view/)
+  const taken = pipeline.warehouse.ensureView({ project, dataset, table: 'visits' }, { sql })
+  await assert.rejects(taken, /logs\.visits is a table, and a view/)
 })

@@ -77,11 +77,16 @@ async function widen(rest: Rest, region: string, table: TableName, column: Table
   }
 }
 
-/** Creates or replaces a view. */
+/** Creates or replaces a view. @throws UserError when a table has its name */
 export async function ensureView(rest: Rest, region: string, name: TableName, spec: ViewSpec): Promise<void> {
   const view = { query: spec.sql, useLegacySql: false }
   const existing = await getTable(rest, name)
   if (existing?.view?.query === spec.sql) return
+  if (existing && !existing.view)
+    throw new UserError(
+      `${tableId(name)} is a table, and a view of Millrace has this name`,
+      'rename or delete the table',
+    )
   if (existing) await rest('PATCH', name.project, path(name), { json: { view } })
   else await create(rest, region, name, { view, description: spec.description })
 }
