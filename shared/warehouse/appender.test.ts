@@ -5,7 +5,8 @@ import { type TestContext, test } from 'node:test'
 import type { Config } from '../config/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { StreamAppender } from './appender.ts'
-import { openChannel } from './channel.ts'
+import { type Channel, openChannel } from './channel.ts'
+import type { CallListener } from './grpc.ts'
 import { appendRowsResponse } from './wire.ts'
 
 interface FakeServer {
@@ -145,4 +146,25 @@ void test('a server that is not there is a lost append', async () => {
   const appender = new StreamAppender(channel, 's', Buffer.alloc(0))
   assert.equal((await appender.append(ROWS, 0)).kind, 'lost')
   channel.close()
+})
+
+void test('after "not now" another connection is opened, and what the former still says is no answer', async () => {
+  const connections: CallListener[] = []
+  const openAppend = (_stream: string, listener: CallListener) => {
+    connections.push(listener)
+    return { send: () => undefined, cancel: () => undefined, end: () => undefined }
+  }
+  const appender = new StreamAppender({ openAppend } as unknown as Channel, 's', Buffer.from('descriptor'))
+  const says = (connection: number, message: object) =>
+    connections[connection]?.message(Buffer.from(appendRowsResponse.encode(message)))
+  const first = appender.append(ROWS, 0)
+  says(0, { error: { code: 8, message: 'quota' } })
+  assert.equal((await first).kind, 'later')
+  const second = appender.append(ROWS, 0)
+  assert.equal(connections.length, 2)
+  says(0, written(0))
+  connections[0]?.ended(undefined)
+  says(1, { error: { code: 6, message: 'the offset exists' } })
+  assert.equal((await second).kind, 'exists')
+  appender.close()
 })
