@@ -79,15 +79,17 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   private integer(slot: Slot, p: number): number {
-    if (this.bytes[p] === QUOTE) {
-      const q = this.quoted(p)
-      return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
-    }
+    if (this.bytes[p] === QUOTE) return this.quotedInteger(slot, p)
     const q = this.number(p)
     return q < 0 ? q : this.putInteger(slot, this.bytes, p, q) || q
   }
 
-  protected putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
+  protected quotedInteger(slot: Slot, p: number): number {
+    const q = this.quoted(p)
+    return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
+  }
+
+  private putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
     const failed = parseInteger(bytes, start, end, slot.op === 'uint64')
     if (failed < 0) return failed
     const { low, high } = int64

@@ -189,9 +189,9 @@ export class JsonWalker extends JsonValues implements Walker {
 
   private mapKey(key: Slot, start: number): number {
     if (key.op === 'string') return this.string(key, start)
+    if (key.op !== 'bool') return this.quotedInteger(key, start)
     const p = this.quoted(start)
     if (p < 0) return p
-    if (key.op !== 'bool') return this.putInteger(key, this.source, this.from, this.to) || p
     const text = this.source.toString('latin1', this.from, this.to)
     if (text !== 'true' && text !== 'false') return INVALID
     this.out.varint(text === 'true' ? 1 : 0)

@@ -1,19 +1,12 @@
 import { orUserError, UserError } from '../errors.ts'
 import type { CodecRoute } from './route.ts'
 import { checkPattern } from './pattern-check.ts'
-import type { Plan, Slot } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { NO_MATCH } from './reasons.ts'
 import { strptime } from './strptime.ts'
 import { TextColumns } from './text-columns.ts'
-import type { TextWriter } from './text-values.ts'
 
-/** A named group: its column, how it is written, and the text that means NULL. */
-interface Piece {
-  readonly group: string
-  readonly slot: Slot
-  readonly write: TextWriter
-  readonly nothing: string | undefined
-}
+type Piece = ReturnType<typeof pieceOf>
 
 const COLUMN_TYPES = {
   string: undefined,
@@ -76,32 +69,26 @@ function compile(source: string, where: string): RegExp {
   return regex
 }
 
-function pieceOf(group: string, plan: Plan, route: CodecRoute): Piece {
+/** A named group: its column, how it is written, and the text that means NULL. */
+function pieceOf(group: string, plan: Plan, route: CodecRoute) {
   const slot = plan.find(Buffer.from(group), 0, group.length)
   if (!slot)
     throw new UserError(
       `route ${route.name}: the schema has no column for the group ${group}`,
       'add it, or leave the group unnamed with (?:...)',
     )
-  const conversion = route.convert[group]
+  const { type, format, zone, null_marker: marker } = route.convert[group] ?? {}
   const where = `route ${route.name}: convert.${group}`
-  const wanted = COLUMN_TYPES[conversion?.type ?? 'string']
-  if (wanted !== undefined && wanted !== slot.field.type) {
-    throw new UserError(
-      `${where}: type ${conversion?.type} gives ${wanted}, but the column is ${slot.field.type}`,
-      'change one of the two',
-    )
-  }
-  const { format, zone } = conversion ?? {}
-  if (format !== undefined && slot.field.type !== 'TIMESTAMP')
-    throw new UserError(
-      `${where}: a format makes a TIMESTAMP, but the column is ${slot.field.type}`,
-      'change one of the two',
-    )
+  const fix = 'change one of the two'
+  const column = slot.field.type
+  const wanted = COLUMN_TYPES[type ?? 'string']
+  if (wanted !== undefined && wanted !== column)
+    throw new UserError(`${where}: type ${type} gives ${wanted}, but the column is ${column}`, fix)
+  if (format !== undefined && column !== 'TIMESTAMP')
+    throw new UserError(`${where}: a format makes a TIMESTAMP, but the column is ${column}`, fix)
   if (zone !== undefined && format === undefined)
     throw new UserError(`${where}: a zone needs a format`, 'add one, such as format: "%Y-%m-%d %H:%M:%S"')
   const write = format === undefined ? slot.text : strptime(format, zone ?? 'Z', where)
-  const nothing =
-    conversion?.null_marker === undefined ? undefined : Buffer.from(conversion.null_marker).toString('latin1')
+  const nothing = marker === undefined ? undefined : Buffer.from(marker).toString('latin1')
   return { group, slot, write, nothing }
 }

@@ -50,12 +50,9 @@ export abstract class TextColumns implements Walker {
  */
 export function textRecord(record: RecordType, where: string): RecordType {
   const fields = record.fields.map(({ proto: _, ...field }) => {
-    if (field.mode === 'REPEATED' || field.type === 'RECORD') {
-      throw new UserError(
-        `${where}: column ${field.name} is ${field.mode === 'REPEATED' ? 'REPEATED' : 'a RECORD'}, which text cannot fill`,
-        'leave it out of the schema',
-      )
-    }
+    const kind = field.mode === 'REPEATED' ? 'REPEATED' : field.type === 'RECORD' && 'a RECORD'
+    const problem = `column ${field.name} is ${kind}, which text cannot fill`
+    if (kind) throw new UserError(`${where}: ${problem}`, 'leave it out of the schema')
     return { ...field, rowType: ROW_TYPES[field.type], packed: false }
   })
   return { ...record, origin: 'bigquery', fields, ignored: [] }

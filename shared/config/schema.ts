@@ -43,6 +43,7 @@ const port = z.int().min(0).max(65_535)
 const text = z.string().min(1)
 const optionalText = z.string().optional()
 const positive = z.int().min(1)
+const lasting = (standard: string) => duration().prefault(standard)
 const flag = z.boolean().default(false)
 
 const SECRET_FORM = 'where the secret is, { env: NAME } or { file: PATH }: it never stands in this file'
@@ -82,16 +83,16 @@ const consumer = z.strictObject({
     .default('* * * * *')
     .describe('cron expression of the drain'),
   flush_bytes: size('1B', APPEND_MAX).prefault('1MiB').describe('an append is sent when its rows reach this size'),
-  flush_after: duration().prefault('200ms').describe('... or when its first row is this old'),
+  flush_after: lasting('200ms').describe('... or when its first row is this old'),
   in_flight: positive.max(32).default(4).describe('appends under way for one partition'),
   queue_bytes: size().prefault('32MiB').describe('fetched and not yet appended; beyond it partitions pause'),
   fetch_bytes: size().prefault('1MiB').describe('fetched from one partition at once'),
-  session_timeout: duration().prefault('30s').describe("Kafka's session time-out of a member"),
-  answer_within: duration()
-    .prefault('60s')
-    .describe('an append without an answer for this long is taken for lost: its stream is closed and counted'),
-  budget: duration().prefault('50s').describe('how long one drain may work'),
-  stop_within: duration().prefault('8s').describe('after SIGTERM; Cloud Run kills after 10 s'),
+  session_timeout: lasting('30s').describe("Kafka's session time-out of a member"),
+  answer_within: lasting('60s').describe(
+    'an append without an answer for this long is taken for lost: its stream is closed and counted',
+  ),
+  budget: lasting('50s').describe('how long one drain may work'),
+  stop_within: lasting('8s').describe('after SIGTERM; Cloud Run kills after 10 s'),
   port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),
 })
 
@@ -122,9 +123,9 @@ const multiline = z
       .refine(isExpression, { error: 'a regular expression' })
       .optional()
       .describe('regular expression; a line that does not match it continues the event before'),
-    timeout: duration()
-      .prefault('1s')
-      .describe('the last event of a file is taken for whole when the file has not grown for this long'),
+    timeout: lasting('1s').describe(
+      'the last event of a file is taken for whole when the file has not grown for this long',
+    ),
   })
   .refine((how) => (how.preset === undefined) !== (how.start === undefined), { error: 'either preset or start' })
 
@@ -187,19 +188,15 @@ const agent = z.strictObject({
   poll_interval: duration(POLL_MIN)
     .prefault('1s')
     .describe('the safety net below the notifications of the file system'),
-  linger: duration().prefault('20ms').describe('how long a batch waits for more events'),
+  linger: lasting('20ms').describe('how long a batch waits for more events'),
   batch_bytes: size().prefault('1MiB').describe('records of one partition in one transaction, before compression'),
   compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
   max_event_bytes: size().prefault('1MiB').describe('a longer event becomes a dead letter'),
-  transaction_timeout: duration().prefault('15s'),
-  finish_after: duration()
-    .prefault('60s')
-    .describe('a file that is not the newest and unchanged for this long is finished'),
-  handover_after: duration()
-    .prefault('1h')
-    .describe('finished for this long and not carried by Kafka: the chunk carries it'),
+  transaction_timeout: lasting('15s'),
+  finish_after: lasting('60s').describe('a file that is not the newest and unchanged for this long is finished'),
+  handover_after: lasting('1h').describe('finished for this long and not carried by Kafka: the chunk carries it'),
   after_upload: z.enum(['keep', 'delete']).default('keep'),
-  stop_within: duration().prefault('8s'),
+  stop_within: lasting('8s'),
   lock_file: optionalText.describe(
     'default: millrace-<id>.lock in STATE_DIRECTORY, else in the folder for temporary files',
   ),
@@ -239,7 +236,7 @@ export const fileSchema = z.strictObject({
   kafka: kafka.optional().describe('absent: logs travel by chunks only'),
   consumer: consumer.prefault({}),
   push: push.optional().describe('who may send to kafka-push; needed by routes with push'),
-  chunk_claim: duration().prefault('10m').describe('the chunk of a function that died waits this long for another one'),
+  chunk_claim: lasting('10m').describe('the chunk of a function that died waits this long for another one'),
   routes: z.record(matching(ROUTE, 'letters, digits, dash and underscore, a letter first'), route),
   agent: agent.prefault({}),
   endpoints: endpoints.default({}).describe('other servers than the real ones: the embedded cloud'),

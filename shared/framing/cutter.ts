@@ -16,21 +16,7 @@ export interface FramingOptions {
  * Cuts the bytes of one source into events whose extents tile it: no gap, no overlap (docs/protocols/framing.md).
  * Bytes are handed over in order; what `cut` did not consume is handed over again, with more behind it.
  */
-export interface Cutter {
-  /** Where the next extent begins: the end of the last event. This is the position to keep. */
-  readonly position: number
-  /** Where the last event ended, without the blank bytes behind it that may be part of its extent. */
-  readonly lastEventEnd: number
-  /** The next byte that `cut` wants: `position`, and the blank or skipped bytes already seen behind it. */
-  readonly next: number
-  /**
-   * Adds to `into` the events that are complete in `buffer[start, end)`, as many as it has room for, and returns how
-   * many bytes it consumed. `final`: nothing follows, so an unterminated last line is an event. `pause`: nothing follows
-   * for now, so the whole lines that are there are no longer waited for to be continued. A buffer that holds
-   * `maxEventBytes + OVERHEAD_BYTES` always makes progress. Throws UserError for text in UTF-16.
-   */
-  cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events, pause?: boolean): number
-}
+export type Cutter = Readonly<Pick<ExtentCutter, 'position' | 'lastEventEnd' | 'next' | 'cut'>>
 
 /** So much of what follows an event of several lines tells whether it ends there, in bytes: blank ones, and of a line. */
 export const PROBE_BYTES = 1024
@@ -38,9 +24,12 @@ export const PROBE_BYTES = 1024
 export const OVERHEAD_BYTES = 2 * PROBE_BYTES + 16
 
 /** The part that all cutters share: positions, and to whom the bytes belong that are no event. */
-export abstract class ExtentCutter implements Cutter {
+export abstract class ExtentCutter {
+  /** Where the next extent begins: the end of the last event. This is the position to keep. */
   position: number
+  /** Where the last event ended, without the blank bytes behind it that may be part of its extent. */
   lastEventEnd: number
+  /** The next byte that `cut` wants: `position`, and the blank or skipped bytes already seen behind it. */
   next: number
   protected readonly maxEventBytes: number
   /** How many events `into` held when this call of `cut` began: those before may have been published already. */
@@ -55,6 +44,12 @@ export abstract class ExtentCutter implements Cutter {
     this.next = position
   }
 
+  /**
+   * Adds to `into` the events that are complete in `buffer[start, end)`, as many as it has room for, and returns how
+   * many bytes it consumed. `final`: nothing follows, so an unterminated last line is an event. `pause`: nothing follows
+   * for now, so the whole lines that are there are no longer waited for to be continued. A buffer that holds
+   * `maxEventBytes + OVERHEAD_BYTES` always makes progress. Throws UserError for text in UTF-16.
+   */
   cut(buffer: Buffer, start: number, end: number, final: boolean, into: Events, pause = false): number {
     this.#before = into.count
     this.#shift = this.next - start
@@ -65,7 +60,7 @@ export abstract class ExtentCutter implements Cutter {
   }
 
   /** Cuts what it can, and returns the index of the first byte that it did not consume. */
-  protected abstract scan(...given: Required<Parameters<Cutter['cut']>>): number
+  protected abstract scan(...given: Required<Parameters<ExtentCutter['cut']>>): number
 
   protected positionOf(index: number): number {
     return index + this.#shift
