@@ -177,12 +177,8 @@ export class Uploader {
     try {
       const known = await this.#names.known(chunks, followed, reader, this.topicOf(followed) !== undefined)
       const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
-      const measured = await measureEvents(
-        reader,
-        source.framing,
-        start,
-        carried === 'by Kafka' ? source.progress.position : Infinity,
-      )
+      const limit = carried === 'by Kafka' ? source.progress.position : Infinity
+      const measured = await measureEvents(reader, source.framing, start, limit)
       if (measured) {
         const name = known ?? provisionalName(source.id, measured.crc32c)
         this.#names.give(followed, name)
@@ -229,23 +225,11 @@ export class Uploader {
   ) {
     const { agent } = this.#options
     const { format, name: route } = this.#options.routes.get(log.route)!
+    const chunk = { route, format, framing: framingName(framing), agent, path, source, start }
     const ranges = rangesOf(carried, start, size)
     return {
-      name: chunkName({ route, firstReadMs, agent, source, part, format }),
-      metadata: encodeMetadata({
-        route,
-        format,
-        framing: framingName(framing),
-        agent,
-        path,
-        source,
-        start,
-        size,
-        events,
-        ranges,
-        crc32c,
-        seen,
-      }),
+      name: chunkName({ ...chunk, firstReadMs, part }),
+      metadata: encodeMetadata({ ...chunk, size, events, ranges, crc32c, seen }),
     }
   }
 
