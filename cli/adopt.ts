@@ -9,7 +9,6 @@ It fences the agent: should it come back, it stops and says why; start it anew t
 Exit 1 when chunks are left undecided.`,
   options: {
     from: {
-      type: 'string',
       value: 'start|end',
       help: 'of what Kafka does not know, or may have forgotten: load undecided chunks whole, or not at all',
     },

@@ -6,11 +6,7 @@ import { stopSignal } from './stop-signal.ts'
 export const command: Command = {
   summary: 'Runs the edge agent: follows the configured logs, publishes their events, uploads finished files.',
   options: {
-    from: {
-      type: 'string',
-      value: 'start|end',
-      help: 'where to begin when Kafka has forgotten the positions of this agent',
-    },
+    from: { value: 'start|end', help: 'where to begin when Kafka has forgotten the positions of this agent' },
   },
   async run(call) {
     const from = call.choice('from', 'start', 'end')

@@ -5,16 +5,14 @@ import { withWarehouse } from './with-warehouse.ts'
 
 // What status and check ask of BigQuery. The agent's bundle has no client for it and does without.
 
-const FIX = 'check the rights with millrace check --connect'
-
 /** Open dead letters since a time. */
 export function askLetters(config: Config, since: Date): Promise<readonly LetterCount[]> {
-  return withWarehouse(config, 'status', FIX, (warehouse) => countLetters(warehouse, config, since))
+  return withWarehouse(config, 'status', (warehouse) => countLetters(warehouse, config, since))
 }
 
 /** Something harmless. */
 export function askWarehouse(config: Config): Promise<void> {
-  return withWarehouse(config, 'check', FIX, async (warehouse) => {
+  return withWarehouse(config, 'check', async (warehouse) => {
     for await (const _row of warehouse.query('SELECT 1 AS one')) return
   })
 }

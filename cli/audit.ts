@@ -9,18 +9,13 @@ export const command: Command = {
 It vouches for finished sources whole, and for growing ones up to their last event. A host that died with unread files
 is outside the proof.`,
   options: {
-    day: {
-      type: 'string',
-      value: 'YYYY-MM-DD',
-      help: 'only sources that took in an event, or were finished, on this day (UTC)',
-    },
+    day: { value: 'YYYY-MM-DD', help: 'only sources that took in an event, or were finished, on this day (UTC)' },
   },
   async run(call) {
     const day = call.text('day')
     if (day !== undefined && !isDay(day)) throw new UserError(`--day ${day}: not a day`, 'write it as 2026-01-31')
     const config = loadConfig(call.config)
-    const fix = 'check the rights with millrace check --connect'
-    const audited = withWarehouse(config, 'audit', fix, (warehouse) => runAudit(warehouse, config, day ? { day } : {}))
+    const audited = withWarehouse(config, 'audit', (warehouse) => runAudit(warehouse, config, day ? { day } : {}))
     const { listed, ...report } = await audited
     for (const fault of listed) process.stdout.write(`${JSON.stringify(fault)}\n`)
     process.stdout.write(`${JSON.stringify(report)}\n`)

@@ -8,11 +8,8 @@ import type { Command } from './command.ts'
 export const command: Command = {
   summary: 'Validates the configuration and its schemas.',
   options: {
-    print: {
-      type: 'boolean',
-      help: 'prints the resolved configuration: durations in ms, sizes in bytes, paths absolute',
-    },
-    connect: { type: 'boolean', help: 'also asks every service that it names' },
+    print: { help: 'prints the resolved configuration: durations in ms, sizes in bytes, paths absolute' },
+    connect: { help: 'also asks every service that it names' },
   },
   async run(call) {
     const config = loadConfig(call.config)

@@ -7,8 +7,8 @@ const command: Command = {
   usage: 'ROUTE [FILE]',
   summary: 'Does it.',
   options: {
-    day: { type: 'string', value: 'YYYY-MM-DD', help: 'which day' },
-    force: { type: 'boolean', help: 'anyway' },
+    day: { value: 'YYYY-MM-DD', help: 'which day' },
+    force: { help: 'anyway' },
   },
   run: async () => 0,
 }

@@ -15,8 +15,8 @@ export interface Command {
   /** Its positional arguments, as the help shows them and as they are counted: `ROUTE [FILE]`, `FILE...`. */
   readonly usage?: string
   readonly summary: string
-  /** Its own options; `--config` and `--help` are everybody's. The text is the help. */
-  readonly options?: Readonly<Record<string, { type: 'string' | 'boolean'; help: string; value?: string }>>
+  /** Its own options; `--config` and `--help` are everybody's. One without `value`, as the help shows it, is a flag. */
+  readonly options?: Readonly<Record<string, { help: string; value?: string }>>
   /** Resolves with the exit code; without one it did what it was asked. */
   run(call: Call): Promise<number | void>
 }
@@ -59,19 +59,20 @@ function chosen<T extends string>(option: string, given: unknown, words: readonl
 }
 
 function parseStrictly(name: string, command: Command, args: readonly string[]) {
+  const own: Options = {}
+  for (const [key, { value }] of Object.entries(command.options ?? {}))
+    own[key] = { type: value ? 'string' : 'boolean' }
   try {
-    return parseArgs({ args: [...args], options: { ...COMMON, ...command.options }, allowPositionals: true })
+    return parseArgs({ args: [...args], options: { ...COMMON, ...own }, allowPositionals: true })
   } catch (error) {
     throw new UserError(`millrace ${name}: ${(error as Error).message.split('. ')[0]}`, `see millrace ${name} --help`)
   }
 }
 
 export function helpOf(name: string, command: Command): string {
-  const own = Object.entries(command.options ?? {}).map(([key, { type, help, value }]) => [
-    `--${key}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`,
-    help,
-  ])
-  const rows = [...own, ['--config FILE', 'the configuration (default millrace.yaml)']] as [string, string][]
+  const config = { value: 'FILE', help: 'the configuration (default millrace.yaml)' }
+  const all = Object.entries({ ...command.options, config })
+  const rows = all.map(([key, { value, help }]) => [`--${key}${value ? ` ${value}` : ''}`, help] as const)
   const width = Math.max(...rows.map(([option]) => option.length))
   const options = rows.map(([option, help]) => `  ${option.padEnd(width)}  ${help}`)
   return `millrace ${name} ${command.usage ?? ''}\n\n${command.summary}\n\n${options.join('\n')}\n`

@@ -13,9 +13,9 @@ export const command: Command = {
 and writes them: the route into the configuration, the schema into schemas/ beside it. Rotated and compressed copies of
 a log count as one. Nothing that is there is overwritten without --force.`,
   options: {
-    route: { type: 'string', value: 'NAME', help: "the route's name, for all files (default: from each file's name)" },
-    required: { type: 'boolean', help: 'columns that every event of the sample has become REQUIRED' },
-    force: { type: 'boolean', help: 'replaces a route and a schema of that name' },
+    route: { value: 'NAME', help: "the route's name, for all files (default: from each file's name)" },
+    required: { help: 'columns that every event of the sample has become REQUIRED' },
+    force: { help: 'replaces a route and a schema of that name' },
   },
   async run(call) {
     const logs = Map.groupBy(call.arguments, (file) => call.text('route') ?? routeNameOf(file))

@@ -6,10 +6,10 @@ import { stopSignal } from './stop-signal.ts'
 export const command: Command = {
   summary: 'Runs the embedded cloud: a Kafka broker, BigQuery, Cloud Storage and a scheduler on this machine.',
   options: {
-    data: { type: 'string', value: 'DIR', help: 'where it keeps its data (default .millrace)' },
-    functions: { type: 'boolean', help: 'also runs the worker and the functions of the configuration' },
-    store: { type: 'string', value: 'count', help: 'count: BigQuery keeps no rows, for benchmarks' },
-    json: { type: 'boolean', help: 'prints one line of JSON when it is ready' },
+    data: { value: 'DIR', help: 'where it keeps its data (default .millrace)' },
+    functions: { help: 'also runs the worker and the functions of the configuration' },
+    store: { value: 'count', help: 'count: BigQuery keeps no rows, for benchmarks' },
+    json: { help: 'prints one line of JSON when it is ready' },
   },
   async run(call) {
     const { runLocal } = await import('../local/main.ts')

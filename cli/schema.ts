@@ -10,8 +10,8 @@ export const command: Command = {
   usage: 'ROUTE',
   summary: "Prints the BigQuery schema of a route's table.",
   options: {
-    diff: { type: 'boolean', help: 'compares it with the table; exit 1 when they differ' },
-    apply: { type: 'boolean', help: 'creates the table, or changes it where BigQuery can' },
+    diff: { help: 'compares it with the table; exit 1 when they differ' },
+    apply: { help: 'creates the table, or changes it where BigQuery can' },
   },
   async run(call) {
     const config = loadConfig(call.config)
@@ -21,9 +21,8 @@ export const command: Command = {
       process.stdout.write(`${JSON.stringify(fields, null, 2)}\n`)
       return EXIT_OK
     }
-    const fix = 'check the connection with millrace check --connect'
     const change = call.flag('apply') ? apply : diff
-    return withWarehouse(config, 'schema', fix, (warehouse) => change(warehouse, route, fields))
+    return withWarehouse(config, 'schema', (warehouse) => change(warehouse, route, fields))
   },
 }
 

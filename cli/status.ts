@@ -9,10 +9,10 @@ export const command: Command = {
 a part that cannot be asked; bytes or records that have waited for longer than --late; records that Kafka deleted before they
 were taken; a chunk that failed, or is not decided or committed in its time; more dead letters than --dead-letters.`,
   options: {
-    late: { type: 'string', value: 'SECONDS', help: 'what has waited for longer is wrong (default 300)' },
-    'dead-letters': { type: 'string', value: 'N', help: 'open ones of the last 24 hours that may be (default 0)' },
-    days: { type: 'string', value: 'N', help: 'chunks of sources first read on these last days (UTC; default 14)' },
-    json: { type: 'boolean', help: 'one JSON object on a terminal too' },
+    late: { value: 'SECONDS', help: 'what has waited for longer is wrong (default 300)' },
+    'dead-letters': { value: 'N', help: 'open ones of the last 24 hours that may be (default 0)' },
+    days: { value: 'N', help: 'chunks of sources first read on these last days (UTC; default 14)' },
+    json: { help: 'one JSON object on a terminal too' },
   },
   async run(call) {
     const number = (option: string, otherwise: number) => numberOf(option, call.text(option), otherwise)

@@ -7,8 +7,8 @@ import { describeServiceError } from './service-error.ts'
 export async function withWarehouse<T>(
   config: Config,
   entry: string,
-  fix: string,
   work: (warehouse: Warehouse) => Promise<T>,
+  fix = 'check the rights with millrace check --connect',
 ): Promise<T> {
   const warehouse = openWarehouse(config, entry)
   try {

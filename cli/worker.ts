@@ -4,7 +4,6 @@ import { stopSignal } from './stop-signal.ts'
 
 /** Of both consumers: their groups keep commits of their own. */
 export const ACCEPT_LOSS = {
-  type: 'string',
   value: 'TOPIC/PARTITION@OFFSET',
   help: 'go on at this offset where a partition stopped because records are gone',
 } as const
