@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -272,4 +273,24 @@ void test('a name that is not UTF-8 cannot be opened by the text of it: that is 
   writeFileSync(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from('.log')]), 'line\n')
   await follower.look()
   assert.deepEqual(reports, [`${folder}/caf\uFFFD.log cannot be read: its name is not UTF-8`])
+})
+
+void test('a hole that takes long to read, or a line, is passed in turns; its bytes are those of an event', async (t) => {
+  const { folder, follower } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, 'first\n')
+  truncateSync(path, 80 * 2 ** 20)
+  appendFileSync(path, 'last\n')
+  await follower.look()
+  const workspace = { scratch: new Scratch(), events: new Events() }
+  const { source } = follower.rotations().flat()[0]!
+  const seen: string[] = []
+  for (let turns = 0; turns < 9; turns++) {
+    const reading = await source.read(workspace, Infinity, 64 * 1024, false)
+    seen.push(reading.kind)
+    if (reading.kind !== 'piece') continue
+    source.accept(reading, reading.events.count)
+    if (source.progress.position > 80 * 2 ** 20) break
+  }
+  assert.deepEqual(seen, ['piece', 'passed', 'passed', 'piece'])
 })

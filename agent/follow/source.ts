@@ -10,6 +10,8 @@ export type Reading =
   | { readonly kind: 'piece'; readonly bytes: Buffer; readonly from: number; readonly events: Events }
   /** No complete event for now. `atEnd`: the end of the file was seen. `waits`: lines that may still be continued. */
   | { readonly kind: 'drained'; readonly atEnd: boolean; readonly waits: boolean }
+  /** So much without an end of an event, such as a hole in a file, that it is the turn of the others; there is more. */
+  | { readonly kind: 'passed' }
   /** The file does not hold this source any more: it was truncated or replaced. */
   | { readonly kind: 'lost' }
 
@@ -20,6 +22,8 @@ export interface Workspace {
 }
 
 const READ_BYTES = 256 * 1024
+/** Without an event; meanwhile nothing else is done by this process, be it a signal. */
+const PASSED_BYTES_MAX = 32 * 1024 * 1024
 
 /**
  * One source on its way: from the file that holds it, through the cutter, up to a position. It checks before each
@@ -72,7 +76,7 @@ export class Source {
   async read(workspace: Workspace, limit: number, room: number, final: boolean): Promise<Reading> {
     const { events } = workspace
     let want = Math.max(1, Math.min(READ_BYTES, room))
-    for (;;) {
+    for (let passed = 0; passed < PASSED_BYTES_MAX; ) {
       const next = this.#cutter.next
       const from = Math.max(0, next - TAIL_BYTES)
       const to = Math.min(limit, next + want)
@@ -93,7 +97,9 @@ export class Source {
         return { kind: 'drained', atEnd, waits }
       }
       if (used === 0) want = Math.max(want, Math.min(want * 8, this.framing.maxEventBytes + OVERHEAD_BYTES))
+      passed += used
     }
+    return { kind: 'passed' }
   }
 
   /** The first event needs more than there is room for: it is given out alone, and cutting goes on behind it. */

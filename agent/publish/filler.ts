@@ -61,8 +61,8 @@ export class Filler {
       if (!place || !topics.has(place.topic) || place.ledger.get(source.id)) continue
       for (;;) {
         const reading = await source.read(this.#workspace, Infinity, Infinity, false)
-        if (reading.kind !== 'piece') break
-        source.accept(reading, reading.events.count)
+        if (reading.kind === 'piece') source.accept(reading, reading.events.count)
+        else if (reading.kind !== 'passed') break
       }
       skipped.push({ followed, place })
     }
@@ -112,6 +112,7 @@ export class Filler {
       const room = Math.min(lane.room, log.rate?.room(Date.now()) ?? Infinity)
       if (room === 0) return false
       const reading = await this.#read(followed, final ? Infinity : limit, room, final)
+      if (reading.kind === 'passed') return file.newest
       if (reading.kind === 'lost') {
         this.#follower.lose(followed)
         this.lookSoon()
