@@ -91,6 +91,20 @@ for (const codec of ['none', 'zstd'] as const) {
   })
 }
 
+void test('dead letters fill a piece as rows do', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const route = routeIn(folder)
+  const at = { topic: 'visits', partition: 0 }
+  const place = { route, codec: openCodec(route), at, pool: createRowPool(1 << 16) }
+  const refused = new Map(Array.from({ length: ROUNDS * EVENTS.length }, (_, offset) => [offset, 'refused']))
+  const builder = new PieceBuilder(place, 2000, refused)
+  const { range } = await fetched('none')
+  const next = builder.take(range, 0, 5000)
+  const { rows, letters } = builder.seal()
+  assert.deepEqual([rows.rows, letters.length, letters.length < 40], [0, next, true])
+})
+
 /** Which event's bytes a letter holds. */
 function eventIn(letter: Buffer): string | undefined {
   return EVENTS.find((text) => text !== '' && letter.includes(text))
