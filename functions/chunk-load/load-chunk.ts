@@ -60,9 +60,8 @@ async function takeStep(environment: Environment, state: ObjectState): Promise<N
       return commit(environment, state, plan, step.committing)
     case 'note-carried-by-kafka':
       await recordSource(environment, plan, state.object, { events: plan.chunk?.events ?? 0, end: plan.size })
-      return (await state.change({ state: 'committed', rows: 0, deadLetters: 0 }))
-        ? done('Kafka carried it')
-        : undefined
+      if (!(await state.change({ state: 'committed', rows: 0, deadLetters: 0 }))) return undefined
+      return done('Kafka carried it')
   }
 }
 

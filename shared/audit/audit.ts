@@ -58,13 +58,8 @@ async function look(warehouse: Warehouse, tables: AuditTables, day: string | und
   }
 }
 
-function faultOf(row: Row): Fault {
-  return {
-    kind: row['kind'] as Fault['kind'],
-    source: String(row['source']),
-    from: Number(row['from_position']),
-    to: Number(row['to_position']),
-  }
+function faultOf({ kind, source, from_position: from, to_position: to }: Row): Fault {
+  return { kind: kind as Fault['kind'], source: String(source), from: Number(from), to: Number(to) }
 }
 
 /** The tables that are there: what has not carried anything yet does not have to exist. */
