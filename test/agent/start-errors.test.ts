@@ -27,8 +27,8 @@ interface Started {
   output(): string
 }
 
-function start(t: TestContext, config: string): Started {
-  const child = spawn(process.execPath, [MAIN, 'agent', '--config', config], {
+function start(t: TestContext, config: string, ...flags: string[]): Started {
+  const child = spawn(process.execPath, [...flags, MAIN, 'agent', '--config', config], {
     ...NOBODY,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, MILLRACE_LOG_LEVEL: 'info' },
@@ -177,6 +177,17 @@ void suite('the agent refuses to start, and says where and why', { concurrency: 
       assert.doesNotMatch(output(), /^ +at /m, 'no stack')
     })
   }
+
+  test('what nobody expected ends it so that the service manager starts it again', async (t) => {
+    const folder = makeFolder(t)
+    writeFileSync(join(folder, 'app.log'), 'line\n')
+    const broken = `import zlib from 'node:zlib'; import { syncBuiltinESMExports as sync } from 'node:module';
+      zlib.crc32 = () => { throw new TypeError('broken') }; sync()`
+    const flag = `--import=data:text/javascript,${encodeURIComponent(broken)}`
+    const { child, output } = start(t, writeConfig(folder, logs(join(folder, 'app.log'))), flag)
+    assert.deepEqual(await once(child, 'close'), [1, null])
+    assert.match(output(), /ended by what nobody expected: broken/)
+  })
 
   test('a port that is taken', async (t) => {
     const server = createServer().listen(0, '127.0.0.1')
