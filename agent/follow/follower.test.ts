@@ -294,3 +294,15 @@ void test('a hole that takes long to read, or a line, is passed in turns; its by
   }
   assert.deepEqual(seen, ['piece', 'passed', 'passed', 'piece'])
 })
+
+void test('what was put in the place of the bytes before the place since the last look is not read as what follows them', async (t) => {
+  const { folder, follower } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, `${'a'.repeat(500)}\n`)
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['a'.repeat(500)])
+  const { source } = follower.rotations().flat()[0]!
+  writeFileSync(path, `${'b'.repeat(500)}\nand more\n`)
+  const workspace = { scratch: new Scratch(), events: new Events() }
+  assert.equal((await source.read(workspace, Infinity, Infinity, false)).kind, 'lost')
+})
