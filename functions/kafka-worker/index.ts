@@ -29,6 +29,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
   const snapshot = () => consumer?.metrics.snapshot(consumer.gauges()) ?? {}
   // Before it joins: whoever cannot listen must take no partition.
   const health = await listen(config, { ready: () => consumer?.assignment !== undefined, snapshot })
+  let tick: NodeJS.Timeout | undefined
   try {
     consumer = await openConsumer(config, {
       mode: 'worker',
@@ -36,22 +37,17 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
       leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
       ...(acceptLoss ? { acceptLoss } : {}),
     })
-  } catch (error) {
-    health?.close()
-    throw error
-  }
-  log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
-  const tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
-  try {
+    log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
+    tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
     const stop = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => stop.resolve(), { once: true })
     if (signal.aborted) stop.resolve()
     await Promise.race([stop.promise, consumer.done])
   } finally {
     clearInterval(tick)
-    await Promise.race([consumer.close(), delay(config.consumer.stop_within, undefined, { ref: false })])
+    await Promise.race([consumer?.close(), delay(config.consumer.stop_within, undefined, { ref: false })])
     health?.close()
-    log.info({ metrics: snapshot() }, 'stopped')
+    if (consumer) log.info({ metrics: snapshot() }, 'stopped')
   }
 }
 

@@ -186,16 +186,11 @@ export class Owner {
     this.#phase = 'running'
     const loss = lossAt(position, this.#accepted.log, this.#topic)
     const { start, end } = this.#topic
-    const { acceptLossAt } = this.#options
+    const { acceptLossAt = -1 } = this.#options
     if (!loss) return this.#rewind(position)
-    if (acceptLossAt === undefined) return this.#alarm(position, ...loss)
     if (acceptLossAt < start || acceptLossAt > end) {
-      const [reason, message] = loss
-      return this.#alarm(
-        position,
-        reason,
-        `${message}; ${acceptLossAt} is not accepted: the topic has ${start} to ${end}`,
-      )
+      const not = acceptLossAt < 0 ? '' : `; ${acceptLossAt} is not accepted: the topic has ${start} to ${end}`
+      return this.#alarm(position, loss[0], loss[1] + not)
     }
     this.#note('loss-accepted', `goes on at ${acceptLossAt} instead of ${position}`)
     // Earlier rows may have the offsets that come now: only a stream made after them tells them apart.
