@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { Follower, LogPattern } from '../follow/index.ts'
+import { type TestContext, test } from 'node:test'
+import { type Followed, Follower, LogPattern } from '../follow/index.ts'
 import { Filler } from './filler.ts'
 import { newFilling } from './filling.ts'
 import { TopicLimits } from './lane-limits.ts'
@@ -16,25 +16,44 @@ const STORE = {
   readCommits: () => Promise.resolve([{ topic: 'logs', partition: 0, offset: -1, metadata: '' }]),
 }
 
-test('what is written to the newest file while an older one is read waits: something may be written to that one before it', async (t) => {
+async function fillerOf(t: TestContext, pattern: string, leaves: (followed: Followed) => boolean = () => false) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-filler-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  const [path, report] = [join(folder, 'app.log'), () => undefined]
+  const report = () => undefined
   const framing = { kind: 'lines', maxEventBytes: 1000 } as const
-  const logs = [{ pattern: new LogPattern(path), route: 'lines', framing, complete: false }]
+  const logs = [{ pattern: new LogPattern(join(folder, pattern)), route: 'lines', framing, complete: false }]
   const follower = new Follower({ agent: 'a', logs, finishAfterMs: 60_000, report })
   t.after(() => follower.close())
   follower.adopt([], true)
-  const leaves = ({ file }: { file: { newest: boolean } }) => {
-    if (!file.newest) appendFileSync(path, 'too early\n')
-    return false
-  }
   const limits = new TopicLimits({ batchBytes: 100_000, maxEventBytes: 1000 })
   const filler = new Filler(follower, limits, { topicOf: () => 'logs', pollMs: 0, leaves, report })
   const session = await Session.open(STORE, { agent: 'a', topics: ['logs'], transactionTimeoutMs: 1, report })
-  writeFileSync(`${path}.1`, 'old\n')
-  writeFileSync(path, 'new\n')
+  return { folder, follower, filler, session }
+}
+
+test('what is written to the newest file while an older one is read waits: something may be written to that one before it', async (t) => {
+  const { folder, filler, session } = await fillerOf(t, 'app.log', ({ file }) => {
+    if (!file.newest) appendFileSync(join(folder, 'app.log'), 'too early\n')
+    return false
+  })
+  writeFileSync(join(folder, 'app.log.1'), 'old\n')
+  writeFileSync(join(folder, 'app.log'), 'new\n')
   const filling = newFilling()
   await filler.fill(filling, session, [])
   assert.equal(filling.batch.bytes, 'old\nnew\n'.length)
+})
+
+test('told to begin at the end, it passes files that Kafka does not know, and goes on with those that it does', async (t) => {
+  const { folder, follower, filler, session } = await fillerOf(t, '*.log')
+  for (const name of ['known', 'unknown']) writeFileSync(join(folder, `${name}.log`), `${name}\n`)
+  await follower.look()
+  const known = [...follower.sources.values()].find(({ file }) => file.seen.path.endsWith('/known.log'))!
+  const entry = { source: known.source.id, position: 0, start: 0, head: 0, tail: 0, file: 0, retired: false }
+  session.note({ source: entry.source, topic: 'logs', change: () => entry })
+  const skipped = await filler.skip(session, new Set(['logs']))
+  assert.deepEqual(
+    skipped.map(({ followed }) => followed.file.seen.path),
+    [join(folder, 'unknown.log')],
+  )
+  assert.equal(known.source.progress.position, 0)
 })

@@ -82,3 +82,15 @@ void test('a ledger spills to further groups, and its changed commits alone brin
     { numRuns: 50 },
   )
 })
+
+void test('of retired sources with one first event the highest stays known, so that its number is not given again', () => {
+  const ledger = new PartitionLedger()
+  ledger.retiredMax = 0
+  const base = encodeBase32(Buffer.alloc(16, 1))
+  const retired = { position: 7, start: 0, size: 7, head: 1, tail: 2, file: 3, retired: true }
+  for (const source of [base, `${base}~2`, `${base}~3`]) ledger.retire({ source, ...retired })
+  assert.deepEqual(
+    ledger.entries.map(({ source }) => source),
+    [`${base}~3`],
+  )
+})
