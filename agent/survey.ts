@@ -4,8 +4,8 @@ import type { AgentStatus, Position } from '../shared/status/index.ts'
 import { positionsGroup, positionsStore, readLedgers } from './publish/index.ts'
 
 const ANSWER_WITHIN_MS = 2000
-/** A group ahead of others' that may hold what did not fit into theirs. */
-const FURTHER = /^(.+)\.(\d+)$/
+/** A group with what did not fit into the one before: the id of an agent does not end so. */
+const FURTHER = /\.\d+$/
 
 /** What the agent on this host says of itself. Rejects when none answers at that port. */
 export async function askAgent(port: number): Promise<AgentStatus> {
@@ -25,15 +25,10 @@ export async function readAllPositions(
   partitions: readonly TopicPartition[],
 ): Promise<Position[]> {
   const prefix = positionsGroup('')
-  const agents = (await listGroups(client, prefix)).map((group) => group.slice(prefix.length))
-  const groupsOf = new Map<string, number>()
+  const groups = (await listGroups(client, prefix)).filter((group) => !FURTHER.test(group))
   const positions: Position[] = []
-  // The name of a group that holds what did not fit comes behind that of the first one.
-  for (const agent of agents) {
-    const [, base = '', number = ''] = FURTHER.exec(agent) ?? []
-    if (Number(number) < (groupsOf.get(base) ?? 0)) continue
+  for (const agent of groups.map((group) => group.slice(prefix.length))) {
     const ledgers = await readLedgers(positionsStore(client), agent, partitions)
-    groupsOf.set(agent, Math.max(0, ...ledgers.map(({ groups }) => groups)))
     ledgers.forEach((ledger, i) => {
       const { topic, partition } = partitions[i]!
       for (const { source, position, size, handed, retired } of ledger.entries)
