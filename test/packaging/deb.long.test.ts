@@ -86,8 +86,8 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
   })
 
   await t.test('a second agent, started by hand, is refused', async () => {
-    const byHand = ['runuser', '-u', 'millrace', '--', 'millrace', 'agent', '--config', '/etc/millrace/millrace.yaml']
-    await assert.rejects(host.run(...(byHand as [string])), /another agent holds the lock/)
+    const byHand = ['-u', 'millrace', '-G', 'adm', '--', 'millrace', 'agent', '--config', '/etc/millrace/millrace.yaml']
+    await assert.rejects(host.run('runuser', ...byHand), /another agent holds the lock/)
   })
 
   await t.test('killed it is started again', async () => {
@@ -252,6 +252,6 @@ async function leftovers(host: BootedHost): Promise<string[]> {
   )
   return found
     .split('\n')
-    .filter((path) => path && !path.endsWith('.lock'))
+    .filter((path) => path && !/\.lock(-journal)?$/.test(path)) // an agent stopped as it starts leaves its lock's journal
     .sort()
 }
