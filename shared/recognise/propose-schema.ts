@@ -10,6 +10,9 @@ const VARYING_MEMBERS_MIN = 16
 const VARYING_PRESENCE_MAX = 0.25
 /** Of an event with more than MEMBERS_MAX members, those become columns that this share of the events has. */
 const COMMON_SHARE = 0.01
+/** The metadata column of the proposed route. */
+export const METADATA = 'millrace'
+const TAKEN = new Set([EXTRA, METADATA])
 const CLUSTER_COLUMNS = 2
 /** A column to cluster by is there in most events. */
 const CLUSTER_PRESENCE = 0.9
@@ -19,24 +22,12 @@ const TIME_TYPES = ['TIMESTAMP', 'DATETIME', 'DATE']
 const TIME_NAMES = ['timestamp', 'time', 'ts', 'event_time', 'created_at', 'datetime', 'date', 'at']
 const TIME_NAME = /(?:time|timestamp|date|_at|[a-z]At|^at|^ts|_ts)$/
 
-const SINGLE_TYPES: Readonly<Record<string, string>> = {
-  bool: 'BOOL',
-  int: 'INT64',
-  numeric: 'NUMERIC',
-  float: 'FLOAT64',
-  timestamp: 'TIMESTAMP',
-  datetime: 'DATETIME',
-  date: 'DATE',
-  string: 'STRING',
-}
-
 /** What is asked for, and what the format of the events can fill. */
 export interface SchemaWishes {
   /** Columns that every event of the sample has become REQUIRED. */
   readonly required: boolean
   /** The type of a column whose values are of different kinds. */
   readonly mixed: 'JSON' | 'STRING'
-  readonly metadata: string
 }
 
 /** A proposal for a table. */
@@ -46,19 +37,23 @@ export interface TableProposal {
   readonly cluster: readonly string[]
 }
 
+/** A column, and what was seen of its values. */
+interface Column {
+  readonly field: TableField
+  readonly shape: Shape
+}
+
 /** @param events the shape of the whole events */
 export function proposeTable(events: Shape, wishes: SchemaWishes): TableProposal {
-  const taken = [EXTRA, wishes.metadata.toLowerCase()]
   const least = events.members.size > MEMBERS_MAX ? events.count * COMMON_SHARE : 0
-  const members = [...events.members.values()].filter(
-    (member) => isUsable(member) && !taken.includes(member.name.toLowerCase()) && member.shape.count >= least,
-  )
-  const fields = members.map((member) => fieldOf(member, events, wishes, 1))
-  const time = timeField(fields, members)
+  const columns = [...events.members.values()]
+    .filter((member) => isUsable(member) && !TAKEN.has(member.name.toLowerCase()) && member.shape.count >= least)
+    .map((member): Column => ({ field: fieldOf(member, events, wishes, 1), shape: member.shape }))
+  const time = timeField(columns)
   return {
-    fields,
+    fields: columns.map(({ field }) => field),
     partition: { ...(time ? { field: time } : {}), by: 'day' },
-    cluster: clusterOf(fields, members, events),
+    cluster: clusterOf(columns, events.count * CLUSTER_PRESENCE),
   }
 }
 
@@ -73,22 +68,22 @@ function fieldOf({ name, shape }: Member, parent: Shape, wishes: SchemaWishes, d
 }
 
 function typeOf(shape: Shape, name: string, wishes: SchemaWishes, depth: number): TypeProposal {
-  const kinds = [...shape.kinds]
-  const [kind = ''] = kinds
-  if (kinds.length > 1) return { type: mixedType(kinds, wishes) }
+  const [kind, ...others] = shape.kinds
+  if (kind === undefined) return { type: wishes.mixed }
+  if (others.length > 0) return { type: mixedType([kind, ...others], wishes) }
   if (kind === 'array') return arrayType(shape, name, wishes, depth)
   if (kind === 'object') return objectType(shape, wishes, depth, false)
-  if (kind === 'int' && TIME_NAME.test(name) && shape.epochs === shape.count) return { type: 'TIMESTAMP' }
-  return { type: SINGLE_TYPES[kind] ?? wishes.mixed }
+  const isTime = kind === 'INT64' && TIME_NAME.test(name) && shape.epochs === shape.count
+  return { type: isTime ? 'TIMESTAMP' : kind }
 }
 
 type TypeProposal = Omit<TableField, 'name'>
 
 function mixedType(kinds: readonly string[], { mixed }: SchemaWishes): string {
   const only = (...allowed: string[]) => kinds.every((kind) => allowed.includes(kind))
-  if (only('int', 'numeric')) return 'NUMERIC'
-  if (only('int', 'numeric', 'float')) return 'FLOAT64'
-  return only('string', 'timestamp', 'datetime', 'date') ? 'STRING' : mixed
+  if (only('INT64', 'NUMERIC')) return 'NUMERIC'
+  if (only('INT64', 'NUMERIC', 'FLOAT64')) return 'FLOAT64'
+  return only('STRING', 'TIMESTAMP', 'DATETIME', 'DATE') ? 'STRING' : mixed
 }
 
 /** BigQuery's arrays hold neither NULL nor arrays: one that does is JSON as a whole, and so is one of changing kinds. */
@@ -119,29 +114,22 @@ function keysAreData(shape: Shape, members: readonly Member[]): boolean {
 }
 
 /** The column that says when an event happened: most present, then the likeliest name, then the first. */
-function timeField(fields: readonly TableField[], members: readonly Member[]): string | undefined {
+function timeField(columns: readonly Column[]): string | undefined {
   const rank = (name: string) => [...TIME_NAMES, name.toLowerCase()].indexOf(name.toLowerCase())
-  const candidates = members
-    .filter((_, index) => isTime(fields[index]))
-    .sort((a, b) => b.shape.count - a.shape.count || rank(a.name) - rank(b.name))
-  return candidates[0]?.name
-}
-
-function isTime(field: TableField | undefined): boolean {
-  return field !== undefined && TIME_TYPES.includes(field.type) && field.mode !== 'REPEATED'
+  const [first] = columns
+    .filter(({ field }) => TIME_TYPES.includes(field.type) && field.mode !== 'REPEATED')
+    .sort((a, b) => b.shape.count - a.shape.count || rank(a.field.name) - rank(b.field.name))
+  return first?.field.name
 }
 
 /** Texts of few different values, as filters name them: the fewest first. */
-function clusterOf(fields: readonly TableField[], members: readonly Member[], events: Shape): string[] {
-  return members
-    .filter(({ shape }, index) => {
-      const field = fields[index]
-      const different = shape.values.size
-      if (field?.type !== 'STRING' || field.mode === 'REPEATED' || different < 2 || different >= VALUES_MAX)
-        return false
-      return different * 2 <= shape.count && shape.count >= events.count * CLUSTER_PRESENCE
+function clusterOf(columns: readonly Column[], countMin: number): string[] {
+  return columns
+    .filter(({ field, shape: { values, count } }) => {
+      const isText = field.type === 'STRING' && field.mode !== 'REPEATED'
+      return isText && count >= countMin && values.size >= 2 && values.size < VALUES_MAX && values.size * 2 <= count
     })
     .sort((a, b) => a.shape.values.size - b.shape.values.size)
     .slice(0, CLUSTER_COLUMNS)
-    .map(({ name }) => name)
+    .map(({ field }) => field.name)
 }

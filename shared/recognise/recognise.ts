@@ -1,6 +1,6 @@
 import { compileRoute } from '../codec/index.ts'
 import { UserError } from '../errors.ts'
-import { proposeTable, type TableProposal } from './propose-schema.ts'
+import { METADATA, proposeTable, type TableProposal } from './propose-schema.ts'
 import { countRows, type LogKind, readJson, readLogfmt } from './read-values.ts'
 import { Shape } from './shape.ts'
 
@@ -8,7 +8,6 @@ import { Shape } from './shape.ts'
 const SHARE_MIN = 0.5
 /** Lines that are enough to tell the kind. */
 const LINES_MAX = 1000
-const METADATA = 'millrace'
 
 /** What a log looks like, and the route it could have. */
 export interface Recognised extends TableProposal {
@@ -43,7 +42,7 @@ export function recognise(
     const event = read(line)
     if (event) events.add(event)
   }
-  const table = proposeTable(events, { required, mixed: kind === 'json' ? 'JSON' : 'STRING', metadata: METADATA })
+  const table = proposeTable(events, { required, mixed: kind === 'json' ? 'JSON' : 'STRING' })
   if (table.fields.length > 0) return { kind, ownSchema: false, ...table }
   throw new UserError(`${where}: no key of its events can be a column`, 'write a schema, or a route of format: raw')
 }

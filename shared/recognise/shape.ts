@@ -1,6 +1,7 @@
 import { NumberText } from './read-values.ts'
 
-type Kind = 'bool' | 'int' | 'numeric' | 'float' | 'timestamp' | 'datetime' | 'date' | 'string' | 'object' | 'array'
+/** What a value is: a scalar by the name of its column's type. */
+type Kind = 'BOOL' | 'INT64' | 'NUMERIC' | 'FLOAT64' | 'TIMESTAMP' | 'DATETIME' | 'DATE' | 'STRING' | 'object' | 'array'
 
 /** Different values that are counted of each column. */
 export const VALUES_MAX = 1000
@@ -11,9 +12,9 @@ const NUMERIC_DIGITS_MAX = 29
 const DAY = '\\d{4}-(?:0\\d|1[0-2])-(?:[0-2]\\d|3[01])'
 const TIME = '(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?'
 const TEXT_KINDS: readonly (readonly [Kind, RegExp])[] = [
-  ['timestamp', new RegExp(`^${DAY}[T ]${TIME} ?(?:Z|UTC|[+-]\\d\\d(?::?\\d\\d)?)$`)],
-  ['datetime', new RegExp(`^${DAY}[T ]${TIME}$`)],
-  ['date', new RegExp(`^${DAY}$`)],
+  ['TIMESTAMP', new RegExp(`^${DAY}[T ]${TIME} ?(?:Z|UTC|[+-]\\d\\d(?::?\\d\\d)?)$`)],
+  ['DATETIME', new RegExp(`^${DAY}[T ]${TIME}$`)],
+  ['DATE', new RegExp(`^${DAY}$`)],
 ]
 /** The years 2000 to 2099 in seconds; in milliseconds and microseconds by a factor. */
 const EPOCH_SECONDS: readonly [number, number] = [946_684_800, 4_102_444_800]
@@ -37,7 +38,7 @@ export class Shape {
       return
     }
     this.count++
-    if (typeof value === 'boolean') this.kinds.add('bool')
+    if (typeof value === 'boolean') this.kinds.add('BOOL')
     else if (typeof value === 'string') this.#text(value)
     else if (value instanceof NumberText) this.#number(value.text)
     else if (Array.isArray(value)) this.#array(value)
@@ -46,16 +47,16 @@ export class Shape {
 
   #text(value: string): void {
     this.#remember(value)
-    this.kinds.add(TEXT_KINDS.find(([, form]) => form.test(value))?.[0] ?? 'string')
+    this.kinds.add(TEXT_KINDS.find(([, form]) => form.test(value))?.[0] ?? 'STRING')
   }
 
   #number(text: string): void {
     this.#remember(text)
-    if (!/^-?\d+$/.test(text)) this.kinds.add('float')
+    if (!/^-?\d+$/.test(text)) this.kinds.add('FLOAT64')
     else if (BigInt(text) >= INT64_MIN && BigInt(text) <= INT64_MAX) {
-      this.kinds.add('int')
+      this.kinds.add('INT64')
       if (isEpoch(Number(text))) this.epochs++
-    } else this.kinds.add(text.length <= NUMERIC_DIGITS_MAX ? 'numeric' : 'float')
+    } else this.kinds.add(text.length <= NUMERIC_DIGITS_MAX ? 'NUMERIC' : 'FLOAT64')
   }
 
   #array(values: readonly unknown[]): void {
