@@ -1,9 +1,9 @@
+import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../../shared/config/index.ts'
-import { messageOf, UserError } from '../../shared/errors.ts'
-import { createLog } from '../../shared/telemetry/index.ts'
+import { createLog, servePages } from '../../shared/telemetry/index.ts'
 import { type Consumer, openConsumer, topicsOf } from './consumer.ts'
-import { type HealthSource, serveHealth } from './health.ts'
+import { metricsPage } from './metrics.ts'
 import { groupOf } from './prepare-commits.ts'
 
 export { parseAcceptLoss } from './accept-loss.ts'
@@ -28,7 +28,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
   let consumer: Consumer | undefined
   const snapshot = () => consumer?.metrics.snapshot(consumer.gauges()) ?? {}
   // Before it joins: whoever cannot listen must take no partition.
-  const health = await listen(config, { ready: () => consumer?.assignment !== undefined, snapshot })
+  const server = await serveHealth(config, () => consumer?.assignment !== undefined, snapshot)
   let tick: NodeJS.Timeout | undefined
   try {
     consumer = await openConsumer(config, {
@@ -46,16 +46,23 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
   } finally {
     clearInterval(tick)
     await Promise.race([consumer?.close(), delay(config.consumer.stop_within, undefined, { ref: false })])
-    health?.close()
+    server?.close()
     if (consumer) log.info({ metrics: snapshot() }, 'stopped')
   }
 }
 
-async function listen(config: Config, source: HealthSource): Promise<{ close(): void } | undefined> {
-  const port = config.consumer.port ?? process.env['PORT']
+/** `/live` and `/ready` (it takes part in its group) for probes, and `/metrics`. Undefined: no port is configured. */
+async function serveHealth(
+  { consumer }: Config,
+  isReady: () => boolean,
+  snapshot: () => Record<string, unknown>,
+): Promise<Server | undefined> {
+  const port = consumer.port ?? process.env['PORT']
   if (port === undefined || port === '') return undefined
-  return serveHealth(Number(port), source).catch((cause: unknown) => {
-    const message = `cannot listen on port ${port}: ${messageOf(cause)}`
-    throw new UserError(message, 'correct consumer.port, or PORT of the environment', { cause })
+  const server = await servePages(port, 'consumer.port, or PORT of the environment', {
+    '/live': () => [200, ''],
+    '/ready': () => [isReady() ? 200 : 503, ''],
+    '/metrics': () => metricsPage(snapshot()),
   })
+  return server.unref()
 }

@@ -1,4 +1,4 @@
-import { prometheusText } from '../../shared/telemetry/index.ts'
+import { type Answer, prometheusPage } from '../../shared/telemetry/index.ts'
 import type { Rule } from '../../shared/warehouse/protocol/events.ts'
 
 /** Answer times of appends, in milliseconds: upper bounds of the classes that are counted. */
@@ -60,7 +60,7 @@ function count(counters: Map<string, number>, name: string): void {
 /** What only grows, as Prometheus wants to know. */
 const COUNTERS = new Set(['events', 'rows', 'bytes', 'dead_letters', 'dead_letters_by_reason', 'rules'])
 
-/** A snapshot in Prometheus's text form. */
-export function metricsText(snapshot: Readonly<Record<string, unknown>>): string {
-  return prometheusText('millrace_', snapshot, (name) => COUNTERS.has(name))
+/** A snapshot, for Prometheus. */
+export function metricsPage(snapshot: Readonly<Record<string, unknown>>): Answer {
+  return prometheusPage('millrace_', snapshot, (name) => COUNTERS.has(name))
 }

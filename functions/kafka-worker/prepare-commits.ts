@@ -57,25 +57,38 @@ export async function prepareCommits(
   if (inherited.length > 0)
     log.warn({ group: other, partitions: inherited.length }, 'goes on where the other mode ended')
   const without = choices.filter(({ offset, copy }) => offset < 0 && !copy)
-  const added =
-    without.length > 0 ? findAdded(without, offsets, await readCommits(kafka, membership.group, offsets)) : []
+  const all = without.length > 0 ? [membership.group, other] : []
+  const commits = await Promise.all(all.map((group) => readCommits(kafka, group, offsets)))
+  const added = beginAdded(without, offsets, commits.flat())
   for (const { topic, partition, offset } of added) log.warn({ topic, partition, offset }, 'a partition was added')
   const prepared = new Map([...inherited, ...added].map((commit) => [keyOf(commit), commit]))
   if (prepared.size > 0) await membership.commit([...prepared.values()])
   return own.map((commit) => prepared.get(keyOf(commit)) ?? commit)
 }
 
-/** Partitions without a commit, of topics that have some: they hold nothing that `from: end` was meant to leave out. */
-function findAdded(
+/** The commits of partitions that were added, at their start: they hold nothing that `from: end` was meant to leave out. */
+function beginAdded(
   without: readonly TopicPartition[],
   offsets: readonly PartitionOffsets[],
   commits: readonly Committed[],
 ): PartitionCommit[] {
-  const read = new Set(commits.flatMap(({ topic, offset }) => (offset < 0 ? [] : topic)))
-  const added = new Set(without.filter(({ topic }) => read.has(topic)).map(keyOf))
-  return offsets.flatMap(({ topic, partition, start }) =>
-    added.has(keyOf({ topic, partition })) ? { topic, partition, offset: start, metadata: encodeLog(EMPTY_LOG) } : [],
-  )
+  const added = new Set(without.filter((at) => isAdded(at, commits)).map(keyOf))
+  return offsets.flatMap(({ topic, partition, start }) => {
+    const log = { ...EMPTY_LOG, partitions: countPartitions(offsets, topic) }
+    return added.has(keyOf({ topic, partition })) ? { topic, partition, offset: start, metadata: encodeLog(log) } : []
+  })
+}
+
+export const countPartitions = (offsets: readonly TopicPartition[], topic: string): number =>
+  offsets.filter((range) => range.topic === topic).length
+
+/**
+ * Whether a partition without a commit was added: it was not there when another of its topic was begun. That there are commits is not enough: another
+ * member may have made them just now, at the first start of both. Where a commit does not say what was there, nothing is left out.
+ */
+export function isAdded({ topic, partition }: TopicPartition, commits: readonly Committed[]): boolean {
+  const partitionsOf = ({ metadata }: Committed) => Number(parseMetadata(metadata)?.['partitions'] ?? 0)
+  return commits.some((commit) => commit.topic === topic && commit.offset >= 0 && partition >= partitionsOf(commit))
 }
 
 const NONE: Content = { offset: -1, metadata: '' }

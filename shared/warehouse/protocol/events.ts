@@ -2,13 +2,14 @@ import type { AppendAnswer } from '../answers.ts'
 
 /** What has happened, for one partition. */
 export type Event =
-  /** The group's commit, read in this generation at `now`, and what the topic holds. `offset` -1: there is none. */
+  /** The group's commit, read in this generation at `now`, what the partition holds, and how many the topic has. `offset` -1: there is none. */
   | {
       readonly kind: 'read'
       readonly offset: number
       readonly metadata: string
       readonly start: number
       readonly end: number
+      readonly partitions: number
       readonly now: number
     }
   /** Finalize has answered. */

@@ -12,6 +12,8 @@ export interface Log {
   readonly clean: boolean
   /** The topic lost records that nobody has read: nothing is done until an operator accepts it, however the topic grows. */
   readonly lost?: boolean
+  /** How many partitions the topic had when this one was begun; 0 or absent: not known. */
+  readonly partitions?: number
 }
 
 export interface Commit {
@@ -29,8 +31,9 @@ const VERSION = 1
 
 export const EMPTY_LOG: Log = { stream: null, created: 0, offset: 0, intents: [], clean: true }
 
-export function encodeLog({ stream, created, offset, intents, clean, lost }: Log): string {
-  return JSON.stringify({ v: VERSION, stream, created, offset, intents, clean, lost: lost || undefined })
+export function encodeLog({ stream, created, offset, intents, clean, lost, partitions }: Log): string {
+  const head = { v: VERSION, partitions: partitions || undefined }
+  return JSON.stringify({ ...head, stream, created, offset, intents, clean, lost: lost || undefined })
 }
 
 /** `wiped`: no metadata, somebody reset the offsets. `foreign`: metadata that this version did not write. */
@@ -44,17 +47,18 @@ export function decodeLog(metadata: string, k = 0): DecodedLog {
   if (metadata === '') return { kind: 'wiped' }
   const value = parseMetadata(metadata)
   if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
-  const { stream, created, offset, intents, clean, lost = false } = value
+  const { stream, created, offset, intents, clean, lost = false, partitions = 0 } = value
   const sound =
     (stream === null || typeof stream === 'string') &&
     isCount(created) &&
     isCount(offset) &&
+    isCount(partitions) &&
     Array.isArray(intents) &&
     intents.every((intent, i) => isIntent(intent) && intent[0] > (i === 0 ? k : intents[i - 1][0])) &&
     typeof clean === 'boolean' &&
     typeof lost === 'boolean'
   if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' }
-  return { kind: 'log', log: { stream, created, offset, intents, clean, lost } }
+  return { kind: 'log', log: { stream, created, offset, intents, clean, lost, partitions } }
 }
 
 /** The members of a commit's metadata; undefined: it has none. */

@@ -14,6 +14,7 @@ const LOG: Log = {
   ],
   clean: false,
   lost: false,
+  partitions: 4,
 }
 
 function owner(options: Partial<OwnerOptions> = {}): Owner {
@@ -26,6 +27,7 @@ const read = (offset: number, metadata: string, start = 0, end = 1000): Event =>
   metadata,
   start,
   end,
+  partitions: 3,
   now: 7,
 })
 const kinds = (effects: readonly Effect[]) => effects.map(({ kind }) => kind)
@@ -43,6 +45,7 @@ void test('an append goes: piece, stream, commit with the intent, and only then 
   const commit = only(one.handle({ kind: 'turn' }), 'commit')
   assert.deepEqual(JSON.parse(commit.metadata), {
     v: 1,
+    partitions: 3,
     stream: 's9',
     created: 7,
     offset: 0,
@@ -57,7 +60,7 @@ void test('an append goes: piece, stream, commit with the intent, and only then 
   const clean = only(one.handle({ kind: 'turn' }), 'commit')
   assert.deepEqual(
     [clean.offset, JSON.parse(clean.metadata)],
-    [10, { v: 1, stream: 's9', created: 7, offset: 3, intents: [], clean: true }],
+    [10, { v: 1, partitions: 3, stream: 's9', created: 7, offset: 3, intents: [], clean: true }],
   )
   assert.deepEqual(kinds(one.handle({ kind: 'committed' })), ['left'])
 })
@@ -155,28 +158,30 @@ void test('a stopped partition stays stopped, however the topic grows, until the
   accepting.handle({ kind: 'piece', id: 1, end: 5, rows: 1, letters: false })
   const begun = accepting.handle({ kind: 'turn' })
   assert.ok(kinds(begun).includes('create'), 'a stream of its own')
-  assert.deepEqual(JSON.parse(only(begun, 'commit').metadata), { v: 1, ...EMPTY_LOG })
+  assert.deepEqual(JSON.parse(only(begun, 'commit').metadata), { v: 1, partitions: 4, ...EMPTY_LOG })
 })
 
 void test('metadata of somebody else stop the partition; none at all is a new start', () => {
   assert.equal(only(owner().handle(read(10, '{"v":2}')), 'stop').reason, 'foreign-log')
   assert.equal(only(owner().handle(read(10, 'x')), 'stop').reason, 'foreign-log')
-  assert.equal(only(owner().handle(read(10, '')), 'fetch').from, 10)
+  const wiped = owner()
+  assert.equal(only(wiped.handle(read(10, '')), 'fetch').from, 10)
+  assert.deepEqual(JSON.parse(only(wiped.handle({ kind: 'turn' }), 'commit').metadata), { v: 1, ...EMPTY_LOG })
   assert.equal(only(owner({ from: 'end' }).handle(read(-1, '', 3, 44)), 'fetch').from, 44)
 })
 
 void test('intents wait for room, and a name without room for one stops', () => {
-  const tight = owner({ logBytesMax: 90 })
+  const tight = owner({ logBytesMax: 105 })
   tight.handle(read(-1, ''))
   for (let id = 1; id <= 9; id++) tight.handle({ kind: 'piece', id, end: id * 10, rows: 1, letters: false })
   only(tight.handle({ kind: 'turn' }), 'commit')
   tight.handle({ kind: 'committed' })
   tight.handle({ kind: 'created', stream: 's1' })
   const effects = tight.handle({ kind: 'turn' })
-  assert.ok(only(effects, 'commit').metadata.length <= 90)
+  assert.ok(only(effects, 'commit').metadata.length <= 105)
   assert.equal(only(effects, 'note').rule, 'room-waited')
   tight.handle({ kind: 'committed' })
-  const none = owner({ logBytesMax: 40 })
+  const none = owner({ logBytesMax: 55 })
   none.handle(read(-1, ''))
   none.handle({ kind: 'created', stream: 's1' })
   none.handle({ kind: 'piece', id: 1, end: 1, rows: 1, letters: false })

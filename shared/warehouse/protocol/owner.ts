@@ -50,6 +50,8 @@ export class Owner {
   #created = 0
   /** When this owner began. */
   #since = 0
+  /** The topic's, when this one was begun. */
+  #partitions = 0
   #creating = false
   /** Something sent to the stream was answered "not now": whatever the answer said, a copy may land later. */
   #doubtful = false
@@ -115,11 +117,13 @@ export class Owner {
 
   // Taking over, from another owner or from itself.
 
-  #onRead({ offset, metadata, start, end, now }: Event & { kind: 'read' }): void {
+  #onRead({ offset, metadata, start, end, partitions, now }: Event & { kind: 'read' }): void {
     this.#topic = { start, end }
     this.#since = now
+    this.#partitions = partitions
     if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
     const decoded = decodeLog(metadata, offset)
+    this.#partitions = decoded.kind === 'log' ? (decoded.log.partitions ?? 0) : 0
     if (decoded.kind === 'foreign') return this.#stop('foreign-log', `commit at ${offset}: ${decoded.message}`)
     if (decoded.kind === 'wiped') return this.#beginAnew(offset, 'offsets-reset', 'a commit without metadata')
     const { log } = decoded
@@ -276,7 +280,7 @@ export class Owner {
     const clean = intents.length === 0
     const stream = { stream: this.#stream, created: this.#created, offset: this.#pieces.base }
     const log = this.#stream === null ? EMPTY_LOG : { ...stream, intents, clean }
-    return { offset: this.durable, log: this.#lost ? { ...log, lost: true } : log }
+    return { offset: this.durable, log: { ...log, lost: this.#lost, partitions: this.#partitions } }
   }
 
   #isAccepted({ offset, log }: Commit): boolean {
