@@ -1,7 +1,6 @@
 import type { Server } from 'node:http'
-import { UserError } from '../shared/errors.ts'
 import type { SourceStatus } from '../shared/status/index.ts'
-import { PROMETHEUS_TYPE, prometheusText } from '../shared/telemetry/index.ts'
+import { type Answer, prometheusPage, servePages } from '../shared/telemetry/index.ts'
 import type { Followed, Follower } from './follow/index.ts'
 import type { Publisher } from './publish/index.ts'
 import type { Uploader } from './upload/index.ts'
@@ -67,32 +66,12 @@ function statusOf(followed: Followed, { follower, uploader }: Pick<Parts, 'follo
  * Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken.
  * @param file the configuration that names the port
  */
-export async function serveStatus(port: number, file: string, parts: Parts): Promise<Server> {
-  const { createServer } = await import('node:http') // megabytes, for who wants them
-  const server = createServer((request, response) => {
-    const page = PAGES[request.url ?? '']
-    if (request.method !== 'GET' || !page)
-      return void response.writeHead(404).end('not found; try /healthz, /metrics, /status\n')
-    const [type, body] = page(parts)
-    response.writeHead(200, { 'content-type': type }).end(body)
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new UserError(`${file}: agent.port ${port}: ${error.code}`, 'choose another port, or none')),
-    )
-    server.listen(port, '127.0.0.1', resolve)
-  })
-  return server
-}
-
-const PAGES: Readonly<Record<string, (parts: Parts) => [type: string, body: string]>> = {
-  '/healthz': () => ['text/plain', 'ok\n'],
-  '/metrics': (parts) => [
-    PROMETHEUS_TYPE,
-    prometheusText('millrace_agent_', measures(parts), (name) => name.endsWith('_total')),
-  ],
-  '/status': (parts) => [
-    'application/json',
-    `${JSON.stringify({ agent: parts.agent, ...measures(parts), open: statuses(parts) }, undefined, 1)}\n`,
-  ],
+export function serveStatus(port: number, file: string, parts: Parts): Promise<Server> {
+  const status = () => ({ agent: parts.agent, ...measures(parts), open: statuses(parts) })
+  const pages = {
+    '/healthz': (): Answer => [200, 'ok\n'],
+    '/metrics': () => prometheusPage('millrace_agent_', measures(parts), (name) => name.endsWith('_total')),
+    '/status': (): Answer => [200, `${JSON.stringify(status(), undefined, 1)}\n`, 'application/json'],
+  }
+  return servePages(port, `agent.port in ${file}`, pages, '127.0.0.1')
 }

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { measures, type Parts } from '../agent/status.ts'
 import { gaugesOf } from '../functions/kafka-worker/consumer.ts'
-import { Metrics, metricsText } from '../functions/kafka-worker/metrics.ts'
+import { Metrics, metricsPage } from '../functions/kafka-worker/metrics.ts'
 
 // Goal: docs/operations/metrics-and-logs.md says what the code exports and writes, all of it and nothing else.
 
@@ -40,7 +40,7 @@ void suite('the page of metrics and logs', () => {
     assert.deepEqual(firstCells("The consumer's metrics").toSorted(), [...names, ...rules].toSorted())
     metrics.rule('surprise')
     assert.match(
-      metricsText(metrics.snapshot(gaugesOf([]))),
+      metricsPage(metrics.snapshot(gaugesOf([])))[1],
       /^millrace_partitions_stopped 0$[^]*^millrace_rules\{name=/m,
     )
   })

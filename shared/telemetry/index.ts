@@ -1,3 +1,4 @@
 export { createLog, type Log } from './log.ts'
-export { PROMETHEUS_TYPE, prometheusText } from './prometheus.ts'
+export { type Answer, servePages } from './pages.ts'
+export { prometheusPage } from './prometheus.ts'
 export { userAgent } from './user-agent.ts'

@@ -1,12 +1,14 @@
-/** The content type of Prometheus's text form: https://prometheus.io/docs/instrumenting/exposition_formats/ */
-export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4'
+import type { Answer } from './pages.ts'
 
-/** Values by name in Prometheus's text form, each name behind `prefix`; nested values have a label `name`. */
-export function prometheusText(
+/** Prometheus's text form: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+const PROMETHEUS_TYPE = 'text/plain; version=0.0.4'
+
+/** A page of values by name in Prometheus's text form, each name behind `prefix`; nested values have a label `name`. */
+export function prometheusPage(
   prefix: string,
   values: Readonly<Record<string, unknown>>,
   isCounter: (name: string) => boolean,
-): string {
+): Answer {
   const families = Object.entries(values).map(([key, value]) => {
     const name = `${prefix}${key}`
     const samples =
@@ -15,5 +17,5 @@ export function prometheusText(
         : [`${name} ${String(value)}\n`]
     return `# TYPE ${name} ${isCounter(key) ? 'counter' : 'gauge'}\n${samples.join('')}`
   })
-  return families.join('')
+  return [200, families.join(''), PROMETHEUS_TYPE]
 }

@@ -198,7 +198,8 @@ void suite('the agent refuses to start, and says where and why', { concurrency: 
     const config = writeConfig(folder, { ...logs(join(folder, 'app.log')), port })
     const { child, output } = start(t, config)
     assert.deepEqual(await once(child, 'close'), [2, null])
-    assert.ok(output().includes(`${config}: agent.port ${port}: EADDRINUSE\nfix: choose another port, or none\n`))
+    assert.ok(output().includes(`cannot listen on port ${port}: listen EADDRINUSE`))
+    assert.ok(output().includes(`fix: correct agent.port in ${config}\n`))
   })
 })
 
