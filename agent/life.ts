@@ -43,13 +43,13 @@ export class Life {
     this.config = config
     this.#host = host
     const { agent } = config
+    const report = reporter(host.log, (about) => hintOn(about, config))
     this.follower = new Follower({
       agent: agent.id,
       logs: followedLogs(config),
       finishAfterMs: agent.finish_after,
-      report: (message) => host.log.warn(message),
+      report,
     })
-    const report = reporter(host.log, (about) => hintOn(about, config))
     const topics = topicsOf(config)
     if (config.kafka && topics.length > 0) {
       this.#client = connectKafka(config.kafka, `millrace-agent-${agent.id}`)

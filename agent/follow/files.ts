@@ -27,7 +27,6 @@ export class Files implements Iterable<LogFile> {
   #listings = 0
   /** Could not be opened: the right, or a free descriptor, may come without any change of the file. */
   readonly #closed = new Set<LogFile>()
-  readonly #reported = new Map<string, string>()
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -55,7 +54,7 @@ export class Files implements Iterable<LogFile> {
     for (const log of this.#options.logs) {
       const scan = log.pattern.scan(stems)
       for (const folder of scan.folders) folders.add(folder)
-      for (const problem of scan.problems) this.report(problem, problem)
+      for (const [path, problem] of scan.problems) this.#options.report(path, problem)
       for (const stem of scan.moved) moved.add(stem)
       if (!scan.complete) incomplete.add(log.route)
       for (const seen of scan.files) {
@@ -87,7 +86,7 @@ export class Files implements Iterable<LogFile> {
       this.#closed.delete(file)
       if (!file.isOpen) continue
       file.fresh = true
-      this.report(file.key, '')
+      this.#options.report(file.key, '')
     }
   }
 
@@ -156,13 +155,6 @@ export class Files implements Iterable<LogFile> {
     if (error instanceof UserError) file.role = 'refused'
     else if ((error as NodeJS.ErrnoException).syscall === 'open') this.#closed.add(file)
     const advice = error instanceof UserError ? ` ${error.fix}` : ''
-    this.report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
-  }
-
-  report(about: string, message: string): void {
-    const before = this.#reported.get(about) ?? ''
-    if (before === message) return
-    this.#reported.set(about, message)
-    this.#options.report(message || `over: ${before}`)
+    this.#options.report(file.key, `${file.seen.path} is not followed: ${messageOf(error)}${advice}`)
   }
 }

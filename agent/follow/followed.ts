@@ -21,8 +21,8 @@ export interface FollowerOptions {
   readonly agent: string
   readonly logs: readonly FollowedLog[]
   readonly finishAfterMs: number
-  /** Called once for each problem, and again when it has changed. */
-  readonly report: (message: string) => void
+  /** Told what is wrong with a file or a folder, as often as that is seen; an empty message: nothing any more. */
+  readonly report: (about: string, message: string) => void
 }
 
 /** A source with the file that it is read from. */

@@ -214,7 +214,7 @@ export class Follower {
   #reportLost(): void {
     const { lost } = this.#holdings
     for (const [id, { source, unread }] of lost) {
-      if (unread) this.#files.report(id, `it changed before it was read: bytes ${unread}`)
+      if (unread) this.#options.report(id, `it changed before it was read: bytes ${unread}`)
       if (source.progress.position === (this.entry(id)?.position ?? 0)) lost.delete(id)
     }
   }

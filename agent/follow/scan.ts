@@ -26,8 +26,8 @@ export interface Scan {
   readonly folders: readonly string[]
   /** Stems of names that have come or gone since the last scan, or are those of other files now. */
   readonly moved: ReadonlySet<string>
-  /** What could not be read, one sentence each. A missing folder is none: it may come. */
-  readonly problems: readonly string[]
+  /** What could not be read, one sentence by path. A missing folder is none: it may come. */
+  readonly problems: ReadonlyMap<string, string>
   /** Every folder was there and readable: a file that was not seen is gone. */
   readonly complete: boolean
 }
@@ -65,7 +65,7 @@ export class LogPattern {
    * were `touched`: absent, of all. A file that has not changed is the same object as before.
    */
   scan(touched?: ReadonlySet<string>): Scan {
-    const problems: string[] = []
+    const problems = new Map<string, string>()
     const folders: string[] = []
     let complete = true
     const list = <T>(folder: string, read: () => T[]): T[] => {
@@ -75,7 +75,7 @@ export class LogPattern {
       } catch (error) {
         complete = false
         const { code } = error as NodeJS.ErrnoException
-        if (code !== 'ENOENT') problems.push(`${folder} cannot be read: ${code}`)
+        if (code !== 'ENOENT') problems.set(folder, `${folder} cannot be read: ${code}`)
         return []
       }
     }
@@ -128,7 +128,7 @@ function matches(segment: Segment, name: string): boolean {
   return 'anyDepth' in segment || segment.matches.test(name)
 }
 
-function see({ place, seen }: Name, problems: string[]): Seen | null {
+function see({ place, seen }: Name, problems: Map<string, string>): Seen | null {
   try {
     const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
     if (!isRegular(mode)) return null
@@ -136,8 +136,9 @@ function see({ place, seen }: Name, problems: string[]): Seen | null {
     return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') problems.push(`${place.path} cannot be read: ${code}`)
-    else if (place.path.includes('\uFFFD')) problems.push(`${place.path} cannot be read: its name is not UTF-8`)
+    if (code !== 'ENOENT') problems.set(place.path, `${place.path} cannot be read: ${code}`)
+    else if (place.path.includes('\uFFFD'))
+      problems.set(place.path, `${place.path} cannot be read: its name is not UTF-8`)
     return null
   }
 }

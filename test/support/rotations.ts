@@ -210,7 +210,7 @@ class Carrier {
       agent: 'a',
       logs: [{ pattern, route: 'lines', framing, complete: false }],
       finishAfterMs: 0,
-      report: (message) => this.reports.push(message),
+      report: (_about, message) => this.reports.push(message),
     })
     this.follower.adopt([...this.#entries.values()], true)
   }
