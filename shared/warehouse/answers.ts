@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts'
 import { GrpcError, STATUS } from './grpc.ts'
-import { storageErrorsOf, storageErrorsOfTrailer } from './wire.ts'
+import { rpcStatus, storageErrorsOf } from './wire.ts'
 
 /** A row that BigQuery refuses; `index` counts within the request. */
 export interface RefusedRow {
@@ -39,11 +39,8 @@ export function classifyResponse(response: Record<string, unknown>): AppendAnswe
   if (rows.length > 0) return { kind: 'refused', rows }
   const error = response['error'] as { code?: number; message?: string; details?: unknown } | undefined
   if (error) {
-    return classifyFailure({
-      code: error.code ?? STATUS.UNKNOWN,
-      message: error.message ?? '',
-      storageErrors: storageErrorsOf(error.details),
-    })
+    const { code = STATUS.UNKNOWN, message = '' } = error
+    return classifyFailure({ code, message, storageErrors: storageErrorsOf(error) })
   }
   const result = response['appendResult'] as { offset?: { value?: string } } | undefined
   if (!result) return { kind: 'lost', message: 'a response without result and without error' }
@@ -92,6 +89,6 @@ export function classifyFailure({ code, message, storageErrors }: Failure): Appe
 
 /** Anything that a call threw or ended with. */
 export function failureOf(thrown: unknown): Failure {
-  if (!(thrown instanceof GrpcError)) return { code: STATUS.UNKNOWN, message: messageOf(thrown), storageErrors: [] }
-  return { code: thrown.code, message: thrown.message, storageErrors: storageErrorsOfTrailer(thrown.details) }
+  const { code = STATUS.UNKNOWN, details } = thrown instanceof GrpcError ? thrown : {}
+  return { code, message: messageOf(thrown), storageErrors: details ? storageErrorsOf(rpcStatus.decode(details)) : [] }
 }

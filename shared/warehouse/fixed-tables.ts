@@ -1,7 +1,7 @@
 import { type Route, type TableName, tableId } from '../config/index.ts'
-import type { TableField } from '../schema/index.ts'
+import { descriptorOf, recordFromTableSchema, type TableField } from '../schema/index.ts'
 import type { TableSpec, ViewSpec } from './table-spec.ts'
-import { field as delimited, varint } from './wire.ts'
+import { field, varint } from './wire.ts'
 
 /** A table whose columns Millrace defines itself: scalars only, all nullable. */
 export interface FixedTable extends TableSpec {
@@ -11,14 +11,6 @@ export interface FixedTable extends TableSpec {
 }
 
 export type FixedValue = string | number | Uint8Array | null | undefined
-
-const PROTO_TYPE: Readonly<Record<string, string>> = {
-  STRING: 'TYPE_STRING',
-  JSON: 'TYPE_STRING',
-  BYTES: 'TYPE_BYTES',
-  INT64: 'TYPE_INT64',
-  TIMESTAMP: 'TYPE_INT64',
-}
 
 /** DESIGN section 11. */
 export const DEAD_LETTERS: FixedTable = fixedTable(
@@ -99,20 +91,16 @@ function fixedTable(name: string, description: string, columns: string): FixedTa
     const [called = '', type = ''] = column.split(' ')
     return { name: called, type }
   })
-  const field = fields.map(({ name: column, type }, index) => {
-    return { name: column, number: index + 1, label: 'LABEL_OPTIONAL', type: PROTO_TYPE[type] }
-  })
   const partition = { by: 'day', field: fields.at(-1)?.name } as const
-  return { name, description, fields, partition, descriptor: { name: 'Row', field } }
+  return { name, description, fields, partition, descriptor: descriptorOf(recordFromTableSchema(fields, name, name)) }
 }
 
 /** One entry of ProtoRows: field 1, length, row. Numbers are integers from 0 on, timestamps micros; null and undefined become NULL. */
 export function encodeFixedRow(table: FixedTable, row: Readonly<Record<string, FixedValue>>): Buffer {
   const cells = table.fields.flatMap(({ name }, index) => {
     const value = row[name]
-    if (value === null || value === undefined) return []
     if (typeof value === 'number') return [varint((index + 1) * 8), varint(value)]
-    return [delimited(index + 1, typeof value === 'string' ? Buffer.from(value) : value)]
+    return value === null || value === undefined ? [] : field(index + 1, Buffer.from(value))
   })
-  return delimited(1, Buffer.concat(cells))
+  return field(1, Buffer.concat(cells))
 }

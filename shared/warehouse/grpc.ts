@@ -150,11 +150,9 @@ class Http2Call {
 
   /** Sends one message, given in parts, which must stay as they are until it is answered. */
   send(parts: readonly Buffer[]): void {
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0)
     const head = Buffer.alloc(FRAME_HEAD_BYTES)
-    head.writeUInt32BE(
-      parts.reduce((bytes, { length }) => bytes + length, 0),
-      1,
-    )
+    head.writeUInt32BE(bytes, 1)
     for (const part of [head, ...parts]) this.#write(part)
   }
 

@@ -4,7 +4,8 @@ import type { Rest } from './rest.ts'
 
 /** INT64 and NUMERIC as strings, TIMESTAMP as RFC 3339 UTC with micros, BYTES as base64; NULL and empty arrays left out. */
 export type Row = Readonly<Record<string, unknown>>
-export type Parameter = string | number | boolean | Date | readonly string[]
+/** A whole number becomes INT64, a Date TIMESTAMP. */
+export type Parameter = string | number | Date
 
 const PAGE_ROWS = 10_000
 /** How long one request waits for the query to end. */
@@ -29,22 +30,19 @@ export async function* query(
   sql: string,
   parameters: Readonly<Record<string, Parameter>> = {},
 ): AsyncGenerator<Row> {
-  const formatOptions = { useInt64Timestamp: true }
   const json = {
     query: sql,
     location,
     useLegacySql: false,
     timeoutMs: WAIT_MS,
     maxResults: PAGE_ROWS,
-    formatOptions,
+    formatOptions: { useInt64Timestamp: true },
     parameterMode: 'NAMED',
-    queryParameters: Object.entries(parameters).map(([name, value]) => ({ name, ...parameter(value) })),
+    queryParameters: Object.entries(parameters).map(parameter),
   }
   let page = (await rest('POST', project, 'queries', { json })) as Page
-  let fields = page.schema?.fields
   for (;;) {
-    fields = page.schema?.fields ?? fields ?? []
-    for (const { f: cells } of page.rows ?? []) yield recordOf(fields, cells)
+    for (const { f: cells } of page.rows ?? []) yield recordOf(page.schema?.fields ?? [], cells)
     if (page.jobComplete !== false && !page.pageToken) return
     const qs = {
       location: page.jobReference?.location ?? location,
@@ -57,21 +55,10 @@ export async function* query(
   }
 }
 
-function parameter(value: Parameter): object {
-  if (Array.isArray(value)) {
-    return {
-      parameterType: { type: 'ARRAY', arrayType: { type: 'STRING' } },
-      parameterValue: { arrayValues: value.map((item: string) => ({ value: item })) },
-    }
-  }
+function parameter([name, value]: [string, Parameter]): object {
+  const type = value instanceof Date ? 'TIMESTAMP' : typeof value === 'number' ? 'INT64' : 'STRING'
   const text = value instanceof Date ? value.toISOString() : String(value)
-  return { parameterType: { type: typeOfParameter(value) }, parameterValue: { value: text } }
-}
-
-function typeOfParameter(value: Parameter): string {
-  if (value instanceof Date) return 'TIMESTAMP'
-  if (typeof value === 'number') return Number.isInteger(value) ? 'INT64' : 'FLOAT64'
-  return typeof value === 'boolean' ? 'BOOL' : 'STRING'
+  return { name, parameterType: { type }, parameterValue: { value: text } }
 }
 
 function recordOf(fields: readonly TableField[], cells: readonly { readonly v: unknown }[]): Row {

@@ -26,7 +26,7 @@ const storage = (name: string) => codecOf(`${PACKAGE}.${name}`)
 
 export const appendRowsResponse = storage('AppendRowsResponse')
 export const descriptorProto = codecOf('google.protobuf.DescriptorProto')
-const status = codecOf('google.rpc.Status')
+export const rpcStatus = codecOf('google.rpc.Status')
 const storageError = storage('StorageError')
 
 /** The unary methods of BigQueryWrite that Millrace calls: request and response of each. */
@@ -38,16 +38,11 @@ export const METHODS = {
 
 export const pathOf = (method: string): string => `/${PACKAGE}.BigQueryWrite/${method}`
 
-/** The StorageError codes among a status's details: in-band ones, or those of the trailer `grpc-status-details-bin`. */
-export function storageErrorsOf(details: unknown): string[] {
-  if (!Array.isArray(details)) return []
+/** The StorageError codes among the details of a google.rpc.Status. */
+export function storageErrorsOf({ details = [] }: { readonly details?: unknown }): string[] {
   return (details as { type_url?: string; value?: Uint8Array }[]).flatMap(({ type_url: url, value }) =>
     url?.endsWith('.StorageError') && value ? [String(storageError.decode(value)['code'] ?? '')] : [],
   )
-}
-
-export function storageErrorsOfTrailer(trailer: Uint8Array | undefined): string[] {
-  return trailer ? storageErrorsOf(status.decode(trailer)['details']) : []
 }
 
 /** One length-delimited field of a protobuf message. */
@@ -55,13 +50,6 @@ export function field(number: number, bytes: Uint8Array): Buffer {
   return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes])
 }
 
-export function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = value
-  while (rest >= 128) {
-    bytes.push((rest % 128) + 128)
-    rest = Math.floor(rest / 128)
-  }
-  bytes.push(rest)
-  return Buffer.from(bytes)
+export function varint(value: number): Uint8Array {
+  return protobuf.Writer.create().uint64(value).finish()
 }
