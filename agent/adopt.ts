@@ -2,8 +2,8 @@ import { type Bucket, openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
-import { type Decision, type PositionsStore, positionsStore, Session } from './publish/index.ts'
-import { type Chunk, Decider, OwnChunks } from './upload/index.ts'
+import { type PositionsStore, positionsStore, Session } from './publish/index.ts'
+import { type Authority, type Chunk, Decider, OwnChunks } from './upload/index.ts'
 
 export interface AdoptOptions {
   /** Of chunks of which nothing tells it: has Kafka carried all of them (`end`), or nothing (`start`)? */
@@ -46,13 +46,13 @@ export async function adoptChunks(
   agent: string,
   { from, report }: AdoptOptions,
 ): Promise<Adopted> {
-  const topicOf = (route: string) => routes[route]?.topic
-  const topics = [...new Set(Object.keys(routes).flatMap((route) => topicOf(route) ?? []))]
+  const topics = [...new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))]
   const say = (_about: string, message: string) => message && report(message)
   const session = await Session.open(store, { agent, topics, transactionTimeoutMs, report: say })
   try {
     const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
-    const decider = new Decider(bucket, chunks, positionsOf(session), NO_FILES, topicOf)
+    const topicOf = (route: string) => session.topics.find((topic) => topic === routes[route]?.topic)
+    const decider = new Decider(bucket, chunks, authorityOf(session), session, NO_FILES, topicOf)
     const found = chunks.undecided
     const gaps = session.blank.union(session.torn)
     const forgotten = found.filter(({ metadata }) => gaps.has(topicOf(metadata.route) ?? ''))
@@ -77,13 +77,10 @@ const NO_FILES = {
   sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
 }
 
-function positionsOf(session: Session) {
+function authorityOf(session: Session): Authority {
   return {
-    canUse: (topic: string) => session.topics.includes(topic),
-    entries: () => session.entries,
-    entry: (source: string) => session.entries.find((entry) => entry.source === source),
-    forgottenMs: (topic: string) => session.forgottenMs(topic),
-    async decide(decision: Decision): Promise<boolean> {
+    forgottenMs: (topic) => session.forgottenMs(topic),
+    async decide(decision) {
       if (session.note(decision)) await session.transact([])
       return true
     },

@@ -28,11 +28,15 @@ export function fileHint(dev: number, ino: number): number {
   return crc32(`${dev}:${ino}`)
 }
 
-/** The part of an entry that a file is recognised by. */
-export interface Fingerprint {
-  readonly position: number
+/** What a file is recognised by at a position: CRC-32 of its first HEAD_BYTES at most, and of the TAIL_BYTES before. */
+export interface HeadAndTail {
   readonly head: number
   readonly tail: number
+}
+
+/** The part of an entry that a file is recognised by. */
+export interface Fingerprint extends HeadAndTail {
+  readonly position: number
 }
 
 /** What is known of a source besides. */

@@ -16,55 +16,36 @@ interface Slot {
  * transaction a ledger is thrown away and read again.
  */
 export class PartitionLedger {
-  readonly #slots = new Map<string, Slot>()
-  readonly #used: number[] = [0]
-  readonly #changed = new Set<number>()
-  #forgottenMs = 0
+  /** Kafka knows nothing of this partition: no position was ever written, or all are forgotten. */
+  readonly isBlank: boolean
+  /** Kafka has forgotten entries of this partition: each commit lives as long as nobody renews it, all for themselves. */
+  readonly isTorn: boolean
   /** Retired entries that are kept besides those of shared first events. */
   retiredMax = RETIRED_MAX
-  #isBlank = true
-  #isTorn = false
+  /** When entries were last dropped, to make room or because Kafka had forgotten them; 0: never. */
+  forgottenMs = 0
+  readonly #slots = new Map<string, Slot>()
+  readonly #used: number[]
+  readonly #changed = new Set<number>()
 
   /**
    * `metadata`: the commits of group 0, 1, ...; an empty one stands for none. `wasWritten`: there were some once.
    * Throws when they are not to be read.
    */
-  static read(metadata: readonly string[], wasWritten = false): PartitionLedger {
-    const ledger = new PartitionLedger()
-    ledger.#isBlank = !metadata[0]
-    ledger.#isTorn = (wasWritten || !ledger.#isBlank) && metadata.some((text) => !text)
+  constructor(metadata: readonly string[] = [''], wasWritten = false) {
+    this.isBlank = !metadata[0]
+    this.isTorn = (wasWritten || !this.isBlank) && metadata.some((text) => !text)
+    this.#used = metadata.map(() => 0)
     metadata.forEach((text, group) => {
-      ledger.#used[group] = 0
       if (!text) return
       const { entries, forgottenMs } = decodeEntries(text)
-      ledger.#forgottenMs = Math.max(ledger.#forgottenMs, forgottenMs)
-      for (const entry of entries) ledger.#place(entry, group, entryBytes(entry))
+      this.forgottenMs = Math.max(this.forgottenMs, forgottenMs)
+      for (const entry of entries) this.#place(entry, group, entryBytes(entry))
     })
-    return ledger
-  }
-
-  /** Kafka knows nothing of this partition: no position was ever written, or all are forgotten. */
-  get isBlank(): boolean {
-    return this.#isBlank
-  }
-
-  /** Kafka has forgotten entries of this partition: each commit lives as long as nobody renews it, all for themselves. */
-  get isTorn(): boolean {
-    return this.#isTorn
   }
 
   get entries(): Entry[] {
     return Array.from(this.#slots.values(), ({ entry }) => entry)
-  }
-
-  /** When entries were last dropped to make room; 0: never. */
-  get forgottenMs(): number {
-    return this.#forgottenMs
-  }
-
-  /** Whatever was known is known no more. */
-  forget(): void {
-    this.#forgottenMs = Date.now()
   }
 
   get groups(): number {
@@ -77,9 +58,8 @@ export class PartitionLedger {
 
   put(entry: Entry): void {
     const bytes = entryBytes(entry)
-    const slot = this.#slots.get(entry.source)
-    if (slot) this.remove(entry.source)
-    const before = slot?.group ?? 0
+    const before = this.#slots.get(entry.source)?.group ?? 0
+    this.remove(entry.source)
     const group = this.#hasRoom(before, bytes) ? before : this.#groupWithRoom(bytes)
     this.#place(entry, group, bytes)
     this.#changed.add(group)
@@ -98,20 +78,25 @@ export class PartitionLedger {
     this.put({ ...entry, retired: true })
     const retired = this.entries.filter((other) => other.retired && !this.#isHighestOfShared(other.source))
     const dropped = retired.slice(0, Math.max(0, retired.length - this.retiredMax))
-    if (dropped.length > 0) this.#forgottenMs = Date.now()
+    if (dropped.length > 0) this.forgottenMs = Date.now()
     for (const { source } of dropped) this.remove(source)
   }
 
   #isHighestOfShared(source: string): boolean {
     const { base, number } = splitId(source)
-    return number > 1 && !this.entries.some((other) => isHigher(other.source, base, number))
+    const others = this.entries.map((entry) => splitId(entry.source))
+    return number > 1 && !others.some((other) => other.base === base && other.number > number)
   }
 
   /** The groups whose commit must be written, with its metadata; asking again gives only what changed since. */
   takeChanged(): { group: number; metadata: string }[] {
     const changed = [...this.#changed]
     this.#changed.clear()
-    return changed.map((group) => ({ group, metadata: this.#encode(group) }))
+    return changed.map((group) => {
+      const slots = [...this.#slots.values()].filter((slot) => slot.group === group)
+      const entries = slots.map(({ entry }) => entry)
+      return { group, metadata: encodeEntries({ groups: this.groups, forgottenMs: this.forgottenMs, entries }) }
+    })
   }
 
   /** Has every commit written anew, so that Kafka does not forget it. */
@@ -134,18 +119,4 @@ export class PartitionLedger {
     this.#changed.add(0) // it says how many there are
     return this.#used.push(0) - 1
   }
-
-  #encode(group: number): string {
-    const entries = Array.from(this.#slots.values())
-    return encodeEntries({
-      groups: this.groups,
-      forgottenMs: this.#forgottenMs,
-      entries: entries.filter((slot) => slot.group === group).map(({ entry }) => entry),
-    })
-  }
-}
-
-function isHigher(source: string, base: string, number: number): boolean {
-  const other = splitId(source)
-  return other.base === base && other.number > number
 }

@@ -75,7 +75,7 @@ void test('a ledger spills to further groups, and its changed commits alone brin
         for (const { group, metadata } of ledger.takeChanged()) committed[group] = metadata
       }
       assert.deepEqual(ledger.takeChanged(), [])
-      const read = PartitionLedger.read(committed)
+      const read = new PartitionLedger(committed)
       assert.deepEqual(new Map(read.entries.map((entry) => [entry.source, entry])), expected)
       assert.equal(committed[0] ? decodeEntries(committed[0]).groups : 1, ledger.groups)
     }),

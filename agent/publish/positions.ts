@@ -1,4 +1,5 @@
 import { decodeBase32, encodeBase32 } from '../follow/base32.ts'
+import { sourceId, splitId } from '../follow/identity.ts'
 
 /** What the agent knows about one source; the copy that counts is in Kafka (docs/protocols/agent-positions.md). */
 export interface Entry {
@@ -75,9 +76,9 @@ export function decodeEntries(metadata: string): DecodedEntries {
 }
 
 function pushEntry(bytes: number[], entry: Entry): void {
-  const [hash = '', number = '1'] = entry.source.split('~')
-  bytes.push(...decodeBase32(hash, HASH_BYTES))
-  pushVarint(bytes, Number(number))
+  const { base, number } = splitId(entry.source)
+  bytes.push(...decodeBase32(base, HASH_BYTES))
+  pushVarint(bytes, number)
   bytes.push(
     (entry.size === undefined ? 0 : HAS_SIZE) |
       (entry.handed ? HAS_HANDED : 0) |
@@ -97,15 +98,13 @@ function pushEntry(bytes: number[], entry: Entry): void {
 }
 
 function readEntry(reader: Reader): Entry {
-  const hash = encodeBase32(reader.take(HASH_BYTES))
-  const number = reader.varint()
+  const source = sourceId(encodeBase32(reader.take(HASH_BYTES)), reader.varint())
   const flags = reader.byte()
   const position = reader.varint()
   const start = flags & HAS_START ? reader.varint() : 0
   const size = flags & HAS_SIZE ? { size: reader.varint() } : {}
   const handed = flags & HAS_HANDED ? { handed: { from: reader.varint(), to: reader.varint() } } : {}
   const [head, tail, file] = [reader.uint32(), reader.uint32(), reader.uint32()]
-  const source = number > 1 ? `${hash}~${number}` : hash
   return { source, position, start, ...size, ...handed, head, tail, file, retired: (flags & IS_RETIRED) !== 0 }
 }
 
@@ -132,9 +131,7 @@ class Reader {
   }
 
   byte(): number {
-    const byte = this.#bytes[this.#at++]
-    if (byte === undefined) throw new Error('positions are cut off')
-    return byte
+    return this.take(1)[0]!
   }
 
   take(length: number): Buffer {

@@ -125,6 +125,10 @@ export class Session {
     return [...this.#ledgers.values()].flat().flatMap((ledger) => ledger.entries)
   }
 
+  entry(source: string): Entry | undefined {
+    return this.entries.find((entry) => entry.source === source)
+  }
+
   /** The partition that has carried the source before, else one by its name. Undefined: the topic cannot be used now. */
   place(topic: string, source: string): Place | undefined {
     const ledgers = this.#ledgers.get(topic)
@@ -141,7 +145,7 @@ export class Session {
 
   /** All positions of this topic were forgotten, and are not replaced by what its files hold. */
   forget(topic: string): void {
-    for (const ledger of this.#ledgers.get(topic) ?? []) ledger.forget()
+    for (const ledger of this.#ledgers.get(topic) ?? []) ledger.forgottenMs = Date.now()
   }
 
   /** Makes a decision part of the next transaction. Undefined: there is nothing to change. */
@@ -201,7 +205,7 @@ export async function readLedgers(
   while (found.length < Math.max(...counts)) found.push(await read(found.length))
   return counts.map((count, i) => {
     const metadata = found.slice(0, count).map((commits) => commits[i]!.metadata)
-    return decoding(agent, partitions[i]!, () => PartitionLedger.read(metadata, i < written))
+    return decoding(agent, partitions[i]!, () => new PartitionLedger(metadata, i < written))
   })
 }
 

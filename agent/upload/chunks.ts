@@ -7,7 +7,7 @@ import {
   parseChunkName,
 } from '../../shared/chunks/index.ts'
 import { openDecompressed } from '../../shared/framing/index.ts'
-import { HEAD_BYTES, splitId, TAIL_BYTES } from '../follow/index.ts'
+import { HEAD_BYTES, type HeadAndTail, splitId, TAIL_BYTES } from '../follow/index.ts'
 
 /** A chunk that the agent has in the bucket. */
 export interface Chunk {
@@ -108,11 +108,7 @@ export function chunkOf(object: ObjectView): Chunk | undefined {
 }
 
 /** How the file of these chunks is recognised at `end`, from their own bytes. */
-export async function fingerprintOf(
-  bucket: Bucket,
-  chunks: readonly Chunk[],
-  end: number,
-): Promise<{ head: number; tail: number }> {
+export async function fingerprintOf(bucket: Bucket, chunks: readonly Chunk[], end: number): Promise<HeadAndTail> {
   let head = Buffer.alloc(0)
   let tail = Buffer.alloc(0)
   let done = 0

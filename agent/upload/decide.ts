@@ -9,15 +9,9 @@ export interface Part {
   readonly ranges: Ranges
 }
 
-/** What is to be done about a chunk whose ranges are undecided (docs/protocols/agent-positions.md). */
-export type Verdict =
-  | { readonly do: 'patch'; readonly ranges: readonly Range[] }
-  /** The publisher still carries it. */
-  | { readonly do: 'wait' }
-  | { readonly do: 'hand-over' }
-
 /**
- * `entry`: as Kafka has it, read after the fence. `publishable`: the file is there, and the time to publish its rest has
+ * What is to be done about a chunk whose ranges are undecided (docs/protocols/agent-positions.md): `wait`, because the
+ * publisher still carries it, hand over, or note the ranges in it. `entry`: as Kafka has it, read after the fence. `publishable`: the file is there, and the time to publish its rest has
  * not passed. `others`: what further chunks of the source carry, or will; two lives may have uploaded it by two names.
  */
 export function judge(
@@ -25,13 +19,12 @@ export function judge(
   entry: Entry | undefined,
   publishable: boolean,
   others: readonly Range[] = [],
-): Verdict {
+): 'wait' | 'hand-over' | Range[] {
   // A chunk is decided once: what lies behind the position must have its carrier before, whatever was handed over.
-  if ((entry?.position ?? 0) < part.size) return { do: publishable ? 'wait' : 'hand-over' }
+  if ((entry?.position ?? 0) < part.size) return publishable ? 'wait' : 'hand-over'
   const handed = entry?.handed
-  if (!handed || handed.from >= part.size || handed.to <= part.start) return { do: 'patch', ranges: [] }
-  const own: Range = [Math.max(handed.from, part.start), Math.min(handed.to, part.size)]
-  return { do: 'patch', ranges: without(own, others) }
+  if (!handed || handed.from >= part.size || handed.to <= part.start) return []
+  return without([Math.max(handed.from, part.start), Math.min(handed.to, part.size)], others)
 }
 
 /** What of a range no other has. */

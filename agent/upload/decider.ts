@@ -1,19 +1,14 @@
 import { type Bucket, encodeRanges, type Range, RANGES_KEY } from '../../shared/chunks/index.ts'
-import { HEAD_BYTES, splitId } from '../follow/index.ts'
+import { type Follower, HEAD_BYTES, type HeadAndTail, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, fingerprintOf, inOrder, type OwnChunks } from './chunks.ts'
 import { handOver, isProvisional, judge, type Kinship, nextName, ownerOf } from './decide.ts'
 
-/** CRC-32 of the first bytes, and of those before a position. */
-type Likely = Pick<Entry, 'head' | 'tail'>
+/** What the last transaction has made durable. */
+export type Entries = Pick<Follower, 'entries' | 'entry'>
 
-/** The positions of an agent, of one who is in touch with Kafka: fenced, then read. */
-export interface Positions {
-  /** In touch, and the topic is there. */
-  canUse(topic: string): boolean
-  /** What the last transaction has made durable. */
-  entries(): Iterable<Entry>
-  entry(source: string): Entry | undefined
+/** Who makes decisions durable: in touch with Kafka, which is to say that it has fenced the former lives, then read. */
+export interface Authority {
   /** When Kafka was last made to forget entries of a topic: of what was seen before, it may have known. */
   forgottenMs(topic: string): number
   decide(decision: Decision): Promise<boolean>
@@ -27,7 +22,7 @@ export interface Files {
   readonly sources: Iterable<string>
   hint(source: string): number
   /** Of the bytes before `end`; undefined when the file is not there, or shorter. */
-  fingerprintAt(source: string, end: number): Promise<Likely | undefined>
+  fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined>
   /** Where a source ends that Kafka has carried whole: blank bytes behind the last event included. */
   sizeCarried(chunk: Chunk): Promise<number>
 }
@@ -41,24 +36,28 @@ export class Decider {
   readonly untold = new Set<string>()
   readonly #bucket: Bucket
   readonly #chunks: OwnChunks
-  readonly #positions: Positions
+  readonly #authority: Authority
+  readonly #entries: Entries
   readonly #files: Files
   /** By the names of chunks whose source cannot be told yet. */
   readonly #askAgainAtMs = new Map<string, number>()
   /** The sources of provisional chunks, by the names of their objects. */
   readonly #owners = new Map<string, string>()
+  /** Of a route; undefined: nothing can be decided in it now. */
   readonly #topicOf: (route: string) => string | undefined
 
   constructor(
     bucket: Bucket,
     chunks: OwnChunks,
-    positions: Positions,
+    authority: Authority,
+    entries: Entries,
     files: Files,
     topicOf: (route: string) => string | undefined,
   ) {
     this.#bucket = bucket
     this.#chunks = chunks
-    this.#positions = positions
+    this.#authority = authority
+    this.#entries = entries
     this.#files = files
     this.#topicOf = topicOf
   }
@@ -66,31 +65,31 @@ export class Decider {
   /** One step: a patch, or a transaction. Nothing, where somebody else must act first. Returns whether Kafka is still to know its source. */
   async decide(chunk: Chunk): Promise<boolean> {
     const topic = this.#topicOf(chunk.metadata.route)
-    if (topic === undefined || !this.#positions.canUse(topic)) return false
+    if (topic === undefined) return false
     const source = await this.#ownerOf(chunk)
     if (source === undefined) return false
-    const entry = this.#positions.entry(source)
+    const entry = this.#entries.entry(source)
     if (this.#isRedundant(chunk, source)) await this.#patch(chunk, source, [])
     else if (!entry && this.#isTooOld(chunk, topic)) this.untold.add(chunk.object.name)
     else {
       const others = await this.#carriedBeside(chunk, source, entry?.position ?? 0)
       if (!others) return !entry
       const verdict = judge(chunk.metadata, entry, this.#files.isPublishable(source), others)
-      if (verdict.do === 'patch') await this.#patch(chunk, source, verdict.ranges)
-      if (verdict.do === 'hand-over') await this.#handOver(chunk, source, topic)
-      return verdict.do !== 'patch' && !entry
+      if (typeof verdict !== 'string') await this.#patch(chunk, source, verdict)
+      if (verdict === 'hand-over') await this.#handOver(chunk, source, topic)
+      return typeof verdict === 'string' && !entry
     }
     return false
   }
 
   /** Kafka may have carried its source, and forgotten that since: it was there before Kafka forgot the last one. */
   #isTooOld({ metadata: { seen = 0 } }: Chunk, topic: string): boolean {
-    return seen < this.#positions.forgottenMs(topic)
+    return seen < this.#authority.forgottenMs(topic)
   }
 
   /** Kafka has forgotten the source since, and another chunk has the same bytes, decided. */
   #isRedundant({ metadata: { source: named, size } }: Chunk, source: string): boolean {
-    return source !== named && !this.#positions.entry(source) && (this.#chunks.endOf(source) ?? 0) >= size
+    return source !== named && !this.#entries.entry(source) && (this.#chunks.endOf(source) ?? 0) >= size
   }
 
   /**
@@ -133,7 +132,7 @@ export class Decider {
 
   /** The sources that are known with this first event. */
   #namesakes(named: string): Set<string> {
-    const entries = Array.from(this.#positions.entries(), ({ source }) => source)
+    const entries = Array.from(this.#entries.entries, ({ source }) => source)
     const all = [...entries, ...this.#chunks.sources, ...this.#files.sources]
     return new Set(all.filter((source) => splitId(source).base === splitId(named).base && !isProvisional(source)))
   }
@@ -141,7 +140,7 @@ export class Decider {
   /** By the bytes before the entry's position; if the chunk has not so many, by those before its own end. */
   async #compare(named: string, source: string): Promise<Kinship> {
     const end = this.#chunks.endOf(named) ?? 0
-    const entry = this.#positions.entry(source)
+    const entry = this.#entries.entry(source)
     if (entry?.position === 0) return 'differs'
     if (entry && entry.position <= end) return kinship(await this.#fingerprintOf(named, entry.position), entry)
     const own = await this.#fingerprintOf(named, end)
@@ -151,11 +150,11 @@ export class Decider {
     return own.head === entry.head ? 'same' : 'differs' // as a file is known that is shorter than its source
   }
 
-  #fingerprintOf(name: string, end: number): Promise<Likely> {
+  #fingerprintOf(name: string, end: number): Promise<HeadAndTail> {
     return fingerprintOf(this.#bucket, this.#chunks.of(name), end)
   }
 
-  async #fingerprintAt(source: string, end: number): Promise<Likely | undefined> {
+  async #fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined> {
     const fromFile = await this.#files.fingerprintAt(source, end)
     if (fromFile || (this.#chunks.endOf(source) ?? 0) < end) return fromFile
     return this.#fingerprintOf(source, end)
@@ -169,7 +168,7 @@ export class Decider {
         .flatMap(({ metadata: { ranges } }) => (ranges === 'undecided' ? [] : ranges))
       return handOver(source, before, end, fingerprint, decided)
     }
-    await this.#positions.decide({ source, topic, change })
+    await this.#authority.decide({ source, topic, change })
   }
 
   /** Has nothing of a chunk count as carried although Kafka may have known its source (`start`), or all of it: the operator says so. */
@@ -180,7 +179,7 @@ export class Decider {
     if (from === 'start') return this.#handOver(chunk, source, topic)
     const { end, ...fingerprint } = await this.#endOf(chunk, source)
     const skipped = { source, position: end, start: end, size: end, ...fingerprint, retired: false }
-    await this.#positions.decide({ source, topic, change: (before) => before ?? skipped })
+    await this.#authority.decide({ source, topic, change: (before) => before ?? skipped })
   }
 
   /** From the bucket, not from the file: that may be gone, or another one by now. */
@@ -206,6 +205,6 @@ export class Decider {
   }
 }
 
-function kinship(a: Likely, b: Likely): Kinship {
+function kinship(a: HeadAndTail, b: HeadAndTail): Kinship {
   return a.head === b.head && a.tail === b.tail ? 'same' : 'differs'
 }

@@ -1,3 +1,3 @@
 export { type Chunk, OwnChunks } from './chunks.ts'
-export { Decider } from './decider.ts'
+export { type Authority, Decider } from './decider.ts'
 export { Uploader } from './uploader.ts'

@@ -3,7 +3,7 @@ import { crc32, createZstdCompress } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { checksumText } from '../../shared/chunks/index.ts'
 import { createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
-import { HEAD_BYTES, type PlainReader, Scratch, TAIL_BYTES } from '../follow/index.ts'
+import { HEAD_BYTES, type HeadAndTail, type PlainReader, Scratch, TAIL_BYTES } from '../follow/index.ts'
 
 /** What a range of a source holds. */
 export interface Measure {
@@ -64,10 +64,7 @@ export async function measureEvents(
 }
 
 /** How the file is recognised at a position; undefined when it does not reach so far. */
-export async function fingerprintBefore(
-  reader: PlainReader,
-  position: number,
-): Promise<{ head: number; tail: number } | undefined> {
+export async function fingerprintBefore(reader: PlainReader, position: number): Promise<HeadAndTail | undefined> {
   const scratch = new Scratch()
   const head = crc32(await reader.read(0, Math.min(position, HEAD_BYTES), scratch))
   const start = Math.max(0, position - TAIL_BYTES)

@@ -1,4 +1,4 @@
-import type { Followed, Follower, PlainReader } from '../follow/index.ts'
+import type { Followed, Follower, HeadAndTail, PlainReader } from '../follow/index.ts'
 import type { Chunk } from './chunks.ts'
 import type { Files } from './decider.ts'
 import { fingerprintBefore, measure } from './measure.ts'
@@ -53,7 +53,7 @@ export class SourceFiles implements Files {
     return this.#follower.sources.get(source)?.file.hint ?? 0
   }
 
-  async fingerprintAt(source: string, end: number): Promise<{ head: number; tail: number } | undefined> {
+  fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined> {
     return this.#read(source, (reader) => fingerprintBefore(reader, end))
   }
 

@@ -4,9 +4,9 @@ import type { Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { framingName } from '../../shared/framing/index.ts'
 import { type Followed, type Follower, splitId } from '../follow/index.ts'
-import type { Decision, Entry } from '../publish/index.ts'
+import type { Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
-import { Decider } from './decider.ts'
+import { type Authority, Decider } from './decider.ts'
 import { provisionalName } from './decide.ts'
 import { compressed, type Measure, measureEvents } from './measure.ts'
 import { Names } from './naming.ts'
@@ -27,13 +27,11 @@ export interface UploaderOptions {
 }
 
 /** The publisher, as far as it matters here. */
-export interface InTouch {
+export interface InTouch extends Authority {
   /** Undefined: not in touch. In each session the former lives are fenced and the positions read. */
   readonly session: object | undefined
   canUse(topic: string): boolean
-  forgottenMs(topic: string): number
   entries(): readonly { topic: string; entry: Entry }[]
-  decide(decision: Decision): Promise<boolean>
 }
 
 const LIST_EVERY_MS = 24 * 3_600_000
@@ -150,15 +148,11 @@ export class Uploader {
   }
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
-    const follower = this.#follower
-    const positions = {
-      canUse: (topic: string) => this.#listedIn === publisher.session && publisher.canUse(topic),
-      entries: () => follower.entries,
-      entry: (source: string) => follower.entry(source),
-      forgottenMs: (topic: string) => publisher.forgottenMs(topic),
-      decide: (decision: Decision) => publisher.decide(decision),
-    }
-    return new Decider(bucket, chunks, positions, this.#files, (route) => this.#options.routes.get(route)?.topic)
+    return new Decider(bucket, chunks, publisher, this.#follower, this.#files, (route) => {
+      const topic = this.#options.routes.get(route)?.topic
+      const isUsable = topic !== undefined && this.#listedIn === publisher.session && publisher.canUse(topic)
+      return isUsable ? topic : undefined
+    })
   }
 
   /** Of its route; undefined: chunks alone carry it. */

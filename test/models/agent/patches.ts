@@ -141,8 +141,9 @@ export class PatchWorld {
     const bucket = this.#bucketOf(life)
     life.chunks = await OwnChunks.list(bucket, 'a', ['r'], [SOURCE])
     const positions = {
-      canUse: () => true,
-      entries: () => [life.entry()].flatMap((entry) => entry ?? []),
+      get entries() {
+        return [life.entry()].flatMap((entry) => entry ?? [])
+      },
       entry: (source: string) => (source === SOURCE ? life.entry() : undefined),
       forgottenMs: () => 0,
       decide: (decision: Decision) => Promise.resolve(this.#lives.at(-1) === life && this.#take(decision)),
@@ -154,7 +155,7 @@ export class PatchWorld {
       fingerprintAt: () => Promise.resolve(undefined),
       sizeCarried: ({ metadata }: { metadata: { size: number } }) => Promise.resolve(metadata.size),
     }
-    life.decider = new Decider(bucket, life.chunks, positions, files, () => 't')
+    life.decider = new Decider(bucket, life.chunks, positions, positions, files, () => 't')
     this.#lives = [...this.#lives.slice(-2), life]
     this.#count('life')
   }
