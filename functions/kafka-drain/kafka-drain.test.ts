@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { loadConfig } from '../../shared/config/index.ts'
 import { countMembers } from '../../shared/kafka/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -66,6 +67,62 @@ void test('two drains at once take every event once', async (t) => {
   await Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)])
   await drain(pipeline.config, log)
   assert.equal(await rowsOf(pipeline), 8000)
+})
+
+/** What it answers, and how long it took, in milliseconds. */
+async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
+  const begun = performance.now()
+  return [await work, performance.now() - begun]
+}
+
+void test('a drain that has no partition ends at once: another has them all, or the topic is not there', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: route })
+  await pipeline.publish('visits', events(2000))
+  const both = await timed(Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)]))
+  assert.ok(both[1] < 20_000, `${both[1]} ms`)
+  await drain(pipeline.config, log)
+  assert.equal(await rowsOf(pipeline), 2000)
+  pipeline.retarget('visits', `${pipeline.topics['visits']}-missing`)
+  const config = loadConfig(pipeline.configFile, {})
+  const [answer, took] = await timed(drain(config, log, new Map(), new Map()))
+  assert.deepEqual(answer, { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  assert.ok(took < 20_000, `${took} ms`)
+})
+
+void test('a drain ends at the offsets that it saw at its start, however much comes meanwhile', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: route })
+  let [number, ended] = [0, false]
+  const publish = () =>
+    pipeline.publish(
+      'visits',
+      Array.from({ length: 50 }, () => Buffer.from(JSON.stringify({ number: number++ }))),
+    )
+  await publish()
+  const publishing = (async () => {
+    while (!ended) await publish()
+  })()
+  const [first, took] = await timed(drain(pipeline.config, log)).finally(() => (ended = true))
+  await publishing
+  assert.ok(took < 20_000 && first.rows >= 50, `${took} ms, ${first.rows} rows`)
+  assert.equal(first.remaining, 0)
+  await eventually(
+    async () => (await drain(pipeline.config, log)).remaining === 0 && (await rowsOf(pipeline)) >= number,
+  )
+  assert.equal(await rowsOf(pipeline), number)
+})
+
+void test('a drain ends with its budget, says what remains, and the next one takes it', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, consumer: 'budget: 8s', routes: route })
+  const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
+  pipeline.faults.add({ method: 'AppendRows', times: 100_000, fault: quota })
+  await pipeline.publish('visits', events(500))
+  const [answer, took] = await timed(drain(pipeline.config, log))
+  assert.ok(took < 10_000, `${took} ms`)
+  assert.ok(answer.rows === 0 && answer.remaining >= 500, JSON.stringify(answer))
+  pipeline.faults.clear()
+  const { rows, remaining } = await drain(pipeline.config, log)
+  assert.deepEqual({ rows, remaining }, { rows: 500, remaining: 0 })
+  assert.equal(await rowsOf(pipeline), 500)
 })
 
 void test('the mode may change there and back: each goes on where the other ended, and not while it runs', async (t) => {

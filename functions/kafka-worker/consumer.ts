@@ -85,6 +85,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
     options.log.info({ generation: membership.generation, partitions: begun.tasks.length }, 'assigned')
     const offsets = await topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
     begun.begin(await prepareCommits(kafka, config, options.mode, membership, offsets, options.log), offsets, before)
+    options.onProgress?.(begun) // of a member without partitions nothing else tells
   }
 
   const disconnect = async (): Promise<void> => {
