@@ -33,14 +33,14 @@ async function apply(warehouse: Warehouse, route: Route, fields: readonly TableF
 }
 
 async function diff(warehouse: Warehouse, route: Route, fields: readonly TableField[]): Promise<number> {
-  const existing = await warehouse.tableFields(route.table)
+  const existing = await warehouse.findTable(route.table)
   if (!existing) {
     process.stdout.write(`${tableId(route.table)}: there is no such table\n`)
     return EXIT_FOUND
   }
-  const change = planChange(existing, fields)
+  const change = planChange(existing.fields, fields)
   if (change.kind === 'same') return EXIT_OK
-  if (change.kind === 'refused') throw refusedChange(route.table, change.problems, existing, fields)
+  if (change.kind === 'refused') throw refusedChange(route.table, change.problems, existing.fields, fields)
   for (const column of change.gained) process.stdout.write(`+ ${column}\n`)
   return EXIT_FOUND
 }

@@ -41,8 +41,9 @@ export async function recordSource(
 export async function carriesRow({ warehouse }: Environment, plan: Plan): Promise<boolean> {
   const { route, source } = plan
   const m = route.metadata
+  const { everyRow = 'TRUE' } = (await warehouse.findTable(route.table)) ?? {}
   const sql = `SELECT 1 AS one FROM \`${tableId(route.table)}\` AS t
-WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${m}.position`, plan)}) LIMIT 1`
+WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${m}.position`, plan)}) AND ${everyRow} LIMIT 1`
   for await (const _row of warehouse.query(sql, { source })) return true
   return false
 }

@@ -222,6 +222,25 @@ void test('a quota that is used up for a while only delays', async (t) => {
   await expectCounts(pipeline, '400 rows, 400 numbers, 0 letters')
 })
 
+void test('a table that requires a filter on its partitions answers the question that a lost stream needs', async (t) => {
+  const routes = { visits: `${ROUTE.visits}, partition: { by: day }` }
+  const pipeline = await openPipeline(t, { partitions: 1, routes })
+  const worker = pipeline.worker()
+  await pipeline.publish('visits', visits(0, 20))
+  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  await worker.kill('SIGKILL') // before a commit says that the rows are there
+  await rest(pipeline, 'PATCH', '/logs/tables/visits', { requirePartitionFilter: true })
+  await assert.rejects(pipeline.query('SELECT number FROM logs.visits'), /without a filter over column/)
+  pipeline.clock.advance(4 * 24 * 3_600_000)
+  await pipeline.publish('visits', visits(20, 5))
+  const second = pipeline.worker()
+  const rows = () =>
+    pipeline.query('SELECT number FROM logs.visits WHERE _PARTITIONTIME IS NULL OR _PARTITIONTIME IS NOT NULL')
+  await eventually(async () => (await rows()).length >= 25, { timeoutMs: 20_000 }).catch(() => undefined)
+  assert.equal((await rows()).length, 25, second.log.join(''))
+  assert.match(second.log.join(''), /expired-asked/)
+})
+
 void test('a stream that expired before its owner came back', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   await pipeline.publish('visits', visits(0, 20))

@@ -7,7 +7,7 @@ export async function countLetters(warehouse: Warehouse, config: Config, since: 
   const views = Object.values(config.routes).map(({ table }) => beside(table, DEAD_LETTERS_VIEW))
   const counts: LetterCount[] = []
   for (const [id, view] of new Map(views.map((view) => [tableId(view), view]))) {
-    if (!(await warehouse.tableFields(view))) continue
+    if (!(await warehouse.findTable(view))) continue
     const sql = `SELECT route, reason, COUNT(*) AS letters, MAX(failed_at) AS last FROM \`${id}\`
 WHERE failed_at >= @since GROUP BY route, reason`
     for await (const { route, reason, letters, last } of warehouse.query(sql, { since }))

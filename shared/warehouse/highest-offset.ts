@@ -13,14 +13,14 @@ export async function highestOffset(
   { stream, from, below, since }: Call & { kind: 'ask' },
 ): Promise<number | null> {
   const table = tableOfStream(stream)
-  const columns = (await warehouse.tableFields(table)) ?? []
+  const { fields: columns = [], everyRow } = (await warehouse.findTable(table)) ?? {}
   const parameters = { topic, partition, from, below, since: new Date(since) }
   let found: number | null = null
   for (const { name: m, fields = [] } of columns) {
     if (!fields.some(({ name }) => name === 'kafka_offset')) continue
     const sql = `SELECT MAX(${m}.kafka_offset) AS highest FROM \`${tableId(table)}\`
       WHERE ${m}.kafka_topic = @topic AND ${m}.kafka_partition = @partition
-        AND ${m}.kafka_offset >= @from AND ${m}.kafka_offset < @below AND ${m}.ingested_at >= @since`
+        AND ${m}.kafka_offset >= @from AND ${m}.kafka_offset < @below AND ${m}.ingested_at >= @since AND ${everyRow}`
     for await (const { highest } of warehouse.query(sql, parameters)) {
       if (highest !== undefined) found = Math.max(found ?? 0, Number(highest))
     }

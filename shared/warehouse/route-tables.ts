@@ -44,8 +44,6 @@ export async function ensureRouteTables(
 /** A view may name only tables that are there: it is written anew when another route of the dataset gets its own. */
 async function routesWithTable(warehouse: Warehouse, { routes }: Config, { table }: Route): Promise<Route[]> {
   const beside = Object.values(routes).filter((route) => inSameDataset(route.table, table))
-  const present = await Promise.all(
-    beside.map(async (route) => (await warehouse.tableFields(route.table)) !== undefined),
-  )
+  const present = await Promise.all(beside.map(async (route) => (await warehouse.findTable(route.table)) !== undefined))
   return beside.filter((_, index) => present[index])
 }

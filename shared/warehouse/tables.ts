@@ -16,6 +16,15 @@ interface TableResource {
   readonly type?: string
   readonly schema?: { readonly fields?: readonly TableField[] }
   readonly view?: { readonly query?: string }
+  readonly requirePartitionFilter?: boolean
+  readonly timePartitioning?: { readonly field?: string; readonly requirePartitionFilter?: boolean }
+  readonly rangePartitioning?: { readonly field?: string }
+}
+
+/** A table as it is. `everyRow`: a condition that each row meets, and without which some tables refuse to be asked. */
+export interface FoundTable {
+  readonly fields: readonly TableField[]
+  readonly everyRow: string
 }
 
 const WAY_OUT =
@@ -30,6 +39,18 @@ export async function getTable(rest: Rest, table: TableName): Promise<TableResou
     if (codeOf(error) === 404) return undefined
     throw error
   }
+}
+
+export async function findTable(rest: Rest, name: TableName): Promise<FoundTable | undefined> {
+  const found = await getTable(rest, name)
+  return found && { fields: found.schema?.fields ?? [], everyRow: everyRow(found) }
+}
+
+/** `require_partition_filter` wants a filter on the partitioning column: this one leaves out nothing, and BigQuery takes it. */
+function everyRow({ requirePartitionFilter, timePartitioning: time, rangePartitioning: range }: TableResource): string {
+  if (!(requirePartitionFilter ?? time?.requirePartitionFilter)) return 'TRUE'
+  const column = `\`${time?.field ?? range?.field ?? '_PARTITIONTIME'}\``
+  return `(${column} IS NULL OR ${column} IS NOT NULL)`
 }
 
 /**
@@ -101,7 +122,8 @@ async function create(rest: Rest, region: string, table: TableName, resource: ob
       return true
     } catch (error) {
       if (codeOf(error) === 409) return false
-      if (codeOf(error) !== 404) throw withTable(error, table)
+      if (codeOf(error) !== 404)
+        throw new Error(`cannot create table ${tableId(table)}: ${describeApiError(error)}`, { cause: error })
       await createDataset(rest, region, table)
     }
   }
@@ -116,29 +138,18 @@ async function createDataset(rest: Rest, region: string, { project, dataset }: T
   }
 }
 
-function resourceOf(spec: TableSpec): object {
-  const { fields, description, partition, cluster = [], labels = {}, expireAfterMs } = spec
-  const partitioned = partition && partition.by !== 'none'
+function resourceOf({ fields, description, partition, cluster = [], labels = {}, expireAfterMs }: TableSpec): object {
+  const by = partition?.by ?? 'none'
+  const expirationMs = expireAfterMs ? String(expireAfterMs) : undefined
   return {
     schema: { fields },
     labels,
-    ...(description ? { description } : {}),
-    ...(cluster.length > 0 ? { clustering: { fields: cluster } } : {}),
-    ...(partitioned
-      ? {
-          timePartitioning: {
-            type: partition.by.toUpperCase(),
-            ...(partition.field ? { field: partition.field } : {}),
-            ...(expireAfterMs ? { expirationMs: String(expireAfterMs) } : {}),
-          },
-        }
-      : {}),
-    ...(expireAfterMs && !partitioned ? { expirationTime: String(Date.now() + expireAfterMs) } : {}),
+    description,
+    clustering: cluster.length > 0 ? { fields: cluster } : undefined,
+    ...(by === 'none'
+      ? { expirationTime: expireAfterMs ? String(Date.now() + expireAfterMs) : undefined }
+      : { timePartitioning: { type: by.toUpperCase(), field: partition?.field, expirationMs } }),
   }
-}
-
-function withTable(error: unknown, table: TableName): Error {
-  return new Error(`cannot create table ${tableId(table)}: ${describeApiError(error)}`, { cause: error })
 }
 
 /** A change that BigQuery cannot make: why, and both schemas side by side. */

@@ -1,5 +1,4 @@
 import type { Config, TableName } from '../config/index.ts'
-import type { TableField } from '../schema/index.ts'
 import { type Appender, type AppenderOptions, StreamAppender } from './appender.ts'
 import { openChannel } from './channel.ts'
 import { type Parameter, query, type Row } from './query.ts'
@@ -15,15 +14,15 @@ import {
   tableOfStream,
 } from './streams.ts'
 import type { TableSpec, ViewSpec } from './table-spec.ts'
-import { ensureTable, ensureView, getTable, type TableState } from './tables.ts'
+import { ensureTable, ensureView, type FoundTable, findTable, getTable, type TableState } from './tables.ts'
 import { descriptorProto } from './wire.ts'
 
 /** BigQuery, as functions and commands use it. Calls throw the service's own error when their effect is unknown. */
 export interface Warehouse {
   /** @throws UserError when the table cannot become what is wanted */
   ensureTable(table: TableName, spec: TableSpec, options?: { adopt?: boolean }): Promise<TableState>
-  /** The columns of a table; undefined when there is none. */
-  tableFields(table: TableName): Promise<readonly TableField[] | undefined>
+  /** Undefined when there is none. */
+  findTable(table: TableName): Promise<FoundTable | undefined>
   ensureView(name: TableName, spec: ViewSpec): Promise<void>
   query(sql: string, parameters?: Readonly<Record<string, Parameter>>): AsyncGenerator<Row>
   /** Paced: at most two a second after a burst of twenty. */
@@ -42,10 +41,7 @@ export function openWarehouse(config: Config, entry: string): Warehouse {
   const streamTurn = createPacer()
   return {
     ensureTable: (table, spec, options) => ensureTable(rest, config.region, table, spec, options),
-    tableFields: async (table) => {
-      const existing = await getTable(rest, table)
-      return existing && (existing.schema?.fields ?? [])
-    },
+    findTable: (table) => findTable(rest, table),
     ensureView: (name, spec) => ensureView(rest, config.region, name, spec),
     query: (sql, parameters) => query(rest, config.project, config.region, sql, parameters),
     createStream: (table, type) => createStream(channel, table, type, streamTurn),

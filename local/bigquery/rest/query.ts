@@ -1,5 +1,5 @@
 import { newTable } from '../catalog/new-table.ts'
-import { type Table, tableKey } from '../catalog/state.ts'
+import { type Table, type TableBody, tableKey } from '../catalog/state.ts'
 import {
   type DmlStats,
   type ListedTable,
@@ -57,13 +57,21 @@ function translation({ store, clock }: Context, project: string): TranslationCon
       if (table === undefined) return undefined
       const { body, uid } = table
       if (body.view) return { kind: 'view', query: body.view.query }
-      return { kind: 'table', duckName: duckName(uid), fields: fieldsOf(body), partitionTime: isIngestionTime(body) }
+      const partitionTime = isIngestionTime(body)
+      return { kind: 'table', duckName: duckName(uid), fields: fieldsOf(body), partitionTime, ...filterOf(body) }
     },
     listTables(owner, dataset) {
       if (!datasets.has(`${owner}.${dataset}`)) return undefined
       return [...tables.values()].filter((table) => table.project === owner && table.dataset === dataset).map(listed)
     },
   }
+}
+
+/** The columns of which one must be in a filter; those of ingestion time as BigQuery names them. */
+function filterOf({ timePartitioning, requirePartitionFilter }: TableBody): { requiredFilter?: string[] } {
+  if (!timePartitioning || !(requirePartitionFilter ?? timePartitioning.requirePartitionFilter)) return {}
+  const { field } = timePartitioning
+  return { requiredFilter: field ? [field] : ['_PARTITION_LOAD_TIME', '_PARTITIONDATE', '_PARTITIONTIME'] }
 }
 
 function listed({ table, body, createdMs }: Table): ListedTable {

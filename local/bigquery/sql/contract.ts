@@ -17,6 +17,8 @@ export type ResolvedTable =
       fields: readonly TableField[]
       /** True when the relation also has the hidden column `_PARTITIONTIME`. */
       partitionTime?: boolean
+      /** The columns of which a statement must filter one; absent: the table requires no filter. */
+      requiredFilter?: readonly string[]
     }
   | { kind: 'view'; query: string }
 

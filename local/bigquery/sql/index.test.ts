@@ -44,6 +44,34 @@ describe('translateQuery', () => {
     )
   })
 
+  it('refuses a table of requirePartitionFilter without a filter that every row must meet', () => {
+    const resolveTable: typeof CONTEXT.resolveTable = (...name) => {
+      const found = CONTEXT.resolveTable(...name)
+      return found?.kind === 'table' ? { ...found, requiredFilter: ['ts'] } : found
+    }
+    const translate = (sql: string) => translateQuery(sql, { ...CONTEXT, resolveTable })
+    for (const sql of [
+      'SELECT id FROM visits WHERE ts IS NULL OR ts IS NOT NULL',
+      "SELECT id FROM visits AS v WHERE id > 1 AND (v.ts > '2024-01-01' OR DATE(v.ts) = '2023-01-01')",
+      "SELECT v.id FROM UNNEST([1]) AS n JOIN visits AS v ON v.id = n AND v.ts > '2024-01-01'",
+      'DELETE FROM visits WHERE ts IS NULL',
+    ])
+      translate(sql)
+    for (const sql of [
+      'SELECT ts FROM visits',
+      'SELECT ts FROM visits WHERE id = 1 OR ts IS NULL',
+      'SELECT a.id FROM visits AS a JOIN visits AS b ON a.ts = a.ts',
+      'SELECT n FROM top_country CROSS JOIN UNNEST([1]) AS n',
+      'UPDATE visits SET id = 2 WHERE id = 1',
+      'MERGE visits USING UNNEST([1]) AS n ON id = n WHEN MATCHED AND ts IS NULL THEN DELETE',
+    ])
+      assert.throws(
+        () => translate(sql),
+        /Cannot query over table 'p\.d\.visits' without a filter over column\(s\) 'ts'/,
+        sql,
+      )
+  })
+
   it('hands CREATE VIEW to the caller with its text and schema', () => {
     const translated = translateQuery('CREATE OR REPLACE VIEW d.v AS\n  SELECT id AS x FROM d.visits;', CONTEXT)
     assert.partialDeepStrictEqual(translated, {

@@ -7,6 +7,7 @@ import { type Clause, type Context, newGrouping, type QueryContext, type Transla
 import type { Environment } from './environment.ts'
 import { tableRange, translateFrom, type TranslatedFrom } from './from.ts'
 import { NOTHING_AROUND, translator } from './queries.ts'
+import { checkRequiredFilters, withRequiredFilter } from './partition-filter.ts'
 import { EMPTY_SCOPE, type Range, type Scope } from './scope.ts'
 import { assign, requiredMessage } from './assignments.ts'
 import { duckTypeOf, type Typed, typeOfField, typeText } from './types.ts'
@@ -54,7 +55,8 @@ function targetOf(path: TablePath, env: Environment, alias: string | undefined):
   if (resolved.kind === 'view') throw new QueryError(`Cannot change the rows of ${id}: it is a view`)
   const duckAlias = env.fresh('t')
   const partitionTime = resolved.partitionTime ?? false
-  const range = tableRange(duckAlias, alias ?? name.table, resolved.fields, partitionTime)
+  const columns = tableRange(duckAlias, alias ?? name.table, resolved.fields, partitionTime)
+  const range = withRequiredFilter(columns, name, resolved)
   return { name, duckName: resolved.duckName, duckAlias, fields: resolved.fields, partitionTime, range }
 }
 
@@ -91,6 +93,7 @@ class DmlTranslation {
 
   delete(where: Expr): string {
     const { duckName, duckAlias } = this.#target
+    checkRequiredFilters([this.#target.range], [where])
     return `DELETE FROM ${duckName} AS ${duckAlias} WHERE ${this.#condition(where, this.#own, WHERE)}`
   }
 
@@ -183,6 +186,7 @@ class DmlTranslation {
     const { duckName, duckAlias } = this.#target
     const from = statement.from && translateFrom(statement.from, this.#query, translator)
     const scope = this.#with(from)
+    checkRequiredFilters(scope.ranges, [statement.where])
     const where = this.#condition(statement.where, scope, WHERE)
     const set = this.#assignments(statement.set, scope)
     const head = `UPDATE ${duckName} AS ${duckAlias} SET ${set}`
@@ -228,6 +232,7 @@ class DmlTranslation {
     const { duckName, duckAlias } = this.#target
     const source = translateFrom(statement.source, this.#query, translator)
     const both = this.#with(source)
+    checkRequiredFilters(both.ranges, [statement.on])
     const on = this.#condition(statement.on, both, MERGE_ON)
     const rows: Readonly<Record<MergeClause['match'], string>> = {
       MATCHED: `FROM ${duckName} AS ${duckAlias} JOIN ${source.sql} ON ${on} WHERE TRUE`,

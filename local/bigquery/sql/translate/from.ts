@@ -12,6 +12,7 @@ import {
 } from './context.ts'
 import { informationSchema } from './information-schema.ts'
 import { compare } from './operators.ts'
+import { withRequiredFilter } from './partition-filter.ts'
 import { resolvePath } from './paths.ts'
 import { type Column, lookup, type Range, type Scope } from './scope.ts'
 import { BOOL, INT64, scalar, type Typed, typeOfField, typeText } from './types.ts'
@@ -147,7 +148,8 @@ class Froms {
     if (resolved.kind === 'view')
       return this.#view(`${name.project}.${name.dataset}.${name.table}`, resolved.query, alias)
     const range = tableRange(duckAlias, alias, resolved.fields, resolved.partitionTime)
-    return { sql: `${resolved.duckName} AS ${duckAlias}`, ranges: [range], merged: [] }
+    const ranges = [withRequiredFilter(range, name, resolved)]
+    return { sql: `${resolved.duckName} AS ${duckAlias}`, ranges, merged: [] }
   }
 
   /** A view is its query, translated where nothing of the outer statement can be seen. */

@@ -22,6 +22,7 @@ export interface Range {
   columns: Column[]
   /** Set for a relation whose rows are values: UNNEST, and SELECT AS STRUCT. Its alias stands for the value. */
   value?: Typed
+  requiredFilter?: { table: string; columns: readonly string[] }
 }
 
 /** The names that a FROM clause brings, inside those of the query around it. */

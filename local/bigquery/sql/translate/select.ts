@@ -11,6 +11,7 @@ import {
 } from './context.ts'
 import { translateFrom, type TranslatedFrom } from './from.ts'
 import { orderSql } from './ordering.ts'
+import { checkRequiredFilters, joinConditions } from './partition-filter.ts'
 import { type Column, lookup, type Scope } from './scope.ts'
 import { fieldName, partOf, type Typed, typeText } from './types.ts'
 
@@ -48,6 +49,7 @@ class SelectTranslation {
     this.#translator = translator
     this.#from = select.from && translateFrom(select.from, query, translator)
     const { ranges, merged } = this.#from ?? { ranges: [], merged: [] }
+    checkRequiredFilters(ranges, [select.where, ...joinConditions(select.from)])
     const scope: Scope = { ranges, merged, ...(query.outer && { parent: query.outer }) }
     const windows = new Map(select.windows.map(({ name, window }) => [name.toLowerCase(), window]))
     this.#context = {
