@@ -103,7 +103,6 @@ test('secrets that are not where the configuration says are named, with the fix'
   assert.throws(connect(sasl({ env: 'NO_SUCH_VARIABLE' })), told(/kafka\.sasl\.password.*NO_SUCH_VARIABLE is not set/))
   assert.throws(connect(sasl({ file: '/no/such/file' })), told(/kafka\.sasl\.password: ENOENT/))
   assert.throws(connect(sasl()), told(/kafka\.sasl\.password is missing/))
-  assert.throws(connect({ auth: 'sasl', tls: false }), told(/kafka\.sasl is missing/))
   assert.throws(
     connect({ auth: 'none', tls: { ca_file: file('empty.pem', 'x') } }),
     told(/kafka\.tls\.ca_file: .* holds no PEM/),

@@ -4,7 +4,10 @@ import { type KafkaConfig, readSecret } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { googleToken } from './google-token.ts'
 
-/** What kafkajs needs to authenticate. Reads the secrets from where the configuration says they are; throws UserError. */
+/**
+ * What kafkajs needs to authenticate. Reads the secrets from where the configuration, which was checked, says they are.
+ * @throws UserError for one that cannot be read
+ */
 export function authentication(kafka: KafkaConfig): { ssl?: ConnectionOptions; sasl?: SASLOptions } {
   const ssl = tlsOptions(kafka)
   const sasl = saslOptions(kafka)
@@ -20,17 +23,13 @@ function tlsOptions({ auth, tls }: KafkaConfig): ConnectionOptions | undefined {
 
 function saslOptions({ auth, sasl }: KafkaConfig): SASLOptions | undefined {
   if (auth === 'google') return { mechanism: 'oauthbearer', oauthBearerProvider: googleToken() }
-  if (auth !== 'sasl') return undefined
-  if (!sasl) throw new UserError('kafka.auth is sasl, but kafka.sasl is missing', 'Add kafka.sasl with its mechanism.')
+  if (auth !== 'sasl' || !sasl) return undefined
   const password = () => readSecret('kafka.sasl.password', sasl.password)
   // A token is read again for each connection, because it expires.
   if (sasl.mechanism === 'oauthbearer') {
     return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: password() }) }
   }
-  if (!sasl.username) {
-    throw new UserError(`kafka.sasl.mechanism ${sasl.mechanism} needs kafka.sasl.username`, 'Add it.')
-  }
-  return { mechanism: sasl.mechanism, username: sasl.username, password: password() }
+  return { mechanism: sasl.mechanism, username: sasl.username ?? '', password: password() }
 }
 
 function readPem(key: string, file: string): string {

@@ -1,6 +1,14 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { type Admin, Kafka, type LogEntry, logLevel, type PartitionAssigner, type RetryOptions } from 'kafkajs'
+import {
+  type Admin,
+  type ISocketFactory,
+  Kafka,
+  type LogEntry,
+  logLevel,
+  type PartitionAssigner,
+  type RetryOptions,
+} from 'kafkajs'
 import type { KafkaConfig } from '../config/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import { authentication } from './auth.ts'
@@ -18,11 +26,6 @@ const KEEP_ALIVE_MS = 60_000
  * which the caller decides. Explicit, because kafkajs's defaults differ with the kind of client.
  */
 const RETRY: RetryOptions = { initialRetryTime: 5, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 14 }
-
-export interface ClientOptions {
-  /** Default 10,000. */
-  readonly requestTimeoutMs?: number
-}
 
 /** Connections to one Kafka cluster. Opened when they are needed. */
 export class KafkaClient {
@@ -70,15 +73,20 @@ export class KafkaClient {
 /**
  * The way to Kafka: verifies kafkajs and installs the seams, reads the secrets. Connects to nothing yet. Throws UserError for
  * unreadable secrets and certificates.
+ * @param options a request without an answer after `requestTimeoutMs` counts as lost
  */
-export function connectKafka(kafka: KafkaConfig, clientId: string, options: ClientOptions = {}): KafkaClient {
+export function connectKafka(
+  kafka: KafkaConfig,
+  clientId: string,
+  { requestTimeoutMs = REQUEST_TIMEOUT_MS } = {},
+): KafkaClient {
   installSeams()
   const client = new Kafka({
     brokers: [...kafka.brokers],
     clientId,
     ...authentication(kafka),
     connectionTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     retry: RETRY,
     socketFactory,
     logLevel: logLevel.WARN,
@@ -94,18 +102,11 @@ function logCreator(): (entry: LogEntry) => void {
     log.debug({ namespace, ...rest }, message)
 }
 
-interface SocketRequest {
-  host: string
-  port: number
-  ssl: object | undefined
-  onConnect: () => void
-}
-
 /**
  * As kafkajs's own, but for two things. Its data are whole responses. And its ends: kafkajs listens to `end` and `error`, but not to
  * `close`, so a socket that is destroyed without either would leave its requests waiting for ever.
  */
-export function socketFactory({ host, port, ssl, onConnect }: SocketRequest): Socket {
+export function socketFactory({ host, port, ssl, onConnect }: Parameters<ISocketFactory>[0]): Socket {
   const name = isIP(host) ? {} : { servername: host }
   const reader = new ResponseReader()
   const onread = { buffer: () => reader.room(), callback: (bytes: number) => took(bytes) }

@@ -1,12 +1,12 @@
 import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
-import { compressFrame, decompressFrame } from 'lz4-napi'
+import { decompressFrame } from 'lz4-napi'
 import * as snappy from 'snappy'
 import { KafkaError } from './errors.ts'
-import type { Compression } from './types.ts'
+import type { Codec, Compression } from './types.ts'
 
 /** The codecs in the order of their number in a RecordBatch's attributes. */
-export const CODECS: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+export const CODECS: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** The largest batch that is decompressed, in bytes: a fetch of a few megabytes must not become gigabytes. */
 const DECOMPRESSED_BYTES_MAX = 512 * 1024 * 1024
@@ -23,36 +23,23 @@ const PACKED_CHUNK_BYTES = 256 * 1024
 /** Each has its window and tables, about a megabyte; as many batches are compressed side by side. */
 const ZSTD_CONTEXTS = 2
 
-interface Codec {
-  pack(raw: Buffer): Buffer | Promise<Buffer>
-  unpack(body: Buffer): Buffer | Promise<Buffer>
-}
-
 const gzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gzip)
 const gunzip = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)
 const uncompress = (block: Buffer) => snappy.uncompress(block) as Promise<Buffer>
 const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)
 
-const CODEC: Readonly<Record<Compression, Codec>> = {
-  none: { pack: (raw) => raw, unpack: (body) => body },
-  gzip: {
-    pack: (raw) => gzip(raw, { level: LEVEL, ...pieces(raw.length >>> 2) }),
-    unpack: (body) => gunzip(body, pieces(gzipSize(body))),
-  },
-  snappy: {
-    pack: async (raw) => frameXerial(await snappy.compress(raw)),
-    unpack: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
-  },
-  lz4: { pack: (raw) => compressFrame(raw), unpack: decompressFrame },
-  zstd: {
-    pack: packZstd,
-    unpack: (body) => zstdDecompress(body, pieces(zstdSize(body))),
-  },
+const UNPACK: Readonly<Record<Codec, (body: Buffer) => Buffer | Promise<Buffer>>> = {
+  none: (body) => body,
+  gzip: (body) => gunzip(body, pieces(gzipSize(body))),
+  snappy: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
+  lz4: decompressFrame,
+  zstd: (body) => zstdDecompress(body, pieces(zstdSize(body))),
 }
 
 /** Compresses in the thread pool; with `none` gives back the same memory. */
 export async function compress(codec: Compression, raw: Buffer): Promise<Buffer> {
-  return CODEC[codec].pack(raw)
+  if (codec === 'gzip') return gzip(raw, { level: LEVEL, ...pieces(raw.length >>> 2) })
+  return codec === 'zstd' ? packZstd(raw) : raw
 }
 
 type Pack = (raw: Buffer) => Promise<Buffer>
@@ -93,9 +80,9 @@ function zstdContext(): Pack {
 }
 
 /** Decompresses in the thread pool. Rejects with a KafkaError of kind `corrupt`. */
-export async function decompress(codec: Compression, body: Buffer): Promise<Buffer> {
+export async function decompress(codec: Codec, body: Buffer): Promise<Buffer> {
   try {
-    return await CODEC[codec].unpack(body)
+    return await UNPACK[codec](body)
   } catch (cause) {
     throw new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })
   }
@@ -119,20 +106,14 @@ function zstdSize(body: Buffer): number {
   return descriptor >> 6 === 2 && body.length >= at + 4 ? body.readUInt32LE(at) : CHUNK_BYTES_UNKNOWN
 }
 
-/** Java's snappy stream: this magic, two versions, then blocks with their length before them. */
-const XERIAL_HEADER = Buffer.from('82534e41505059000000000100000001', 'hex')
-const XERIAL_MAGIC = XERIAL_HEADER.subarray(0, 8)
-
-function frameXerial(block: Buffer): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeInt32BE(block.length)
-  return Buffer.concat([XERIAL_HEADER, length, block])
-}
+/** Java's snappy stream: this magic, two versions of four bytes, then blocks with their length before them. */
+const XERIAL_MAGIC = Buffer.from('82534e4150505900', 'hex')
+const XERIAL_HEADER_BYTES = 16
 
 function xerialBlocks(body: Buffer): Buffer[] {
   if (!body.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return [body] // librdkafka and others: one bare block
   const blocks: Buffer[] = []
-  for (let at = XERIAL_HEADER.length; at < body.length; ) {
+  for (let at = XERIAL_HEADER_BYTES; at < body.length; ) {
     const length = body.readInt32BE(at)
     if (length < 0 || at + 4 + length > body.length) throw new RangeError(`a snappy block of ${length} bytes at ${at}`)
     blocks.push(body.subarray(at + 4, at + 4 + length))

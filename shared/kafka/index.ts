@@ -1,4 +1,4 @@
-export { type ClientOptions, connectKafka, KafkaClient } from './client.ts'
+export { connectKafka, KafkaClient } from './client.ts'
 export { keyOf } from './cluster.ts'
 export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
 export { type Group, joinGroup } from './group.ts'

@@ -10,25 +10,19 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
   /** A request and how its answer is read: what `connectionPool.send` takes. */
   export interface ProtocolRequest {
     readonly request: {
-      readonly apiKey: number
       readonly apiVersion: number
-      readonly apiName: string
       encode(): Promise<unknown>
     }
     readonly response: { decode(payload: Buffer): Promise<unknown>; parse(decoded: unknown): Promise<unknown> }
   }
   export type RequestFactory = (options: Readonly<Record<string, unknown>>) => ProtocolRequest
   export interface RequestDefinition {
-    readonly versions: readonly string[]
     protocol(options: { version: number }): RequestFactory
   }
   const protocol: {
     readonly requests: Readonly<
       Record<'Produce' | 'Fetch' | 'AddPartitionsToTxn' | 'TxnOffsetCommit', RequestDefinition>
     >
-    lookup(
-      versions: Readonly<Record<number, { maxVersion: number }>>,
-    ): (apiKey: number, definition: RequestDefinition) => RequestFactory
   }
   export default protocol
 }

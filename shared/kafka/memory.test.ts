@@ -5,7 +5,8 @@ import { free, SharedMemory } from './memory.ts'
 import { BatchBuilder } from './record-batch.ts'
 import { createRange, type RecordRange } from './record-range.ts'
 import { ResponseReader } from './response-reader.ts'
-import type { Compression } from './types.ts'
+import { sealAs } from '../../test/support/other-codecs.ts'
+import type { Codec } from './types.ts'
 
 test('responses come whole and each in its own memory, wherever the bytes are cut', () => {
   fc.assert(
@@ -54,10 +55,10 @@ const RECORDS = 200
 const VALUE = Buffer.alloc(1000, 'v')
 
 /** Two batches in one response, as a fetch brings them. */
-async function twoBatches(codec: Compression): Promise<{ response: Buffer; ranges: RecordRange[] }> {
+async function twoBatches(codec: Codec): Promise<{ response: Buffer; ranges: RecordRange[] }> {
   const builder = new BatchBuilder(1 << 20)
   for (let i = 0; i < RECORDS; i++) builder.append(null, VALUE, 0, VALUE.length, 0)
-  const { body } = await builder.seal(codec)
+  const { body } = await sealAs(builder, codec)
   const response = Buffer.allocUnsafeSlow(2 * body.length + 2 * Buffer.poolSize)
   const memory = new SharedMemory(response)
   const head = { topic: 't', partition: 0, records: RECORDS, compression: codec, baseTimestampMs: 0, endOffset: 0 }

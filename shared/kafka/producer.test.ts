@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type SharedBroker, sharedBroker } from '../../test/support/broker.ts'
 import { consumeTopic } from '../../test/support/consume.ts'
+import { sealAs } from '../../test/support/other-codecs.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { API, type KafkaProxy, type ProxyAction, startProxy } from '../../test/support/proxy.ts'
 import { createTopics } from '../../local/kafka/index.ts'
 import {
   BatchBuilder,
-  type Compression,
+  type Codec,
   connectKafka,
   type KafkaClient,
   KafkaError,
@@ -56,13 +57,13 @@ async function world(t: TestContext, partitions = 1): Promise<World> {
   return { broker, proxy, client, direct, topic, group, id, open }
 }
 
-async function batchOf(values: readonly string[], compression: Compression = 'none') {
+async function batchOf(values: readonly string[], compression: Codec = 'none') {
   const builder = new BatchBuilder(Math.max(1024, 2 * values.join('').length + 50 * values.length))
   for (const value of values) {
     const bytes = Buffer.from(value)
     assert.equal(builder.append(Buffer.from(`key of ${value.slice(0, 9)}`), bytes, 0, bytes.length, Date.now()), true)
   }
-  return builder.seal(compression)
+  return sealAs(builder, compression)
 }
 
 async function positionOf({ direct, topic, group }: World, partition = 0): Promise<number> {
@@ -131,7 +132,7 @@ test('a transaction carries batches of several partitions and positions of sever
 
 test('what is sent in pieces is read when it is committed, and never when the life ends before that', async (t) => {
   const w = await world(t)
-  const one = async (value: string, compression: Compression = 'none') => [
+  const one = async (value: string, compression: Codec = 'none') => [
     { topic: w.topic, partition: 0, batch: await batchOf([value, value], compression) },
   ]
   const at = (offset: number) => [{ group: w.group, topic: w.topic, partition: 0, offset, metadata: '' }]
@@ -162,7 +163,7 @@ test('a transaction of positions alone, and one of nothing', async (t) => {
 test('every compression arrives', async (t) => {
   const w = await world(t)
   const producer = await w.open()
-  const codecs: Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+  const codecs: Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
   for (const codec of codecs)
     await producer.transact([{ topic: w.topic, partition: 0, batch: await batchOf([codec], codec) }], [])
   const values = (await consumeTopic(w.direct, w.topic)).map(({ value }) => value)
@@ -350,7 +351,7 @@ test('under random faults every number arrives once, in order', async (t) => {
       while (position < goal) {
         if (pick([true, false, false])) rules.push(w.proxy.on(pick(apis), pick(actions)))
         const values = Array.from({ length: perTransaction }, (_, i) => `${position + i}`)
-        const batch = await batchOf(values, pick<Compression>(['none', 'zstd']))
+        const batch = await batchOf(values, pick<Codec>(['none', 'zstd']))
         const next = position + perTransaction
         await producer.transact(
           [{ topic: w.topic, partition: 0, batch }],

@@ -7,8 +7,9 @@ import { KafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
 import { EncodedPartition, ProduceBody, type ProduceOptions } from './produce-request.ts'
 import { BatchBuilder } from './record-batch.ts'
+import { sealAs } from '../../test/support/other-codecs.ts'
 import javaBatches from './testdata/java-batches.json' with { type: 'json' }
-import type { Compression, FetchedBatch, SealedBatch } from './types.ts'
+import type { Codec, FetchedBatch, SealedBatch } from './types.ts'
 
 interface Given {
   key: Uint8Array | null
@@ -26,7 +27,7 @@ const RECORD: fc.Arbitrary<Given> = fc.record({
     maxLength: 3,
   }),
 })
-const CODEC = fc.constantFrom<Compression>('none', 'gzip', 'snappy', 'lz4', 'zstd')
+const CODEC = fc.constantFrom<Codec>('none', 'gzip', 'snappy', 'lz4', 'zstd')
 
 function fill(records: readonly Given[], builder = new BatchBuilder(1 << 20)): BatchBuilder {
   for (const { key, value, timestampMs, headers } of records) {
@@ -79,7 +80,7 @@ function readAll(ranges: readonly FetchedBatch[]): (Given & { offset: number })[
 test('what goes in comes out, with every compression', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(RECORD, { minLength: 1, maxLength: 40 }), CODEC, async (records, codec) => {
-      const batch = await fill(records).seal(codec)
+      const batch = await sealAs(fill(records), codec)
       const ranges = readRanges(fetched(onTheWire(batch, { baseOffset: 500 })), 0)
       const expected = records.map((record, i) => ({ ...record, headers: [], offset: 500 + i }))
       for (const range of ranges) await range.ready()

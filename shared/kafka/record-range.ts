@@ -1,13 +1,13 @@
 import { decompress } from './compression.ts'
 import { corrupt } from './errors.ts'
 import { free, type SharedMemory } from './memory.ts'
-import type { Compression, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
+import type { Codec, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
 
 /** What a RecordBatch's header says, and where it came from. */
 export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | 'ready' | 'visit' | 'release'> {
   readonly baseOffset: number
   lastOffset: number
-  readonly compression: Compression
+  readonly compression: Codec
   readonly baseTimestampMs: number
   /** Set when the broker stamped the records itself: then all have this time. */
   readonly appendTimestampMs: number | undefined
@@ -19,7 +19,7 @@ export type RecordRange = RangeHead & FetchedBatch
 /** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. `memory`: what `packed` is a part of. */
 export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemory): RecordRange {
   let body = packed
-  let codec: Compression = head.compression
+  let codec: Codec = head.compression
   let unpacking: Promise<void> | undefined
   let released = false
   let drop = () => memory?.release()

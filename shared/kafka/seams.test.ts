@@ -28,16 +28,10 @@ async function connectAfter(change: string): Promise<string> {
 }
 
 test('a kafkajs that is not the one the seams were made for is refused', async () => {
-  const answers = await Promise.all([
-    connectAfter(''),
-    connectAfter(`require('kafkajs/src/protocol/requests/produce').versions = ['0']`),
-    connectAfter(`delete require('kafkajs/src/network/connection').prototype.processData`),
-    connectAfter(
-      `require('kafkajs/src/protocol/requests').requests.Produce = { ...require('kafkajs/src/protocol/requests').requests.Produce, protocol: () => () => ({ request: {} }) }`,
-    ),
-  ])
-  assert.equal(answers[0], 'connected')
-  for (const answer of answers.slice(1)) assert.match(answer, /kafkajs (must be exactly 2\.2\.4|2\.2\.4 answers)/)
+  const other = `require('kafkajs/package.json').version = '2.2.5'`
+  const [same, refused] = await Promise.all([connectAfter(''), connectAfter(other)])
+  assert.equal(same, 'connected')
+  assert.match(refused, /kafkajs must be exactly 2\.2\.4, found 2\.2\.5/)
 })
 
 test('an idle queue asks for no timer', () => {
@@ -52,7 +46,7 @@ test('a socket that is destroyed without a word ends with an error', async () =>
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const connected = Promise.withResolvers<void>()
-  const socket = socketFactory({ host: '127.0.0.1', port, ssl: undefined, onConnect: connected.resolve })
+  const socket = socketFactory({ host: '127.0.0.1', port, ssl: undefined as never, onConnect: connected.resolve })
   await connected.promise
   const failed = once(socket, 'error')
   socket.destroy()

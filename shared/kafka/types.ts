@@ -1,5 +1,7 @@
-/** How a RecordBatch's records are compressed. */
-export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+/** How we compress the records of a RecordBatch. */
+export type Compression = 'none' | 'gzip' | 'zstd'
+/** How anybody may have. */
+export type Codec = Compression | 'snappy' | 'lz4'
 
 export interface TopicPartition {
   readonly topic: string
@@ -39,7 +41,7 @@ export interface SealedBatch {
   readonly records: number
   /** Bytes on the wire, batch header included: what the topic's `max.message.bytes` (1,048,588 by default) bounds. */
   readonly bytes: number
-  readonly compression: Compression
+  readonly compression: Codec
   readonly baseTimestampMs: number
   readonly maxTimestampMs: number
   /** The records, compressed or not. With `none` a view of the builder's memory: valid until the builder's reset. */
