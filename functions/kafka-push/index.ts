@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { buffer } from 'node:stream/consumers'
 import type { HttpFunction, Request } from '@google-cloud/functions-framework'
 import { type Config, loadConfig, type Route } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
@@ -9,9 +8,10 @@ import { type Authorize, openAuthorize } from './authorize.ts'
 import { type Pushed, readBody } from './read-body.ts'
 import { Refusal } from './refusal.ts'
 import { type Result, RouteWriter } from './route-writer.ts'
+import { typeOf, wholeBody } from './whole-body.ts'
 
-/** Cloud Run's own limit of a request; one that came compressed may be larger when it arrives here. */
-const BODY_BYTES_MAX = 32 * 1024 * 1024
+export { hideTypes } from './whole-body.ts'
+
 /** Below the 30 s that connectors wait: they are told to come back, rather than left to guess. */
 const ANSWER_WITHIN_MS = 25_000
 const RETRY_AFTER_SECONDS = 10
@@ -75,14 +75,10 @@ async function read(config: Config, request: Request): Promise<Pushed> {
   const name = request.path.slice(1)
   const named = routes.find((route) => route.name === name)
   if (name !== '' && !named) throw new Refusal(404, `no route with push has the name ${name}`)
-  // Without a type, as Aiven's sink sends by itself, nobody has read the body yet.
-  if (!request.rawBody && request.get('content-encoding'))
-    throw new Refusal(415, 'a compressed body needs a Content-Type')
-  const body = request.rawBody ?? (await buffer(request))
-  if (body.length > BODY_BYTES_MAX) throw new Refusal(413, `the body is larger than ${BODY_BYTES_MAX} bytes`)
+  const body = await wholeBody(request)
   const byTopic = new Map(routes.map((route) => [route.topic ?? '', route]))
   try {
-    return readBody(body, request.get('content-type') ?? '', { named, byTopic })
+    return readBody(body, typeOf(request), { named, byTopic })
   } catch (error) {
     throw error instanceof UserError ? new Refusal(400, error.message) : error
   }

@@ -43,7 +43,9 @@ test('the command runs, and every function can be served by its name', async (t)
     const server = spawn(process.execPath, [framework, '--target', name, '--port', String(port)], { cwd: outDir })
     const ended = once(server, 'exit')
     t.after(() => server.kill('SIGKILL'))
-    const response = await eventually(() => fetch(`http://127.0.0.1:${port}/`, { method: 'POST' }), {
+    // This one reads bodies itself: the framework would answer what is no JSON.
+    const broken = name === 'kafka-push' && { headers: { 'content-type': 'application/json' }, body: '{' }
+    const response = await eventually(() => fetch(`http://127.0.0.1:${port}/`, { method: 'POST', ...broken }), {
       timeoutMs: 30_000,
       what: name,
     })
