@@ -1,12 +1,12 @@
 import { MAGIC_BYTES } from '../../shared/framing/index.ts'
-import { isHeldCopy, isNamedCompressed, originalOf } from './copies.ts'
+import { isBeginningOf, isHeldCopy, isNamedCompressed, isRotated, originalOf } from './copies.ts'
 import { type Files, MISSED_LOOKS_MAX } from './files.ts'
 import { firstEvent } from './first-event.ts'
 import { type Followed, type FollowerOptions, type Holdings, isFinished, NOTHING_READ } from './followed.ts'
 import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
 import type { LogFile } from './log-file.ts'
 import { Scratch } from './reader.ts'
-import { type Claim, type Known, recognise, type Unclaimed } from './recognise.ts'
+import { type Claim, HEIRS, type Known, recognise, type Unclaimed } from './recognise.ts'
 import { compareFiles } from './rotations.ts'
 import { Source } from './source.ts'
 
@@ -95,17 +95,36 @@ export class Claims {
   /** Of a file that cannot be compared nothing is said: it loses its name, and is tried again. */
   async #compare(files: readonly LogFile[], known: readonly KnownAt[]): Promise<Map<string, Likeness>> {
     const likenesses = new Map<string, Likeness>()
-    for (const file of files) {
-      for (const at of known) {
-        if (splitId(at.source).base !== file.base) continue
-        const like = await this.#files.read(file, (reader) =>
-          likeness((from, to) => reader.read(from, to, this.#scratch), at),
-        )
-        if (like) likenesses.set(`${file.key} ${at.source}`, this.#isForeign(file, at.source) ? 'other' : like)
-        else file.base = undefined
-      }
+    const pairs = files.flatMap((file) =>
+      known
+        .filter(({ source }) => splitId(source).base === file.base)
+        .map((at) => ({ file, at, pair: `${file.key} ${at.source}` })),
+    )
+    for (const { file, at, pair } of pairs) {
+      const like = await this.#files.read(file, (reader) =>
+        likeness((from, to) => reader.read(from, to, this.#scratch), at),
+      )
+      if (like) likenesses.set(pair, this.#isForeign(file, at.source) ? 'other' : like)
+      else file.base = undefined
+    }
+    for (const { file, at, pair } of pairs) {
+      if (likenesses.get(pair) !== 'copy') continue
+      const heir = files.find(({ key }) => HEIRS.has(likenesses.get(`${key} ${at.source}`) ?? 'other'))
+      const isCopy = await this.#isOldCopy(file, this.#holdings.sources.get(at.source)?.file ?? heir)
+      if (isCopy === false) likenesses.set(pair, 'other')
+      else if (isCopy === undefined) Object.assign(file, { base: undefined, fresh: true })
     }
     return likenesses
+  }
+
+  /**
+   * A file with the head of a longer one is an old copy of it, or another file of a log whose files all begin with a long header.
+   * `whole`: the longer one, if it is there. Undefined: they cannot be compared.
+   */
+  async #isOldCopy(file: LogFile, whole: LogFile | undefined): Promise<boolean | undefined> {
+    if (!whole) return isRotated(file) || file.head.length < HEAD_BYTES
+    if (isRotated(whole) && !isRotated(file)) return false
+    return this.#files.read(file, (reader) => this.#files.read(whole, (other) => isBeginningOf(file, reader, other)))
   }
 
   /** The source is still read from a file without a name, which has other bytes than this one: both begin with a header, perhaps. */

@@ -1,10 +1,18 @@
 import { join } from 'node:path'
 import { HEAD_BYTES, TAIL_BYTES } from './identity.ts'
 import type { LogFile } from './log-file.ts'
+import { type PlainReader, Scratch } from './reader.ts'
+
+const COMPARED_BYTES = 64 * 1024
 
 /** The name says so; the content may not be there yet. */
 export function isNamedCompressed({ seen: { path, folder, plain } }: LogFile): boolean {
   return path !== join(folder, plain)
+}
+
+/** It has not the name of a log that is written to. */
+export function isRotated(file: LogFile): boolean {
+  return file.seen.mark !== '' || isNamedCompressed(file)
 }
 
 /** The file that this one is a mere copy of: compressed beside it, or made by copytruncate before it truncates. */
@@ -39,4 +47,16 @@ function isCopyOf(copy: LogFile, original: LogFile): boolean {
     [Math.max(0, size - TAIL_BYTES), size],
   ] as const
   return ranges.every(([from, to]) => copy.bytes(from, to).equals(original.bytes(from, to)))
+}
+
+/** Does a file hold nothing but the first bytes of another one? Of what is read twice in no time, the last bytes tell. */
+export async function isBeginningOf(file: LogFile, reader: PlainReader, whole: PlainReader): Promise<boolean> {
+  const [ownMemory, memory] = [new Scratch(), new Scratch()]
+  let at = file.encoding === 'plain' ? Math.max(0, file.size - COMPARED_BYTES) : 0
+  for (;;) {
+    const own = await reader.read(at, at + COMPARED_BYTES, ownMemory)
+    if (!own.equals(await whole.read(at, at + own.length, memory))) return false
+    if (own.length < COMPARED_BYTES) return true
+    at += own.length
+  }
 }

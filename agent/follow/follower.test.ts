@@ -306,3 +306,58 @@ void test('what was put in the place of the bytes before the place since the las
   const workspace = { scratch: new Scratch(), events: new Events() }
   assert.equal((await source.read(workspace, Infinity, Infinity, false)).kind, 'lost')
 })
+
+/** As long as a file's head: by that alone it is not told which file it is. */
+const BANNER = `${'#'.repeat(80)}\n`.repeat(60)
+const BODY = 'the first file\n'.repeat(1000)
+
+for (const ending of ['', '.gz'])
+  void test(`files that begin with the same long header: a shorter one is no old copy of a longer one (app.log.1${ending})`, async (t) => {
+    const { folder, follower } = follow(t, 'app.log')
+    const path = join(folder, 'app.log')
+    writeFileSync(path, BANNER + BODY)
+    await follower.look()
+    await readAll(follower)
+    renameSync(path, `${path}.1`)
+    if (ending) {
+      writeFileSync(`${path}.1.gz`, gzipSync(BANNER + BODY))
+      rmSync(`${path}.1`)
+    }
+    writeFileSync(path, `${BANNER}second\n`)
+    await follower.look()
+    await follower.look()
+    assert.equal((await readAll(follower)).at(-1), 'second')
+  })
+
+void test('files that begin with the same long header, rotated while stopped', async (t) => {
+  const { folder, follower, options } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, BANNER + BODY)
+  await follower.look()
+  await readAll(follower)
+  follower.close()
+  renameSync(path, `${path}.3`)
+  writeFileSync(`${path}.2`, `${BANNER}second\n`)
+  writeFileSync(`${path}.1.gz`, gzipSync(`${BANNER}third\n`))
+  writeFileSync(path, `${BANNER}fourth\n`)
+  const later = new Follower(options)
+  t.after(() => later.close())
+  later.adopt([...follower.entries], true)
+  await later.look()
+  await later.look()
+  const lines = (await readAll(later)).filter((line) => !BANNER.startsWith(line))
+  assert.deepEqual(lines, ['second', 'third', 'fourth'])
+})
+
+void test('a log that is truncated and begins with the same long header is another source', async (t) => {
+  const { folder, follower } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, BANNER + BODY)
+  await follower.look()
+  await readAll(follower)
+  truncateSync(path)
+  writeFileSync(path, `${BANNER}second\n`)
+  await follower.look()
+  await follower.look()
+  assert.equal((await readAll(follower)).at(-1), 'second')
+})

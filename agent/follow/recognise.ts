@@ -23,7 +23,8 @@ export interface Claim {
   readonly source: string
 }
 
-const HEIRS: ReadonlySet<Likeness> = new Set(['continues', 'ends'])
+/** What goes on with a source. */
+export const HEIRS: ReadonlySet<Likeness> = new Set(['continues', 'ends'])
 
 /**
  * Says which source each file is (docs/protocols/agent-positions.md, "Which file is which source"). `files` are in the
