@@ -42,13 +42,13 @@ export async function adoptAgent(config: Config, agent: string, options: AdoptOp
 export async function adoptChunks(
   store: PositionsStore,
   bucket: Bucket,
-  { routes, agent: { transaction_timeout: transactionTimeoutMs } }: Config,
+  { routes, agent: own }: Config,
   agent: string,
   { from, report }: AdoptOptions,
 ): Promise<Adopted> {
   const topics = [...new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))]
   const say = (_about: string, message: string) => message && report(message)
-  const session = await Session.open(store, { agent, topics, transactionTimeoutMs, report: say })
+  const session = await Session.open(store, { agent: { ...own, id: agent }, topics, report: say })
   try {
     const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
     const topicOf = (route: string) => session.topics.find((topic) => topic === routes[route]?.topic)

@@ -12,8 +12,6 @@ import { measures, serveStatus } from './status.ts'
 import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
 
-/** Between two rounds of the uploader, at most. */
-const UPLOAD_EVERY_MS = 1000
 const METRICS_EVERY_MS = 60_000
 
 /** What outlives a reload. */
@@ -45,9 +43,8 @@ export class Life {
     const { agent } = config
     const report = reporter(host.log, (about) => hintOn(about, config))
     this.follower = new Follower({
-      agent: agent.id,
+      agent,
       logs: followedLogs(config),
-      finishAfterMs: agent.finish_after,
       report,
     })
     const topics = topicsOf(config)
@@ -118,15 +115,9 @@ export class Life {
     const { agent, routes } = this.config
     const { lock, from } = this.#host
     return new Publisher(positionsStore(client), this.follower, lock, this.#waker, {
-      agent: agent.id,
+      agent,
       topicOf: (route) => routes[route]?.topic,
       topics,
-      lingerMs: agent.linger,
-      pollMs: agent.poll_interval,
-      batchBytes: agent.batch_bytes,
-      maxEventBytes: agent.max_event_bytes,
-      compression: agent.compression,
-      transactionTimeoutMs: agent.transaction_timeout,
       from: { new: from ?? agent.from, forgotten: from },
       leaves: (followed) => this.#uploader.takesOver(followed),
       report,
@@ -136,12 +127,8 @@ export class Life {
   #openUploader(report: Report): Uploader {
     const { agent, bucket, routes } = this.config
     return new Uploader(bucket ? openBucket(this.config, 'agent') : undefined, this.follower, this.#publisher, {
-      agent: agent.id,
+      agent,
       routes: new Map(agent.logs.map(({ route }) => [route, routes[route]!])),
-      everyMs: Math.min(UPLOAD_EVERY_MS, agent.finish_after / 2),
-      finishAfterMs: agent.finish_after,
-      handoverAfterMs: agent.handover_after,
-      afterUpload: agent.after_upload,
       parked: this.#host.parked,
       report,
     })

@@ -29,7 +29,7 @@ export function measures({ follower, publisher, uploader, startedMs }: Parts): R
     lag_bytes: sources.reduce((sum, { lag_bytes }) => sum + lag_bytes, 0),
     lag_seconds: sources.reduce((most, { lag_seconds }) => Math.max(most, lag_seconds), 0),
     undecided_chunks: uploader.undecided,
-    in_touch: Number(publisher?.inTouch ?? false),
+    in_touch: Number(publisher?.session !== undefined),
     resident_bytes: process.memoryUsage.rss(),
     uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
   }

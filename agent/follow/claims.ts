@@ -58,13 +58,13 @@ export class Claims {
   async #name(file: LogFile, nowMs: number): Promise<boolean> {
     if (file.base !== undefined) return true
     const { framing, complete } = file.log
-    const final = nowMs - file.changedAtMs >= this.#options.finishAfterMs && (!file.newest || complete)
+    const final = nowMs - file.changedAtMs >= this.#options.agent.finish_after && (!file.newest || complete)
     if (!file.fresh && !final) return false
     file.fresh = false
     if (file.seen.size < (isNamedCompressed(file) ? MAGIC_BYTES : 1)) return false
     const first = await this.#files.read(file, (reader) => firstEvent(reader, framing, final, this.#scratch))
     if (!first) return false
-    file.base = baseId(this.#options.agent, file.log.route, first.event)
+    file.base = baseId(this.#options.agent.id, file.log.route, first.event)
     file.head = first.head
     return true
   }

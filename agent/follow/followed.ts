@@ -1,3 +1,4 @@
+import type { AgentConfig } from '../../shared/config/index.ts'
 import type { FramingOptions } from '../../shared/framing/index.ts'
 import type { Entry } from '../publish/positions.ts'
 import type { Fingerprint } from './identity.ts'
@@ -18,9 +19,8 @@ export interface FollowedLog {
 }
 
 export interface FollowerOptions {
-  readonly agent: string
+  readonly agent: Pick<AgentConfig, 'id' | 'finish_after'>
   readonly logs: readonly FollowedLog[]
-  readonly finishAfterMs: number
   /** Told what is wrong with a file or a folder, as often as that is seen; an empty message: nothing any more. */
   readonly report: (about: string, message: string) => void
 }

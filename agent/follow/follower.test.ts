@@ -31,14 +31,13 @@ function followFramed(t: TestContext, framing: FramingOptions, ...logs: string[]
   t.after(() => rmSync(folder, { recursive: true }))
   const reports = new Map<string, string>()
   const options: FollowerOptions = {
-    agent: 'a',
+    agent: { id: 'a', finish_after: 0 },
     logs: logs.map((path) => ({
       pattern: new LogPattern(join(folder, path)),
       route: path,
       framing,
       complete: false,
     })),
-    finishAfterMs: 0,
     report: (about, message) => reports.set(about, message),
   }
   const follower = new Follower(options)

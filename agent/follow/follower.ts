@@ -139,7 +139,7 @@ export class Follower {
 
   /** Nothing more is expected in this file. */
   isFinishable({ file, log }: Followed, nowMs: number): boolean {
-    return (!file.newest || log.complete) && nowMs - file.changedAtMs >= this.#options.finishAfterMs
+    return (!file.newest || log.complete) && nowMs - file.changedAtMs >= this.#options.agent.finish_after
   }
 
   /** There may be something to read, or to finish. */

@@ -11,7 +11,7 @@ import { Session } from './session.ts'
 
 const nothing = () => Promise.resolve()
 const STORE = {
-  openProducer: () => Promise.resolve({ send: nothing, transact: nothing, close: nothing, worn: false }),
+  openProducer: () => Promise.resolve({ send: nothing, transact: nothing, close: nothing }),
   partitionsOf: (topic: string) => Promise.resolve([{ topic, partition: 0 }]),
   readCommits: () => Promise.resolve([{ topic: 'logs', partition: 0, offset: -1, metadata: '' }]),
 }
@@ -22,12 +22,12 @@ async function fillerOf(t: TestContext, pattern: string, leaves: (followed: Foll
   const report = () => undefined
   const framing = { kind: 'lines', maxEventBytes: 1000 } as const
   const logs = [{ pattern: new LogPattern(join(folder, pattern)), route: 'lines', framing, complete: false }]
-  const follower = new Follower({ agent: 'a', logs, finishAfterMs: 60_000, report })
+  const follower = new Follower({ agent: { id: 'a', finish_after: 60_000 }, logs, report })
   t.after(() => follower.close())
   follower.adopt([], true)
-  const limits = new TopicLimits({ batchBytes: 100_000, maxEventBytes: 1000 })
-  const filler = new Filler(follower, limits, { topicOf: () => 'logs', pollMs: 0, leaves, report })
-  const session = await Session.open(STORE, { agent: 'a', topics: ['logs'], transactionTimeoutMs: 1, report })
+  const limits = new TopicLimits({ batch_bytes: 100_000, max_event_bytes: 1000 })
+  const filler = new Filler(follower, limits, { agent: { poll_interval: 0 }, topicOf: () => 'logs', leaves, report })
+  const session = await Session.open(STORE, { agent: { id: 'a', transaction_timeout: 1 }, topics: ['logs'], report })
   return { folder, follower, filler, session }
 }
 

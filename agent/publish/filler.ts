@@ -1,3 +1,4 @@
+import type { AgentConfig } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { Events } from '../../shared/framing/index.ts'
 import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
@@ -6,8 +7,8 @@ import type { TopicLimits } from './lane-limits.ts'
 import type { Place, Session } from './session.ts'
 
 export interface FillerOptions {
+  readonly agent: Pick<AgentConfig, 'poll_interval'>
   readonly topicOf: (route: string) => string | undefined
-  readonly pollMs: number
   /** The rest of this source goes by its chunk: it has been finished for too long. */
   readonly leaves: (followed: Followed) => boolean
   readonly report: (about: string, message: string) => void
@@ -76,7 +77,7 @@ export class Filler {
   async fill(filling: Filling, session: Session, decisions: Pending[]): Promise<void> {
     if (filling.batch.full) return
     if (Date.now() - this.#lookedAtMs >= LOOK_EVERY_MS) {
-      await this.#follower.glance(this.#options.pollMs)
+      await this.#follower.glance(this.#options.agent.poll_interval)
       this.#lookedAtMs = Date.now()
     }
     if (isEmpty(filling)) filling.sinceMs = performance.now()

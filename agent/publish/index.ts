@@ -1,5 +1,5 @@
 export { HostLock } from './lock.ts'
 export type { Entry } from './positions.ts'
-export { Publisher, type PublisherCounts } from './publisher.ts'
+export { Publisher } from './publisher.ts'
 export { type Decision, positionsGroup, type PositionsStore, positionsStore, readLedgers, Session } from './session.ts'
 export { Waker } from './waker.ts'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { TopicLimits } from './lane-limits.ts'
 
 test('batches shrink first, then values; both to what most topics take before they become tiny; other topics keep theirs', () => {
-  const limits = new TopicLimits({ batchBytes: 128 * 1024, maxEventBytes: 64 * 1024 })
+  const limits = new TopicLimits({ batch_bytes: 128 * 1024, max_event_bytes: 64 * 1024 })
   const seen: string[] = []
   const say = () => seen.push(`${limits.of('small').laneBytes} ${limits.of('small').deadAboveBytes}`)
   for (say(); limits.shrink('small'); ) say()

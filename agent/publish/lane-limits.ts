@@ -1,3 +1,4 @@
+import type { AgentConfig } from '../../shared/config/index.ts'
 import type { LaneLimits } from './batch.ts'
 
 /** Room for a batch's header, and for records that are larger than the lane by their overhead. */
@@ -11,9 +12,9 @@ export class TopicLimits {
   readonly #first: LaneLimits
   readonly #smaller = new Map<string, LaneLimits>()
 
-  constructor({ batchBytes, maxEventBytes }: { batchBytes: number; maxEventBytes: number }) {
-    const laneBytes = Math.max(batchBytes - LANE_SPARE_BYTES, LANE_BYTES_MIN)
-    this.#first = { laneBytes, maxEventBytes, deadAboveBytes: Infinity }
+  constructor(agent: Pick<AgentConfig, 'batch_bytes' | 'max_event_bytes'>) {
+    const laneBytes = Math.max(agent.batch_bytes - LANE_SPARE_BYTES, LANE_BYTES_MIN)
+    this.#first = { laneBytes, maxEventBytes: agent.max_event_bytes, deadAboveBytes: Infinity }
   }
 
   of(topic: string): LaneLimits {

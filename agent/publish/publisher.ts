@@ -1,5 +1,6 @@
+import type { AgentConfig } from '../../shared/config/index.ts'
 import { UserError } from '../../shared/errors.ts'
-import { type Compression, KafkaError, type PartitionBatch } from '../../shared/kafka/index.ts'
+import { KafkaError, type PartitionBatch } from '../../shared/kafka/index.ts'
 import type { Follower } from '../follow/index.ts'
 import { Filler, type FillerOptions } from './filler.ts'
 import {
@@ -16,30 +17,20 @@ import {
 import { TopicLimits } from './lane-limits.ts'
 import { type HostLock, LockError, withoutPositions } from './lock.ts'
 import type { Entry } from './positions.ts'
-import { type Decision, type Place, positionsGroup, type PositionsStore, Session } from './session.ts'
+import {
+  type Decision,
+  type Place,
+  positionsGroup,
+  type PositionsStore,
+  Session,
+  type SessionOptions,
+} from './session.ts'
 import type { Waker } from './waker.ts'
 
-export interface PublisherOptions extends FillerOptions {
-  readonly agent: string
-  readonly topics: readonly string[]
-  readonly lingerMs: number
-  readonly batchBytes: number
-  readonly maxEventBytes: number
-  readonly compression: Compression
-  readonly transactionTimeoutMs: number
-  /** How many retired entries a partition keeps; absent: as many as are useful. */
-  readonly retiredMax?: number
+export interface PublisherOptions extends FillerOptions, Omit<SessionOptions, 'refusing'> {
+  readonly agent: AgentConfig
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
   readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
-}
-
-export interface PublisherCounts {
-  events: number
-  bytes: number
-  /** Events that travel without their bytes: too long, or cut off. */
-  dead: number
-  transactions: number
-  sessions: number
 }
 
 /** What one topic refuses, others may take. */
@@ -62,7 +53,8 @@ const TOPICS_EVERY_MS = 30_000
  * Kafka knows (docs/protocols/agent-positions.md).
  */
 export class Publisher {
-  readonly counts: PublisherCounts = { events: 0, bytes: 0, dead: 0, transactions: 0, sessions: 0 }
+  /** `dead`: events that travel without their bytes, too long or cut off. */
+  readonly counts = { events: 0, bytes: 0, dead: 0, transactions: 0, sessions: 0 }
   readonly #store: PositionsStore
   readonly #follower: Follower
   readonly #lock: HostLock
@@ -84,15 +76,13 @@ export class Publisher {
     this.#lock = lock
     this.#waker = waker
     this.#options = options
-    this.#filler = new Filler(follower, new TopicLimits(options), options)
+    this.#filler = new Filler(follower, new TopicLimits(options.agent), options)
   }
 
-  /** The former lives are fenced and the positions read: what is decided now is decided for ever. */
-  get inTouch(): boolean {
-    return this.#session !== undefined
-  }
-
-  /** What was learnt in one session need not hold in another one: another life may have come between. */
+  /**
+   * Undefined: not in touch. In a session the former lives are fenced and the positions read: what is decided now is decided
+   * for ever. What was learnt in one need not hold in another one: another life may have come between.
+   */
   get session(): object | undefined {
     return this.#session
   }
@@ -188,7 +178,7 @@ export class Publisher {
       const nowMs = Date.now()
       const isNew = !session.torn.has(topic) && withoutPositions(this.#lock.mark(topic), nowMs) === 'new'
       const from = isNew ? this.#options.from.new : this.#options.from.forgotten
-      if (from === undefined) throw forgotten(this.#options.agent, topic)
+      if (from === undefined) throw forgotten(this.#options.agent.id, topic)
       if (from === 'end') skipped.add(topic)
       if (from === 'end' && !isNew) session.forget(topic)
       this.#lock.setMark(topic, 'starting', nowMs)
@@ -237,8 +227,8 @@ export class Publisher {
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
   #waitBeforeSending(filling: Filling): number {
     if (filling.batch.full || this.#open) return 0
-    if (isEmpty(filling)) return this.#renewIsDue() ? 0 : this.#options.pollMs
-    return filling.sinceMs + this.#options.lingerMs - performance.now()
+    if (isEmpty(filling)) return this.#renewIsDue() ? 0 : this.#options.agent.poll_interval
+    return filling.sinceMs + this.#options.agent.linger - performance.now()
   }
 
   #renewIsDue(): boolean {
@@ -249,7 +239,7 @@ export class Publisher {
   #send(inFlight?: Promise<void>): Promise<void> {
     const filling = this.#fillings[0]!
     const entries = Array.from(filling.updates.values(), (update) => [update.place, this.#entryAfter(update)] as const)
-    const ready = Promise.all([filling.batch.seal(this.#options.compression), inFlight])
+    const ready = Promise.all([filling.batch.seal(this.#options.agent.compression), inFlight])
     const isLast = !filling.batch.full
     filling.sent = ready.then(([sealed]) => this.#transmit(filling, sealed, entries, isLast))
     filling.sent.catch(() => undefined) // it is awaited before the next one, or at the end
@@ -303,7 +293,6 @@ export class Publisher {
     this.counts.events += open.events
     this.counts.bytes += open.bytes
     this.counts.dead += open.dead
-    if (session.producer.worn) throw new KafkaError('expired', 'WORN', 'the producer has sent 2^30 records')
   }
 
   #entryAfter({ followed: { source, file }, place, finished }: Update): Entry {
@@ -330,7 +319,7 @@ export class Publisher {
     if (!(error instanceof KafkaError)) throw error
     if (error.kind === 'fenced') {
       throw new UserError(
-        `another agent has taken over the transactional id ${positionsGroup(this.#options.agent)}`,
+        `another agent has taken over the transactional id ${positionsGroup(this.#options.agent.id)}`,
         'give each agent an id of its own: agent.id',
       )
     }

@@ -16,7 +16,7 @@ function memory(partitions = () => 1): PositionsStore & { written: string[]; com
   return {
     written,
     commits,
-    openProducer: () => Promise.resolve({ send: nothing, transact, close: nothing, worn: false }),
+    openProducer: () => Promise.resolve({ send: nothing, transact, close: nothing }),
     partitionsOf: (topic) =>
       Promise.resolve(Array.from({ length: partitions() }, (_, partition) => ({ topic, partition }))),
     readCommits: (group, partitions) =>
@@ -37,9 +37,8 @@ function entryOf(source: string, position: number) {
 test('of a topic that takes nothing the positions are known, and nothing of it is read, written or retired', async () => {
   const store = memory()
   const options = {
-    agent: 'host',
+    agent: { id: 'host', transaction_timeout: 1000 },
     topics: ['good', 'bad', 'none'],
-    transactionTimeoutMs: 1000,
     report: () => undefined,
   }
   const before = await Session.open(store, options)
@@ -69,7 +68,7 @@ test('of a topic that takes nothing the positions are known, and nothing of it i
 test('positions of which Kafka has forgotten some are told from those of partitions that were added', async () => {
   let partitions = 2
   const store = memory(() => partitions)
-  const options = { agent: 'host', topics: ['logs'], transactionTimeoutMs: 1000, report: () => undefined }
+  const options = { agent: { id: 'host', transaction_timeout: 1000 }, topics: ['logs'], report: () => undefined }
   const first = await Session.open(store, options)
   assert.deepEqual([[...first.blank], [...first.torn]], [['logs'], []])
   first.renew(first.topics)

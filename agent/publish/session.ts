@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import type { AgentConfig } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import {
   type Commit,
@@ -16,11 +17,10 @@ import { PartitionLedger } from './ledger.ts'
 import { decodeEntries, type Entry } from './positions.ts'
 
 export interface SessionOptions {
-  readonly agent: string
+  readonly agent: Pick<AgentConfig, 'id' | 'transaction_timeout'>
   readonly topics: readonly string[]
   /** Of these, those that take nothing now: their positions are known, and not touched. */
   readonly refusing?: ReadonlySet<string>
-  readonly transactionTimeoutMs: number
   /** How many retired entries a partition keeps. */
   readonly retiredMax?: number
   /** Called for a topic that cannot be used now; the others go on. */
@@ -29,10 +29,7 @@ export interface SessionOptions {
 
 /** What a session asks of Kafka. */
 export interface PositionsStore {
-  openProducer(
-    transactionalId: string,
-    timeoutMs: number,
-  ): Promise<Pick<Producer, 'send' | 'transact' | 'close' | 'worn'>>
+  openProducer(transactionalId: string, timeoutMs: number): Promise<Pick<Producer, 'send' | 'transact' | 'close'>>
   partitionsOf(topic: string): Promise<readonly TopicPartition[]>
   readCommits(group: string, partitions: readonly TopicPartition[]): Promise<readonly Committed[]>
 }
@@ -66,7 +63,7 @@ export interface Place {
 
 /** One producer's life: it has fenced the former one, and read the positions after that. */
 export class Session {
-  readonly producer: Pick<Producer, 'send' | 'transact' | 'close' | 'worn'>
+  readonly producer: Pick<Producer, 'send' | 'transact' | 'close'>
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
   readonly #refusing: ReadonlySet<string>
@@ -81,7 +78,7 @@ export class Session {
     ledgers: Map<string, PartitionLedger[]>,
   ) {
     this.producer = producer
-    this.#agent = agent
+    this.#agent = agent.id
     this.#ledgers = ledgers
     this.#refusing = new Set(refusing)
     this.blank = new Set(this.topics.filter((topic) => ledgers.get(topic)!.every(({ isBlank }) => isBlank)))
@@ -90,14 +87,14 @@ export class Session {
 
   /** Fences, then reads: never the other way round. Rejects with KafkaError. */
   static async open(store: PositionsStore, options: SessionOptions): Promise<Session> {
-    const { agent, transactionTimeoutMs } = options
-    const producer = await store.openProducer(positionsGroup(agent), transactionTimeoutMs)
+    const { id, transaction_timeout: timeoutMs } = options.agent
+    const producer = await store.openProducer(positionsGroup(id), timeoutMs)
     try {
       const ledgers = new Map<string, PartitionLedger[]>()
       for (const topic of options.topics) {
         const partitions = await partitionsOf(store, topic, options.report)
         if (!partitions) continue
-        const found = await readLedgers(store, agent, partitions)
+        const found = await readLedgers(store, id, partitions)
         for (const ledger of found) ledger.retiredMax = options.retiredMax ?? ledger.retiredMax
         ledgers.set(topic, found)
       }

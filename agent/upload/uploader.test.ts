@@ -26,7 +26,7 @@ function scene(t: TestContext) {
   writeFileSync(path, 'first\n')
   const framing = { kind: 'lines', start: '^[a-z]', maxEventBytes: 1000 } as const
   const log = { pattern: new LogPattern(join(folder, 'app.log*')), route: 'r', framing, complete: false }
-  const follower = new Follower({ agent: 'a', logs: [log], finishAfterMs: 0, report: () => undefined })
+  const follower = new Follower({ agent: { id: 'a', finish_after: 0 }, logs: [log], report: () => undefined })
   t.after(() => follower.close())
   const crc = crc32('first\n')
   const source = baseId('a', 'r', Buffer.from('first'))
@@ -64,12 +64,8 @@ void test('a finished file with a line that came late is not deleted before that
     decide: () => Promise.resolve(false),
   }
   const uploader = new Uploader(bucketOf(objects), follower, awayKafka, {
-    agent: 'a',
+    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
     routes: new Map([['r', CONFIG.routes['r']!]]),
-    everyMs: 1,
-    finishAfterMs: 0,
-    handoverAfterMs: 60_000,
-    afterUpload: 'delete',
     report: () => undefined,
   })
   await uploader.round(new AbortController().signal)

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bucket, chunkName, encodeMetadata, type Ranges } from '../../shared/chunks/index.ts'
-import type { Route } from '../../shared/config/index.ts'
+import type { AgentConfig, Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { framingName } from '../../shared/framing/index.ts'
-import { type Followed, type Follower, splitId } from '../follow/index.ts'
+import { type Followed, type Follower, type PlainReader, splitId } from '../follow/index.ts'
 import type { Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
 import { type Authority, Decider } from './decider.ts'
@@ -14,13 +14,8 @@ import { removeFile } from './remove-file.ts'
 import { SourceFiles } from './source-files.ts'
 
 export interface UploaderOptions {
-  readonly agent: string
+  readonly agent: Pick<AgentConfig, 'id' | 'finish_after' | 'handover_after' | 'after_upload'>
   readonly routes: ReadonlyMap<string, Route>
-  /** Between two rounds. */
-  readonly everyMs: number
-  readonly finishAfterMs: number
-  readonly handoverAfterMs: number
-  readonly afterUpload: 'keep' | 'delete'
   /** Sources that a life before this one followed: until they are seen again, nothing says that their files are gone. */
   readonly parked?: Set<string>
   readonly report: (about: string, message: string) => void
@@ -34,6 +29,8 @@ export interface InTouch extends Authority {
   entries(): readonly { topic: string; entry: Entry }[]
 }
 
+/** Between two rounds, at most. */
+const ROUND_EVERY_MS = 1000
 const LIST_EVERY_MS = 24 * 3_600_000
 
 /**
@@ -88,15 +85,16 @@ export class Uploader {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const everyMs = Math.min(ROUND_EVERY_MS, this.#options.agent.finish_after / 2)
     while (!signal.aborted) {
       try {
-        await this.#follower.lookIfOlderThan(this.#options.everyMs)
+        await this.#follower.lookIfOlderThan(everyMs)
         await this.round(signal)
         this.#options.report('bucket', '')
       } catch (error) {
         this.#options.report('bucket', `chunks wait, the bucket cannot be used: ${messageOf(error)}`)
       }
-      await delay(this.#options.everyMs, undefined, { signal }).catch(() => undefined)
+      await delay(everyMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
@@ -114,7 +112,7 @@ export class Uploader {
         if (signal.aborted) return
         // Meanwhile it may have been found to be another source.
         if (this.#follower.sources.get(followed.source.id)?.source !== followed.source) continue
-        await this.#upload(this.#bucket, chunks, followed).catch(unlessGone)
+        await this.#upload(this.#bucket, chunks, followed)
       }
       waits ||= chunks.undecided.some((chunk) => !undecided.includes(chunk))
     }
@@ -127,7 +125,7 @@ export class Uploader {
     const [first, ...others] = this.#decider?.untold ?? []
     const { agent, report } = this.#options
     const which = `${first} and ${others.length} more stay undecided: nothing tells what Kafka has carried of them`
-    report('undecided', first ? `${which}; millrace adopt ${agent} --from start|end says it` : '')
+    report('undecided', first ? `${which}; millrace adopt ${agent.id} --from start|end says it` : '')
   }
 
   /**
@@ -140,7 +138,7 @@ export class Uploader {
     if (this.#chunks && !(session && isOld)) return this.#chunks
     const { agent, routes } = this.#options
     const listedAtMs = Date.now()
-    this.#chunks = await OwnChunks.list(bucket, agent, routes.keys(), this.#follower.sources.keys())
+    this.#chunks = await OwnChunks.list(bucket, agent.id, routes.keys(), this.#follower.sources.keys())
     this.#listedIn = session
     this.#listedAtMs = listedAtMs
     if (this.#publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#publisher)
@@ -167,12 +165,10 @@ export class Uploader {
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
     const carried = this.#carried(followed)
     if (carried === 'not yet' || this.#isUndecided(this.#names.given(followed) ?? '')) return
-    const reader = file.open()
+    const found = await this.#read(chunks, followed, carried)
+    if (!found) return
+    const { reader, known, start, measured } = found
     try {
-      const known = await this.#names.known(chunks, followed, reader, this.topicOf(followed) !== undefined)
-      const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
-      const limit = carried === 'by Kafka' ? source.progress.position : Infinity
-      const measured = await measureEvents(reader, source.framing, start, limit)
       if (measured) {
         const name = known ?? provisionalName(source.id, measured.crc32c)
         this.#names.give(followed, name)
@@ -192,6 +188,25 @@ export class Uploader {
     }
   }
 
+  /** What is to be uploaded of a file. Undefined when it cannot be read, such as a compressed one that was cut off: the others go on. */
+  async #read(chunks: OwnChunks, followed: Followed, carried: Carried) {
+    const { source, file } = followed
+    let reader: PlainReader | undefined
+    try {
+      reader = file.open()
+      const known = await this.#names.known(chunks, followed, reader, this.topicOf(followed) !== undefined)
+      const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
+      const limit = carried === 'by Kafka' ? source.progress.position : Infinity
+      const measured = await measureEvents(reader, source.framing, start, limit)
+      this.#options.report(file.key, '')
+      return { reader, known, start, measured }
+    } catch (error) {
+      reader?.close()
+      if (!isGone(error)) this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+
   /** Who carries the source, as far as that can be said now. */
   #carried(followed: Followed): Carried | 'not yet' {
     const topic = this.topicOf(followed)
@@ -206,7 +221,8 @@ export class Uploader {
   }
 
   #isOverdue(changedAtMs: number): boolean {
-    return Date.now() - changedAtMs > this.#options.finishAfterMs + this.#options.handoverAfterMs
+    const { finish_after: finishAfterMs, handover_after: handoverAfterMs } = this.#options.agent
+    return Date.now() - changedAtMs > finishAfterMs + handoverAfterMs
   }
 
   #describe(
@@ -217,7 +233,7 @@ export class Uploader {
     start: number,
     { end: size, events, crc32c }: Measure,
   ) {
-    const { agent } = this.#options
+    const agent = this.#options.agent.id
     const { format, name: route } = this.#options.routes.get(log.route)!
     const chunk = { route, format, framing: framingName(framing), agent, path, source, start }
     const ranges = rangesOf(carried, start, size)
@@ -233,7 +249,7 @@ export class Uploader {
     if (!this.#isSettled(followed)) return
     source.finished = true
     source.release()
-    if (this.#bucket && this.#options.afterUpload === 'delete' && file.missed === 0 && !file.newest)
+    if (this.#bucket && this.#options.agent.after_upload === 'delete' && file.missed === 0 && !file.newest)
       removeFile(followed, this.#options.report)
     if (file.missed > 0) this.#follower.drop(followed)
     else file.close()
@@ -289,6 +305,6 @@ function isSame(chunk: Chunk, measured: Measure, start: number): boolean {
 }
 
 /** A file that was renamed or deleted since the last look is found, or missed, by the next one. */
-function unlessGone(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }

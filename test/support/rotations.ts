@@ -207,9 +207,8 @@ class Carrier {
     const pattern = new LogPattern(join(this.#disk.folder, this.#disk.scene.place.pattern))
     const framing = { kind: 'lines' as const, maxEventBytes: 1000 }
     this.follower = new Follower({
-      agent: 'a',
+      agent: { id: 'a', finish_after: 0 },
       logs: [{ pattern, route: 'lines', framing, complete: false }],
-      finishAfterMs: 0,
       report: (_about, message) => this.reports.push(message),
     })
     this.follower.adopt([...this.#entries.values()], true)

@@ -3,7 +3,7 @@ import { Follower, LogPattern } from '../../../agent/follow/index.ts'
 import { type Entry, type HostLock, type PositionsStore, Publisher, Waker } from '../../../agent/publish/index.ts'
 import { Uploader } from '../../../agent/upload/index.ts'
 import type { Bucket } from '../../../shared/chunks/index.ts'
-import { parseConfig } from '../../../shared/config/index.ts'
+import { type AgentConfig, parseConfig } from '../../../shared/config/index.ts'
 
 export const AGENT = 'a'
 export const ROUTE = 'lines'
@@ -48,10 +48,21 @@ export class Life {
 
   constructor({ path, deleteAfterUpload, retiredMax, store, bucket, marks, idle, beforeDecision }: Surroundings) {
     const framing = { kind: 'lines', maxEventBytes: MAX_EVENT_BYTES } as const
+    const agent: AgentConfig = {
+      ...CONFIG.agent,
+      id: AGENT,
+      linger: 0,
+      poll_interval: 1,
+      batch_bytes: 0,
+      max_event_bytes: MAX_EVENT_BYTES,
+      compression: 'none',
+      finish_after: FINISH_AFTER_MS,
+      handover_after: HANDOVER_AFTER_MS,
+      after_upload: deleteAfterUpload ? 'delete' : 'keep',
+    }
     this.#follower = new Follower({
-      agent: AGENT,
+      agent,
       logs: [{ pattern: new LogPattern(path), route: ROUTE, framing, complete: false }],
-      finishAfterMs: FINISH_AFTER_MS,
       report: () => undefined,
     })
     const waker = new Waker()
@@ -62,15 +73,9 @@ export class Life {
       setMark: (topic: string, state: 'starting' | 'started', sinceMs: number) => marks.set(topic, { state, sinceMs }),
     } as unknown as HostLock
     this.#publisher = new Publisher(store, this.#follower, lock, waker, {
-      agent: AGENT,
+      agent,
       topicOf: () => TOPIC,
       topics: [TOPIC],
-      lingerMs: 0,
-      pollMs: 1,
-      batchBytes: 0,
-      maxEventBytes: MAX_EVENT_BYTES,
-      compression: 'none',
-      transactionTimeoutMs: 1,
       ...(retiredMax === undefined ? {} : { retiredMax }),
       // This Kafka forgets nothing: without a position nothing was ever published, and the operator says so.
       from: { new: 'start', forgotten: 'start' },
@@ -96,12 +101,8 @@ export class Life {
       },
     }
     this.#uploader = new Uploader(bucket, this.#follower, inTouch, {
-      agent: AGENT,
+      agent,
       routes: new Map([[ROUTE, CONFIG.routes[ROUTE]!]]),
-      everyMs: 1,
-      finishAfterMs: FINISH_AFTER_MS,
-      handoverAfterMs: HANDOVER_AFTER_MS,
-      afterUpload: deleteAfterUpload ? 'delete' : 'keep',
       report: () => undefined,
     })
     void this.#publisher.run(this.#stop.signal).catch(() => {
