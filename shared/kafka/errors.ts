@@ -3,7 +3,8 @@ import { messageOf } from '../errors.ts'
 /**
  * What went wrong, for whoever must decide what to do next.
  * - `fenced`: another life of the transactional id took over: stop.
- * - `expired`: the transaction was open longer than its time-out and was aborted by the broker: open a new producer.
+ * - `expired`: the transaction was open longer than its time-out and was aborted by the broker, or this life has sent as many records
+ *   as it may: open a new producer.
  * - `too-large`: the broker takes no batch of this size (`max.message.bytes`): split it.
  * - `unknown-topic`, `unauthorized`: an operator must act; until then every try fails.
  * - `unavailable-topic`: it takes nothing now: too few replicas, a disk that is full or broken, a rule that records break.

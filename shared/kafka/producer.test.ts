@@ -238,15 +238,25 @@ test('no broker: unreachable', async () => {
   await assert.rejects(openProducer(client, { transactionalId: 'x', timeoutMs: TIMEOUT_MS }), isKind('unreachable'))
 })
 
-test('a producer is worn before its sequence numbers wrap', async (t) => {
+test('a life ends before its sequence numbers wrap', async (t) => {
   const w = await world(t, 2)
-  const producer = await openProducer(w.client, { transactionalId: w.id, timeoutMs: TIMEOUT_MS, wornAfterRecords: 4 })
-  const one = { topic: w.topic, partition: 0, batch: await batchOf(['a', 'b']) }
-  await producer.transact([one, { ...one, partition: 1 }], [])
-  assert.equal(producer.worn, false)
-  await producer.transact([one], [])
-  assert.equal(producer.worn, true)
-  await producer.close()
+  const producer = await w.open()
+  const batch = await batchOf(['a', 'b'])
+  const at = (partition: number) => ({ topic: w.topic, partition })
+  await producer.transact([{ ...at(0), batch }], [])
+  const many = { ...batch, records: 2 ** 30 - 1 }
+  await assert.rejects(
+    producer.transact(
+      [
+        { ...at(1), batch },
+        { ...at(0), batch: many },
+      ],
+      [],
+    ),
+    isKind('expired'),
+  )
+  await assert.rejects(producer.transact([], []), /unusable/)
+  assert.equal((await consumeTopic(w.direct, w.topic)).length, 2)
 })
 
 test('messages that are not encoded pass kafkajs as before', async (t) => {

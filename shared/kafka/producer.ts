@@ -1,5 +1,6 @@
 import type { Producer as KafkajsProducer, Message, RecordMetadata, Transaction } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
+import { keyOf } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { EncodedTopic } from './produce-request.ts'
 import { commitRequest } from './topics.ts'
@@ -10,15 +11,13 @@ export interface ProducerOptions {
   readonly transactionalId: string
   /** The broker aborts a transaction that is open for longer. */
   readonly timeoutMs: number
-  /** Records in one partition after which the producer is worn. Default 2^30. */
-  readonly wornAfterRecords?: number
 }
 
 /**
  * kafkajs lets sequence numbers begin at 0 again after 2^31 - 1, where Kafka wants 2^31 - 1 to be followed by 0 modulo 2^31:
- * the broker would refuse the batch. Long before that the producer says that it is worn.
+ * the broker would refuse the batch. Long before that a life ends by itself: so many records in one partition.
  */
-const WORN_AFTER_RECORDS = 2 ** 30
+const RECORDS_MAX = 2 ** 30
 /** Longest wait for connections to close: an old life is fenced, so nothing depends on it. */
 const CLOSE_TIMEOUT_MS = 1000
 
@@ -48,20 +47,13 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
 export class Producer {
   readonly #producer: KafkajsProducer
   readonly #timeoutMs: number
-  readonly #wornAfterRecords: number
   readonly #sent = new Map<string, number>()
   #state: 'ready' | 'busy' | 'unusable' = 'ready'
   #open: Open | undefined
-  /**
-   * True after 2^30 records in one partition: close the producer between two transactions and open a new one, before
-   * the sequence numbers wrap in a way that the broker refuses.
-   */
-  worn = false
 
-  constructor(producer: KafkajsProducer, { timeoutMs, wornAfterRecords = WORN_AFTER_RECORDS }: ProducerOptions) {
+  constructor(producer: KafkajsProducer, { timeoutMs }: ProducerOptions) {
     this.#producer = producer
     this.#timeoutMs = timeoutMs
-    this.#wornAfterRecords = wornAfterRecords
   }
 
   /**
@@ -71,18 +63,16 @@ export class Producer {
    */
   async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
     await this.#within(async ({ transaction, begunAt }) => {
-      await sendRecords(transaction, batches)
+      await this.#sendRecords(transaction, batches)
       await sendCommits(transaction, commits, begunAt + this.#timeoutMs - performance.now())
       await transaction.commit()
     })
     this.#open = undefined
-    this.#count(batches)
   }
 
   /** Records that the next `transact` commits: so a transaction may be larger than what is held in memory. Rejects as that does. */
   async send(batches: readonly PartitionBatch[]): Promise<void> {
-    await this.#within(({ transaction }) => sendRecords(transaction, batches))
-    this.#count(batches)
+    await this.#within(({ transaction }) => this.#sendRecords(transaction, batches))
   }
 
   async #within(work: (open: Open) => Promise<void>): Promise<void> {
@@ -106,32 +96,27 @@ export class Producer {
     await closeQuietly(this.#producer)
   }
 
-  #count(batches: readonly PartitionBatch[]): void {
-    for (const { topic, partition, batch } of batches) {
-      const key = `${topic}/${partition}`
-      const sent = (this.#sent.get(key) ?? 0) + batch.records
-      this.#sent.set(key, sent)
-      if (sent >= this.#wornAfterRecords) this.worn = true
-    }
+  /** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
+  async #sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
+    if (batches.length === 0) return
+    for (const each of batches) this.#count(each)
+    const topics = Map.groupBy(batches, ({ topic }) => topic)
+    // kafkajs's producer knows no other messages than its own.
+    const asMessages = (group: readonly PartitionBatch[]) => new EncodedTopic(group) as unknown as Message[]
+    const topicMessages = Array.from(topics, ([topic, group]) => ({ topic, messages: asMessages(group) }))
+    refuseUnsent(batches, await transaction.sendBatch({ topicMessages }))
+  }
+
+  #count({ batch, ...at }: PartitionBatch): void {
+    const sent = (this.#sent.get(keyOf(at)) ?? 0) + batch.records
+    if (sent > RECORDS_MAX) throw new KafkaError('expired', 'WORN', `more than ${RECORDS_MAX} records for ${keyOf(at)}`)
+    this.#sent.set(keyOf(at), sent)
   }
 }
 
 interface Open {
   readonly transaction: Transaction
   readonly begunAt: number
-}
-
-/** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
-async function sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
-  if (batches.length === 0) return
-  const topics = Map.groupBy(batches, ({ topic }) => topic)
-  const topicMessages = Array.from(topics, ([topic, group]) => ({ topic, messages: asMessages(group) }))
-  refuseUnsent(batches, await transaction.sendBatch({ topicMessages }))
-}
-
-/** kafkajs's producer knows no other messages. */
-function asMessages(batches: readonly PartitionBatch[]): Message[] {
-  return new EncodedTopic(batches) as unknown as Message[]
 }
 
 /**

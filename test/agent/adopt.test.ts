@@ -31,7 +31,6 @@ function scene() {
         send: () => Promise.resolve(),
         transact: async (_batches, commits) => kafka.transact(epoch, [], commits),
         close: () => Promise.resolve(),
-        worn: false,
       })
     },
     partitionsOf: (topic) =>

@@ -353,7 +353,6 @@ export class AgentWorld {
           transact: (batches, commits) =>
             this.#transact(life, epoch, [...open.splice(0), ...batches.flatMap(eventsOf)], commits),
           close: () => Promise.resolve(),
-          worn: false,
         }
       },
       partitionsOf: (topic) => this.#call(life, 'kafka', () => kafka.read('', topic)),
