@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import test, { type TestContext } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32, gzipSync } from 'node:zlib'
 import type { Bucket, ObjectView } from '../../shared/chunks/index.ts'
 import { parseConfig } from '../../shared/config/index.ts'
 import { baseId } from '../follow/identity.ts'
@@ -74,6 +74,28 @@ void test('a finished file with a line that came late is not deleted before that
   assert.equal(object?.metadata['millrace-size'], '11')
   assert.equal(object?.metadata['millrace-framing'], 'multiline ^[a-z]')
   assert.equal(readFileSync(path, 'utf8'), 'first\nlate\n')
+})
+
+void test('a compressed file that was cut off does not keep the others from the bucket, and is kept', async (t) => {
+  const { path, follower } = scene(t)
+  const cut = path.replace(/1$/, '2.gz')
+  const noise = Array.from({ length: 20_000 }, () => `${Math.random()}\n`).join('')
+  writeFileSync(cut, gzipSync(`earlier\n${noise}`).subarray(0, 90_000))
+  await follower.look()
+  const objects: ObjectView[] = []
+  const reports: string[] = []
+  const uploader = new Uploader(bucketOf(objects), follower, undefined, {
+    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
+    routes: new Map([['r', CONFIG.routes['r']!]]),
+    report: (_about, message) => message && reports.push(message),
+  })
+  await uploader.round(new AbortController().signal)
+  assert.deepEqual(
+    objects.map(({ metadata }) => metadata['millrace-path']),
+    [path],
+  )
+  assert.deepEqual(reports, [`${cut} is not uploaded: unexpected end of file`])
+  assert.equal(existsSync(cut), true)
 })
 
 void test('a file that grew since it was looked at keeps its name', async (t) => {

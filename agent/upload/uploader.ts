@@ -32,6 +32,8 @@ export interface InTouch extends Authority {
 /** Between two rounds, at most. */
 const ROUND_EVERY_MS = 1000
 const LIST_EVERY_MS = 24 * 3_600_000
+/** A file that could not be read whole is read again after this time, or when it has changed. */
+const READ_AGAIN_AFTER_MS = 60_000
 
 /**
  * Brings finished sources to the bucket, decides with Kafka who carries them, and retires what is done
@@ -51,6 +53,8 @@ export class Uploader {
   readonly #names: Names
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
+  /** When files that could not be read are tried again, by what they were then. */
+  readonly #againAtMs = new Map<string, number>()
   readonly #files: SourceFiles
 
   constructor(
@@ -160,9 +164,10 @@ export class Uploader {
 
   /** Uploads what no chunk has yet of a source that is finished. */
   async #upload(bucket: Bucket, chunks: OwnChunks, followed: Followed): Promise<void> {
-    const { source, file } = followed
+    const { source } = followed
     const state = stateOf(followed)
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
+    if (Date.now() < (this.#againAtMs.get(state) ?? 0)) return
     const carried = this.#carried(followed)
     if (carried === 'not yet' || this.#isUndecided(this.#names.given(followed) ?? '')) return
     const found = await this.#read(chunks, followed, carried)
@@ -202,7 +207,9 @@ export class Uploader {
       return { reader, known, start, measured }
     } catch (error) {
       reader?.close()
-      if (!isGone(error)) this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
+      if (isGone(error)) return undefined
+      this.#againAtMs.set(stateOf(followed), Date.now() + READ_AGAIN_AFTER_MS)
+      this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
       return undefined
     }
   }
