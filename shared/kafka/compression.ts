@@ -31,8 +31,15 @@ const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDeco
 const UNPACK: Readonly<Record<Codec, (body: Buffer) => Buffer | Promise<Buffer>>> = {
   none: (body) => body,
   gzip: (body) => gunzip(body, pieces(gzipSize(body))),
-  snappy: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
-  lz4: decompressFrame,
+  snappy: async (body) => {
+    const blocks = xerialBlocks(body)
+    refuseAbove(blocks.reduce((sum, block) => sum + snappySize(block), 0))
+    return Buffer.concat(await Promise.all(blocks.map(uncompress)))
+  },
+  lz4: (body) => {
+    refuseAbove(lz4SizeMax(body))
+    return decompressFrame(body)
+  },
   zstd: (body) => zstdDecompress(body, pieces(zstdSize(body))),
 }
 
@@ -120,4 +127,33 @@ function xerialBlocks(body: Buffer): Buffer[] {
     at += 4 + length
   }
   return blocks
+}
+
+/** For decoders without a limit of their own. */
+function refuseAbove(bytes: number): void {
+  if (bytes > DECOMPRESSED_BYTES_MAX) throw new RangeError(`${bytes} bytes, of at most ${DECOMPRESSED_BYTES_MAX}`)
+}
+
+/** A block begins with its size, as a varint. */
+function snappySize(block: Buffer): number {
+  const last = block.findIndex((byte) => byte < 0x80)
+  return block.subarray(0, last + 1).reduceRight((size, byte) => size * 128 + (byte & 0x7f), 0)
+}
+
+const LZ4_MAGIC = 0x184d2204
+
+/** What its blocks may become: each 255 times itself, and no more than the frame says of all. A frame need not say its own size (LZ4 Frame Format 1.6). */
+function lz4SizeMax(frame: Buffer): number {
+  if (frame.readUInt32LE(0) !== LZ4_MAGIC) throw new RangeError('no LZ4 frame')
+  const flags = frame.readUInt8(4)
+  const blockMax = 2 ** (8 + 2 * ((frame.readUInt8(5) >> 4) & 7))
+  let size = 0
+  let at = 7 + (flags & 8) + (flags & 1 ? 4 : 0)
+  while (at + 4 <= frame.length) {
+    const bytes = frame.readUInt32LE(at) & 0x7fffffff // the highest bit: not compressed
+    if (bytes === 0) break
+    size += Math.min(blockMax, bytes * 255)
+    at += 4 + bytes + (flags & 16 ? 4 : 0)
+  }
+  return size
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { compressFrame } from 'lz4-napi'
 import { crc32c } from '@node-rs/crc32'
 import { decompress } from './compression.ts'
 import { KafkaError } from './errors.ts'
@@ -272,6 +273,22 @@ test('a body that does not decompress is corrupt', async () => {
       (error) => error instanceof KafkaError && error.kind === 'corrupt',
       codec,
     )
+  }
+})
+
+test('a body that would become more than 512 MB is corrupt, in whichever codec', async () => {
+  const zeros = await compressFrame(Buffer.alloc(4 << 20))
+  const [head, block, end] = [zeros.subarray(0, 7), zeros.subarray(7, -4), zeros.subarray(-4)]
+  const lz4 = Buffer.concat([head, ...Array<Buffer>(129).fill(block.subarray(0, 4 + block.readUInt32LE(0))), end])
+  const xerial = Buffer.from('82534e41505059000000000100000001' + '00000007808080800200ff'.repeat(2), 'hex')
+  const bare = Buffer.from('808080800300ff', 'hex')
+  for (const [codec, body] of [
+    ['lz4', lz4],
+    ['snappy', bare],
+    ['snappy', xerial],
+  ] as const) {
+    const tooMuch = ({ kind, cause }: KafkaError) => kind === 'corrupt' && /of at most 536870912/.test(String(cause))
+    await assert.rejects(decompress(codec, body), tooMuch, codec)
   }
 })
 
