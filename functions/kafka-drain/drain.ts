@@ -88,15 +88,11 @@ async function consume(
     leaveWithinMs: LEAVE_WITHIN_MS,
     onProgress: look,
   })
-  const stop = new AbortController()
   try {
-    const budget = delay(Math.max(0, deadline - performance.now()), undefined, { signal: stop.signal }).catch(
-      () => undefined,
-    )
+    const budget = delay(Math.max(0, deadline - performance.now()), undefined, { ref: false })
     await Promise.race([done.promise, consumer.done, budget])
     return { metrics: consumer.metrics, gauges: consumer.gauges() }
   } finally {
-    stop.abort()
     await consumer.close()
   }
 }

@@ -6,9 +6,7 @@ import {
   type GroupHandlers,
   joinGroup,
   type KafkaClient,
-  keyOf,
   type Membership,
-  type TopicPartition,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
@@ -18,14 +16,14 @@ import { Metrics } from './metrics.ts'
 import type { PartitionTask } from './partition-task.ts'
 import { groupOf, type Mode, prepareCommits, refuseBothModes } from './prepare-commits.ts'
 import { openSinks } from './route-sinks.ts'
-import { createRowPool } from './row-pool.ts'
+import { RowPool } from './row-pool.ts'
 
 export interface ConsumerOptions {
   /** `worker` or `drain`: part of the group's name and of the user agent. */
   readonly mode: Mode
   readonly log: Log
   /** Partitions at which the operator goes on although records were lost. */
-  readonly acceptLoss?: ReadonlyMap<string, number>
+  readonly acceptLoss?: ReadonlyMap<string, number> | undefined
   /** Longest time to finish when the partitions are taken away, in milliseconds. */
   readonly leaveWithinMs: number
   /** Told of every change: a drain looks whether it is done. */
@@ -65,7 +63,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const sinks = await openSinks(config, routes, warehouse, options.log)
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
   const metrics = new Metrics()
-  const pool = createRowPool(config.consumer.flush_bytes)
+  const pool = new RowPool(config.consumer.flush_bytes)
   let assignment: Assignment | undefined
 
   const assigned = async (membership: Membership): Promise<void> => {
@@ -76,8 +74,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       metrics,
       pool,
       log: options.log,
-      acceptLossAt: (at: TopicPartition) => options.acceptLoss?.get(keyOf(at)),
-      rejoin: () => membership.lose(),
+      acceptLoss: options.acceptLoss,
     }
     const before = assignment
     const begun = new Assignment(shared, sinks, () => options.onProgress?.(begun))

@@ -5,7 +5,7 @@ import { eventually } from '../../test/support/eventually.ts'
 import { Intake } from './intake.ts'
 import type { BuiltPiece } from './piece-builder.ts'
 import type { Place } from './place.ts'
-import { createRowPool } from './row-pool.ts'
+import { RowPool } from './row-pool.ts'
 
 const at = { topic: 't', partition: 0 }
 
@@ -21,7 +21,7 @@ function intake() {
     resume: () => said.push('resume'),
   }
   const consumer = { queue_bytes: 1000, flush_bytes: 100, flush_after: 1, in_flight: 4 }
-  const place = { at, membership, consumer, pool: createRowPool(100), metrics: { settled: () => undefined } }
+  const place = { at, membership, consumer, pool: new RowPool(100), metrics: { settled: () => undefined } }
   const piece = (one: BuiltPiece) => built.push(one)
   const taken = new Intake(place as unknown as Place, piece, (error) => failures.push(error))
   return { taken, said, built, failures }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../shared/errors.ts'
-import type { FetchedBatch, PartitionCommit, TopicPartition } from '../../shared/kafka/index.ts'
+import { type FetchedBatch, keyOf, type PartitionCommit, type TopicPartition } from '../../shared/kafka/index.ts'
 import { isStreamOf } from '../../shared/warehouse/index.ts'
 import type { Call, Effect, Event, Rule } from '../../shared/warehouse/protocol/events.ts'
 import { Owner } from '../../shared/warehouse/protocol/owner.ts'
@@ -50,7 +50,7 @@ export class PartitionTask {
     this.#owner = new Owner({
       isOwnStream: (stream) => isStreamOf(stream, sink.route.table),
       from: sink.route.from,
-      acceptLossAt: context.acceptLossAt(at),
+      acceptLossAt: context.acceptLoss?.get(keyOf(at)),
     })
   }
 
@@ -161,7 +161,7 @@ export class PartitionTask {
       case 'commit':
         return // taken by turn()
       case 'rejoin':
-        return this.#place.rejoin()
+        return this.#place.membership.lose()
       case 'stop':
         this.#calls.close()
         return this.halt(effect.reason, effect.message)

@@ -9,7 +9,7 @@ import { BatchBuilder } from '../../shared/kafka/index.ts'
 import { SharedMemory } from '../../shared/kafka/memory.ts'
 import { createRange, type RecordRange } from '../../shared/kafka/record-range.ts'
 import { PieceBuilder } from './piece-builder.ts'
-import { createRowPool } from './row-pool.ts'
+import { RowPool } from './row-pool.ts'
 
 const FIELDS = [
   { name: 'id', type: 'INT64', mode: 'REQUIRED' },
@@ -66,7 +66,7 @@ for (const codec of ['none', 'zstd'] as const) {
         route,
         codec: openCodec(route),
         at: { topic: 'visits', partition: 0 },
-        pool: createRowPool(1 << 16),
+        pool: new RowPool(1 << 16),
       }
       const builder = new PieceBuilder(place, 1 << 24, new Map())
       const { memory, range } = await fetched(codec)
@@ -96,7 +96,7 @@ void test('dead letters fill a piece as rows do', async (t) => {
   t.after(() => rmSync(folder, { recursive: true }))
   const route = routeIn(folder)
   const at = { topic: 'visits', partition: 0 }
-  const place = { route, codec: openCodec(route), at, pool: createRowPool(1 << 16) }
+  const place = { route, codec: openCodec(route), at, pool: new RowPool(1 << 16) }
   const refused = new Map(Array.from({ length: ROUNDS * EVENTS.length }, (_, offset) => [offset, 'refused']))
   const builder = new PieceBuilder(place, 2000, refused)
   const { range } = await fetched('none')

@@ -14,11 +14,10 @@ export interface TaskContext {
   readonly metrics: Metrics
   readonly pool: RowPool
   readonly log: Log
-  readonly acceptLossAt: (partition: TopicPartition) => number | undefined
+  /** Offsets at which partitions go on although records were lost, by `topic/partition`. */
+  readonly acceptLoss: ReadonlyMap<string, number> | undefined
   /** Something happened that may need a commit, or that somebody may be waiting for. */
   readonly progressed: () => void
-  /** The membership must end, although nothing has failed. */
-  readonly rejoin: () => void
 }
 
 /** One partition, its route, and everything that they use. */

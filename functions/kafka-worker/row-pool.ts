@@ -4,30 +4,25 @@ import { RowBuffer } from '../../shared/codec/index.ts'
 const ROW_ROOM_BYTES = 64 * 1024
 
 /** Buffers for rows, used again and again. */
-export interface RowPool {
+export class RowPool {
   /** Buffers that were taken and not given back. */
-  readonly inUse: number
-  take(): RowBuffer
-  give(rows: RowBuffer): void
-}
+  inUse = 0
+  readonly #capacity: number
+  readonly #free: RowBuffer[] = []
 
-/** An outlier's buffer, more than twice as large as usual, is not kept. */
-export function createRowPool(flushBytes: number): RowPool {
-  const free: RowBuffer[] = []
-  const capacity = flushBytes + ROW_ROOM_BYTES
-  let inUse = 0
-  return {
-    get inUse() {
-      return inUse
-    },
-    take() {
-      inUse++
-      return free.pop() ?? new RowBuffer(capacity)
-    },
-    give(rows) {
-      inUse--
-      rows.clear()
-      if (rows.bytes.length <= 2 * capacity) free.push(rows)
-    },
+  constructor(flushBytes: number) {
+    this.#capacity = flushBytes + ROW_ROOM_BYTES
+  }
+
+  take(): RowBuffer {
+    this.inUse++
+    return this.#free.pop() ?? new RowBuffer(this.#capacity)
+  }
+
+  /** An outlier's buffer, more than twice as large as usual, is not kept. */
+  give(rows: RowBuffer): void {
+    this.inUse--
+    rows.clear()
+    if (rows.bytes.length <= 2 * this.#capacity) this.#free.push(rows)
   }
 }
