@@ -1,15 +1,9 @@
-import { openCodec, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import { RowBuffer } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
-import { letterOf, type LetterWriter, openLetterWriter, type Reason } from '../../shared/dead-letters/index.ts'
+import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import {
-  beside,
-  DEAD_LETTERS,
-  type DefaultWriter,
-  ensureRouteTables,
-  openDefaultWriter,
-  type Warehouse,
-} from '../../shared/warehouse/index.ts'
+import { type DefaultWriter, openDefaultWriter, type Warehouse } from '../../shared/warehouse/index.ts'
+import { openSink, type RouteSink } from '../kafka-worker/route-sink.ts'
 import type { PushedEvent } from './read-body.ts'
 
 /** What became of an event: a row, a dead letter, or nothing to be kept (a tombstone). */
@@ -31,28 +25,21 @@ const emptyPiece = (): Piece => ({ rows: new RowBuffer(BUFFER_BYTES), indexes: [
 
 /** Writes a route's events at least once: what has no answer in time is sent again, by us or by the sender. */
 export class RouteWriter {
-  readonly #route: Route
-  readonly #codec: RowCodec
+  readonly #sink: RouteSink
   readonly #rows: DefaultWriter
-  readonly #letters: LetterWriter
-  readonly #ensure: () => Promise<void>
   #tables: Promise<void> | undefined
   #lettersInARow = 0
 
   constructor(config: Config, warehouse: Warehouse, log: Log, route: Route) {
-    const codec = openCodec(route)
-    const ensure = () => ensureRouteTables(warehouse, config, route, codec.fields)
     const limits = { answerWithinMs: ANSWER_WITHIN_MS }
-    this.#route = route
-    this.#codec = codec
-    this.#ensure = ensure
-    this.#rows = openDefaultWriter(warehouse, route.table, codec.descriptor, ensure, log, limits)
-    this.#letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensure, log)
+    this.#sink = openSink(config, route, warehouse, log, limits)
+    const { codec, ensureTables } = this.#sink
+    this.#rows = openDefaultWriter(warehouse, route.table, codec.descriptor, ensureTables, log, limits)
   }
 
   /** Dead letters first, then rows. Resolves when all are durable; rejects when that is not known once `signal` fires. */
   async write(events: readonly PushedEvent[], signal: AbortSignal): Promise<Result[]> {
-    this.#tables ??= this.#ensure()
+    this.#tables ??= this.#sink.ensureTables()
     await this.#tables.catch((error: unknown) => {
       this.#tables = undefined
       throw error
@@ -65,7 +52,7 @@ export class RouteWriter {
       results.push(this.#take(event, index, pieces.at(-1)!, letters))
     }
     this.#stopAfter(letters.length, pieces)
-    if (letters.length > 0) await this.#letters.write(letters, signal)
+    if (letters.length > 0) await this.#sink.letters.write(letters, signal)
     await Promise.all(pieces.map((piece) => this.#append(piece, events, results, signal)))
     return results
   }
@@ -73,8 +60,9 @@ export class RouteWriter {
   /** Makes an event's row in the piece, or its dead letter; `refused`: BigQuery did not take its row. */
   #take(event: PushedEvent, index: number, piece: Piece, letters: Buffer[], refused?: Reason): Result {
     const { bytes, dead, origin } = event
-    const why = refused ?? dead ?? (bytes ? this.#codec.encode(bytes, 0, bytes.length, origin, piece.rows) : undefined)
-    if (why) letters.push(letterOf(this.#route.name, why, bytes ?? Buffer.alloc(0), origin, null))
+    const why =
+      refused ?? dead ?? (bytes ? this.#sink.codec.encode(bytes, 0, bytes.length, origin, piece.rows) : undefined)
+    if (why) letters.push(letterOf(this.#sink.route.name, why, bytes ?? Buffer.alloc(0), origin, null))
     else if (bytes) piece.indexes.push(index)
     return why ? { status: 'dead_letter', ...why } : { status: bytes ? 'row' : 'passed' }
   }
@@ -82,7 +70,7 @@ export class RouteWriter {
   /** As in the worker: when nothing becomes a row the schema is wrong, not the data. The sender keeps it until that is mended. */
   #stopAfter(letters: number, pieces: readonly Piece[]): void {
     const inARow = pieces.some(({ rows }) => rows.rows > 0) ? 0 : this.#lettersInARow + letters
-    if (inARow >= this.#route.stop_after) throw new Error(`${inARow} events in a row had no row (stop_after)`)
+    if (inARow >= this.#sink.route.stop_after) throw new Error(`${inARow} events in a row had no row (stop_after)`)
     this.#lettersInARow = inARow
   }
 
@@ -98,7 +86,7 @@ export class RouteWriter {
       piece.indexes = []
       for (const index of indexes)
         results[index] = this.#take(events[index] as PushedEvent, index, piece, letters, refused.get(index))
-      await this.#letters.write(letters, signal)
+      await this.#sink.letters.write(letters, signal)
     }
   }
 }

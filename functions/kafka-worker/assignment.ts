@@ -9,7 +9,7 @@ import {
 import { PartitionTask } from './partition-task.ts'
 import type { TaskContext } from './place.ts'
 import { countPartitions } from './prepare-commits.ts'
-import type { RouteSink } from './route-sinks.ts'
+import type { RouteSink } from './route-sink.ts'
 
 /** What is durable is put into the log at least this often, even when no append needs a commit. */
 const CHECKPOINT_EVERY_MS = 5000

@@ -15,7 +15,7 @@ import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
 import type { PartitionTask } from './partition-task.ts'
 import { groupOf, type Mode, prepareCommits, refuseBothModes } from './prepare-commits.ts'
-import { openSinks } from './route-sinks.ts'
+import { openSink, type RouteSink } from './route-sink.ts'
 import { RowPool } from './row-pool.ts'
 
 export interface ConsumerOptions {
@@ -60,7 +60,13 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   }
   const entry = `kafka-${options.mode}`
   const warehouse = openWarehouse(config, entry)
-  const sinks = await openSinks(config, routes, warehouse, options.log)
+  /** By topic, of which each has one route. */
+  const sinks = new Map<string, RouteSink>()
+  for (const route of routes) {
+    const sink = openSink(config, route, warehouse, options.log, { answerWithinMs: config.consumer.answer_within })
+    await sink.ensureTables() // before the first record is read
+    sinks.set(route.topic!, sink)
+  }
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
   const metrics = new Metrics()
   const pool = new RowPool(config.consumer.flush_bytes)

@@ -8,7 +8,7 @@ import { Calls } from './calls.ts'
 import { Intake } from './intake.ts'
 import type { BuiltPiece } from './piece-builder.ts'
 import type { Place, TaskContext } from './place.ts'
-import type { RouteSink } from './route-sinks.ts'
+import type { RouteSink } from './route-sink.ts'
 
 const RETRY_MS_MAX = 30_000
 /** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */

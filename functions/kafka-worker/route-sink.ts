@@ -1,0 +1,34 @@
+import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
+import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
+import type { Log } from '../../shared/telemetry/index.ts'
+import {
+  type AppenderOptions,
+  beside,
+  DEAD_LETTERS,
+  ensureRouteTables,
+  type Warehouse,
+} from '../../shared/warehouse/index.ts'
+
+/** Where a route's rows and dead letters go. */
+export interface RouteSink {
+  readonly route: Route
+  readonly codec: RowCodec
+  readonly letters: LetterWriter
+  /** Makes the route's tables, or has them gain columns; also later: they may have been deleted meanwhile. */
+  ensureTables(): Promise<void>
+}
+
+/** @throws UserError when the schema is broken */
+export function openSink(
+  config: Config,
+  route: Route,
+  warehouse: Warehouse,
+  log: Log,
+  options: AppenderOptions,
+): RouteSink {
+  const codec = openCodec(route)
+  const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
+  const letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensureTables, log, options)
+  return { route, codec, letters, ensureTables }
+}
