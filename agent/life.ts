@@ -152,13 +152,11 @@ async function together(
   const ending = AbortSignal.any([signal, failed.signal])
   const tasks = start(ending)
   for (const task of tasks) task.catch(() => failed.abort())
-  const tooLate = ended(ending).then(() => delay(stopWithinMs, undefined, { ref: false }))
-  await Promise.race([Promise.all(tasks), tooLate])
-  for (const task of tasks) await Promise.race([task, tooLate])
-}
-
-async function ended(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort')
+  const tooLate = async () => {
+    if (!ending.aborted) await once(ending, 'abort')
+    await delay(stopWithinMs, undefined, { ref: false })
+  }
+  await Promise.race([Promise.all(tasks), tooLate()])
 }
 
 function followedLogs(config: Config): FollowedLog[] {
@@ -185,16 +183,12 @@ function reporter(log: Log, hintOn: (about: string) => object): Report {
 
 /** Where the configuration names what is wrong, and what to do; the agent goes on by itself when it is done. */
 function hintOn(about: string, { file, kafka, bucket, routes }: Config): object {
-  if (about === 'kafka') {
-    const fix = 'start the brokers, open the way to them, or correct kafka.auth and the rights of this agent'
-    return { file, key: 'kafka.brokers', value: kafka?.brokers.join(', '), fix }
-  }
-  if (about === 'bucket') {
-    const fix =
-      'create it, or give this account the right to list, write and change its objects; chunks wait until then'
-    return { file, key: 'bucket', value: bucket, fix }
-  }
+  const hint = (key: string, value: string | undefined, fix: string) => ({ file, key, value, fix })
+  const forKafka = 'start the brokers, open the way to them, or correct kafka.auth and the rights of this agent'
+  if (about === 'kafka') return hint('kafka.brokers', kafka?.brokers.join(', '), forKafka)
+  const forBucket = 'create it, or give this account the right to list, write and change its objects; chunks wait'
+  if (about === 'bucket') return hint('bucket', bucket, forBucket)
   const route = Object.values(routes).find(({ topic }) => topic === about)
-  const fix = 'create the topic, or give this agent the right to read and write it; its events wait in their files'
-  return route ? { file, key: `routes.${route.name}.topic`, value: about, fix } : {}
+  const forTopic = 'create the topic, or give this agent the right to read and write it; its events wait in their files'
+  return route ? hint(`routes.${route.name}.topic`, about, forTopic) : {}
 }

@@ -3,10 +3,10 @@ import { isBeginningOf, isHeldCopy, isNamedCompressed, isRotated, originalOf } f
 import { type Files, MISSED_LOOKS_MAX } from './files.ts'
 import { firstEvent } from './first-event.ts'
 import { type Followed, type FollowerOptions, type Holdings, isFinished, NOTHING_READ } from './followed.ts'
-import { baseId, type Fingerprint, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
+import { baseId, HEAD_BYTES, type Likely, type Likeness, likeness, splitId } from './identity.ts'
 import type { LogFile } from './log-file.ts'
 import { Scratch } from './reader.ts'
-import { type Claim, HEIRS, type Known, recognise, type Unclaimed } from './recognise.ts'
+import { type Claim, HEIRS, type Known, recognise } from './recognise.ts'
 import { compareFiles } from './rotations.ts'
 import { Source } from './source.ts'
 
@@ -44,7 +44,7 @@ export class Claims {
     const like = (key: string, source: string) => likenesses.get(`${key} ${source}`)
     const named = unclaimed.filter(({ base }) => base !== undefined)
     if (known.some(({ source, held }) => held && !this.#holdings.sources.has(source))) return false
-    const claims = recognise(named.map(describe), known, (key, source) => like(key, source) ?? 'other')
+    const claims = recognise(named, known, (key, source) => like(key, source) ?? 'other')
     // A compressed file may turn out to be the copy of one that is claimed in this look.
     named.sort((a, b) => Number(a.encoding !== 'plain') - Number(b.encoding !== 'plain'))
     return named.map((file) => this.#claim(file, claims.get(file.key)!, like)).every(Boolean)
@@ -69,27 +69,18 @@ export class Claims {
     return true
   }
 
+  /** The sources with these first events; of one that is known in several ways, what is known last. */
   #known(bases: ReadonlySet<string | undefined>): KnownAt[] {
     const { entries, lost, sources } = this.#holdings
-    const known = new Map<string, KnownAt>()
-    const add = (
-      source: string,
-      at: Fingerprint,
-      start: Buffer,
-      more: { hint: number; held: boolean; ended: boolean },
-    ) => known.set(source, { source, position: at.position, head: at.head, tail: at.tail, start, ...more })
-    const isAskedFor = (source: string) => bases.has(splitId(source).base)
-    for (const entry of entries.values())
-      if (isAskedFor(entry.source))
-        add(entry.source, entry, NO_BYTES, { hint: entry.file, held: false, ended: entry.retired })
-    for (const { source } of lost.values())
-      if (isAskedFor(source.id))
-        add(source.id, source.progress, source.head, { hint: NO_HINT, held: false, ended: false })
-    for (const { source, file } of sources.values()) {
-      const held = file.missed < MISSED_LOOKS_MAX
-      if (isAskedFor(source.id)) add(source.id, source.progress, source.head, { hint: file.hint, held, ended: false })
-    }
-    return [...known.values()]
+    const isAskedFor = (id: string) => bases.has(splitId(id).base)
+    const known = [
+      ...entries
+        .values()
+        .filter(({ source }) => isAskedFor(source))
+        .map((entry) => ({ ...entry, start: NO_BYTES, hint: entry.file, held: false, ended: entry.retired })),
+      ...[...lost.values(), ...sources.values()].filter(({ source }) => isAskedFor(source.id)).map(knownAs),
+    ]
+    return [...new Map(known.map((at) => [at.source, at])).values()]
   }
 
   /** Of a file that cannot be compared nothing is said: it loses its name, and is tried again. */
@@ -193,6 +184,7 @@ export class Claims {
 const NO_HINT = -1
 const NO_BYTES = Buffer.alloc(0)
 
-function describe(file: LogFile): Unclaimed {
-  return { key: file.key, base: file.base!, hint: file.hint, compressed: file.encoding !== 'plain' }
+function knownAs({ source, file }: { source: Source; file?: LogFile }): KnownAt {
+  const held = file !== undefined && file.missed < MISSED_LOOKS_MAX
+  return { source: source.id, ...source.progress, start: source.head, hint: file?.hint ?? NO_HINT, held, ended: false }
 }

@@ -1,12 +1,8 @@
 import { type Likeness, sourceId, splitId } from './identity.ts'
+import type { LogFile } from './log-file.ts'
 
 /** A file whose first event is known, which belongs to no source yet and is no copy of another file that is there. */
-export interface Unclaimed {
-  readonly key: string
-  readonly base: string
-  readonly hint: number
-  readonly compressed: boolean
-}
+type Unclaimed = Pick<LogFile, 'key' | 'base' | 'hint' | 'encoding'>
 
 /** A source that is known, by its entry or because this life follows it. */
 export interface Known {
@@ -45,7 +41,7 @@ export function recognise(
     )
     const file =
       candidates.find((candidate) => candidate.hint === hint) ??
-      candidates.find(({ compressed }) => !compressed) ??
+      candidates.find(({ encoding }) => encoding === 'plain') ??
       candidates[0]
     if (file) claims.set(file.key, { kind: 'continues', source })
   }
@@ -55,9 +51,10 @@ export function recognise(
     const old = known.find(({ source }) => sameName(file, source) && like(file.key, source) === 'copy')
     if (old) claims.set(file.key, { kind: 'copy', source: old.source })
     else {
-      const number = (numbers.get(file.base) ?? 0) + 1
-      numbers.set(file.base, number)
-      claims.set(file.key, { kind: 'new', source: sourceId(file.base, number) })
+      const base = file.base!
+      const number = (numbers.get(base) ?? 0) + 1
+      numbers.set(base, number)
+      claims.set(file.key, { kind: 'new', source: sourceId(base, number) })
     }
   }
   return claims

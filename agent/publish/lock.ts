@@ -39,16 +39,12 @@ export class HostLock {
       this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;
         CREATE TABLE IF NOT EXISTS topics (topic TEXT PRIMARY KEY, state TEXT, since_ms INTEGER); COMMIT`)
     } catch (error) {
-      if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
-        throw new UserError(
-          `${named} ${file}: another agent holds the lock`,
-          'stop it, or give this one an id and a lock_file of its own',
-        )
-      }
-      throw new UserError(
-        `${named} ${file}: ${whyNotOpened(file) ?? messageOf(error)}`,
-        'choose a file in a folder that the agent may write to',
-      )
+      const isHeld = (error as { errcode?: number }).errcode === SQLITE_BUSY
+      const why = isHeld ? 'another agent holds the lock' : (whyNotOpened(file) ?? messageOf(error))
+      const fix = isHeld
+        ? 'stop it, or give this one an id and a lock_file of its own'
+        : 'choose a file in a folder that the agent may write to'
+      throw new UserError(`${this.#named}: ${why}`, fix)
     }
   }
 
