@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
-import { createTopics } from '../../local/kafka/index.ts'
+import { administer, createTopics } from '../../local/kafka/index.ts'
 import { commitFor, readCommits } from '../../shared/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline, VISIT_PROTO } from '../../test/support/pipeline.ts'
@@ -161,8 +161,7 @@ void test('a topic that is made again under a worker, and is longer than before,
   const worker = pipeline.worker()
   await pipeline.publish('visits', visits(0, 20))
   await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
-  const admin = await pipeline.kafka.admin()
-  await admin.deleteTopics({ topics: [topic] })
+  await administer(pipeline.kafka, (admin) => admin.deleteTopics({ topics: [topic] }))
   const again = () => createTopics(pipeline.kafka, [{ topic, partitions: 1 }]).then(() => true)
   await eventually(again, { what: 'the topic' })
   await pipeline.publish('visits', visits(20, 50))
@@ -209,6 +208,16 @@ void test('a log that is not clean, its stream expired, its route with another t
     timeoutMs: 20_000,
   }).catch((error: unknown) => assert.fail(`${String(error)}\n${second.log.join('')}`))
   assert.match(second.log.join(''), /expired-asked/)
+})
+
+void test('dead letters whose stream hangs go again as soon as answer_within says', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE, consumer: 'answer_within: 1s' })
+  const resource = '*/millrace_dead_letters/*'
+  pipeline.faults.add({ method: 'AppendRows', resource, fault: { kind: 'hang' } })
+  await pipeline.publish('visits', [Buffer.from('no visit'), ...visits(0, 1)])
+  start(t, pipeline)
+  await expectCounts(pipeline, '1 rows, 1 numbers, 1 letters')
+  assert.equal(pipeline.recorder.calls().filter((call) => call.resource.includes('/millrace_dead_letters/')).length, 2)
 })
 
 void test('a quota that is used up for a while only delays', async (t) => {
@@ -262,9 +271,10 @@ void test('records that retention took stop the partition with an alarm, until t
   await stop()
   // Offsets 0 to 19 and a marker; now 21 to 40, of which those from 30 on remain.
   await pipeline.publish('visits', visits(20, 20))
-  const admin = await pipeline.kafka.admin()
-  await admin.fetchTopicOffsets(topic) // kafkajs looks for the leader only among topics that it has met
-  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '30' }] })
+  await administer(pipeline.kafka, async (admin) => {
+    await admin.fetchTopicOffsets(topic) // kafkajs looks for the leader only among topics that it has met
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '30' }] })
+  })
 
   const stopped = pipeline.worker()
   await eventually(() => stopped.log.join('').includes('records-lost'), { timeoutMs: 30_000, what: 'an alarm' })

@@ -1,6 +1,6 @@
 import type { TableName } from '../config/index.ts'
 import type { Log } from '../telemetry/index.ts'
-import { DEAD_LETTERS, openDefaultWriter, type Warehouse } from '../warehouse/index.ts'
+import { type AppenderOptions, DEAD_LETTERS, openDefaultWriter, type Warehouse } from '../warehouse/index.ts'
 
 /** Rows of one request: well below the service's 20 MB. */
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024
@@ -18,8 +18,9 @@ export function openLetterWriter(
   table: TableName,
   ensure: () => Promise<unknown>,
   log: Log,
+  options: AppenderOptions,
 ): LetterWriter {
-  const writer = openDefaultWriter(warehouse, table, DEAD_LETTERS.descriptor, ensure, log)
+  const writer = openDefaultWriter(warehouse, table, DEAD_LETTERS.descriptor, ensure, log, options)
   return {
     async write(entries, signal) {
       const refused = (await Promise.all(requestsOf(entries).map((rows) => writer.write(rows, signal)))).flat()

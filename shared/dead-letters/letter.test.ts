@@ -23,7 +23,7 @@ void test('letters go in requests that the service takes, and their table is mad
   }
   const warehouse = { openAppender: () => ({ stream: '', append, close: () => undefined }) } as unknown as Warehouse
   const table = { project: 'p', dataset: 'd', table: 'millrace_dead_letters' }
-  const writer = openLetterWriter(warehouse, table, async () => ensured++, createLog('test'))
+  const writer = openLetterWriter(warehouse, table, async () => ensured++, createLog('test'), {})
   const letter = Buffer.alloc(3 * 1024 * 1024)
   await writer.write([letter, letter, letter, letter], new AbortController().signal)
   assert.deepEqual(

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TableName } from '../config/index.ts'
 import type { Log } from '../telemetry/index.ts'
 import type { RefusedRow } from './answers.ts'
-import type { Appender } from './appender.ts'
+import type { Appender, AppenderOptions } from './appender.ts'
 import { defaultStream } from './streams.ts'
 import type { Warehouse } from './warehouse.ts'
 
@@ -25,7 +25,7 @@ export function openDefaultWriter(
   descriptor: object,
   ensure: () => Promise<unknown>,
   log: Log,
-  options: { answerWithinMs?: number } = {},
+  options: AppenderOptions,
 ): DefaultWriter {
   let appender: Appender | undefined
   return {

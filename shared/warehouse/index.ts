@@ -1,5 +1,5 @@
 export type { AppendAnswer, RefusedRow } from './answers.ts'
-export type { Appender } from './appender.ts'
+export type { Appender, AppenderOptions } from './appender.ts'
 export { type DefaultWriter, openDefaultWriter } from './default-writer.ts'
 export { highestOffset } from './highest-offset.ts'
 export type { Parameter, Row } from './query.ts'
