@@ -160,9 +160,7 @@ function string(slotTag: number): string {
             for (n = o + ${head} | 0; ; n = n + 4 | 0) {
               w = view.getInt32(r, true)
               into.setInt32(n, w, true)
-              c = w ^ 0x22222222
-              m = w ^ 0x5c5c5c5c
-              m = ((c - 0x01010101 & ~c) | (m - 0x01010101 & ~m) | (w - 0x20202020) | w) & 0x80808080
+              m = ((w ^ 0x02020202) - 0x21212121 | (w ^ 0x5c5c5c5c) - 0x01010101 | w) & 0x80808080
               if (m !== 0) break
               r = r + 4 | 0
               if (r >= stop) break odd

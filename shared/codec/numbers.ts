@@ -75,10 +75,11 @@ export function parseInteger(bytes: Uint8Array, start: number, end: number, unsi
   const negative = start < end && bytes[start] === MINUS
   const first = negative ? start + 1 : start
   const count = end - first
-  if (count > SAFE_DIGITS || digitsEnd(bytes, first, end) !== end) return parseLong(textOf(bytes, start, end), unsigned)
-  if (count === 0 || (count > 1 && bytes[first] === ZERO)) return INVALID
   let value = 0
-  for (let i = first; i < end; i++) value = value * 10 + (bytes[i] as number) - ZERO
+  let p = first
+  for (let digit = 0; p < end && (digit = (bytes[p] as number) - ZERO) >>> 0 < 10; p++) value = value * 10 + digit
+  if (p < end || count > SAFE_DIGITS) return parseLong(textOf(bytes, start, end), unsigned)
+  if (count === 0 || (count > 1 && bytes[first] === ZERO)) return INVALID
   if (negative && unsigned && value !== 0) return RANGE
   setSafe(negative ? -value : value)
   return 0
@@ -104,31 +105,8 @@ function parseLong(text: string, unsigned: boolean): number {
 }
 
 /**
- * A safe integer that is not negative as a varint at `at`, where eight bytes have room; answers the position behind it.
- * Small, so that V8 puts it where it is called.
- */
-export function putWhole(view: DataView, at: number, value: number): number {
-  if (value >= 0x10000000) return putLarge(view, at, value)
-  const n = value | 0
-  const width = Math.imul(38 - Math.clz32(n | 1), 37) >> 8
-  view.setInt32(at, sevens(n) | (0x808080 >>> (32 - (width << 3))), true)
-  return (at + width) | 0
-}
-
-function putLarge(view: DataView, at: number, value: number): number {
-  const high = Math.floor(value / 0x10000000)
-  view.setInt32(at, sevens(value - high * 0x10000000) | 0x80808080, true)
-  return putWhole(view, at + 4, high)
-}
-
-/** A number below 2^28, seven bits to a byte. */
-function sevens(n: number): number {
-  return (n & 127) | ((n & 0x3f80) << 1) | ((n & 0x1fc000) << 2) | ((n & 0xfe00000) << 3)
-}
-
-/**
- * putWhole in source, of the variable `value` at `o` of `into`: its low half is in the int32 variable `low` when it is
- * below 2^28; `high` is free.
+ * Source that writes a safe integer that is not negative, the variable `value`, as a varint at `o` of `into`, where eight
+ * bytes have room. The int32 variable `low` is the same when it is below 2^28; `high` is free.
  */
 export const putWholeSource = (value: string, low: string, high: string) => `if (${value} >= 0x10000000) {
     ${high} = Math.floor(${value} / 0x10000000) | 0
@@ -137,10 +115,12 @@ export const putWholeSource = (value: string, low: string, high: string) => `if 
     o = o + 4 | 0
     ${low} = ${high}
   }
-  ${high} = Math.imul(38 - Math.clz32(${low} | 1), 37) >> 8
-  into.setInt32(o, ${sevensSource(low)} | 0x808080 >>> 32 - (${high} << 3), true)
-  o = o + ${high} | 0`
+  ${low} = ${sevensSource(low)}
+  ${high} = 31 - Math.clz32(${low} | 1) & 24
+  into.setInt32(o, ${low} | (1 << ${high}) - 1 & 0x808080, true)
+  o = o + (${high} >> 3) + 1 | 0`
 
+/** A number below 2^28, seven bits to a byte. */
 const sevensSource = (n: string) =>
   `(${n} & 127) | (${n} & 0x3f80) << 1 | (${n} & 0x1fc000) << 2 | (${n} & 0xfe00000) << 3`
 

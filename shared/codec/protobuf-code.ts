@@ -44,7 +44,9 @@ function givenTo(slots: readonly Slot[], plan: Plan): Record<string, unknown> {
   // By tag: 1 + place in `slots`.
   const places = new Int16Array(slots.reduce((size, slot) => Math.max(size, slot.tag + 1), 256))
   slots.forEach((slot, index) => (places[slot.tag] = index + 1))
-  return { isUtf8, places, plan, present: plan.present }
+  const lengths = Uint8Array.from(plan.slots, ({ standard }) => standard?.length ?? 0)
+  const heads = Int16Array.from(plan.slots, ({ standard }) => standard?.readInt16LE() ?? 0)
+  return { isUtf8, places, plan, present: plan.present, lengths, heads }
 }
 
 function fieldsSource(slots: readonly Slot[], { needed }: Plan): string {
@@ -73,17 +75,20 @@ function rowSource(slots: readonly Slot[], plan: Plan): string {
   let o = mark + 1 + out.lengthWidth | 0
   into.setInt8(mark, ${ENTRY_TAG})
   ${COPY}
-  if (${lacks(needed)}) {
-    ${eachWord(needed, (k) => `present[${k}] = s${k}`)}
-    out.length = o
-    const missing = plan.close(out)
-    o = out.length | 0
-    out.length = mark
-    if (missing !== undefined) return false
-  }
+  ${eachWord(needed, standards)}
   ${COMMON_END}
 }`
 }
+
+/** Writes what stands for the absent fields of a word: a tag and zeros. One that is required has nothing. */
+const standards = (word: number, bits: number) => `for (w = ${bits} & ~s${word}; w !== 0; w = w & w - 1) {
+    q = ${32 * word + 31} - Math.clz32(w & -w) | 0
+    r = lengths[q]
+    if (r === 0) return false
+    into.setInt16(o, heads[q], true)
+    into.setBigInt64(o + 2 | 0, 0n, true)
+    o = o + r | 0
+  }`
 
 /** Copies all, and looks and writes up to fifteen bytes further. */
 const COPY = `for (p = start | 0; p < stop; p = p + 16 | 0) {

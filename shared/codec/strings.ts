@@ -36,11 +36,16 @@ function sequenceLength(bytes: Uint8Array, p: number, end: number): number {
   return length
 }
 
-/** The same as isUtf8, sooner for ASCII. `view` shows the same bytes, and seven zeros behind the end. */
-export function isText(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-  let all = 0
-  for (let p = start; p < end; p += 8) all |= view.getInt32(p, true) | view.getInt32(p + 4, true)
-  return (all & 0x80808080) === 0 || isUtf8(bytes, start, end)
+let shown: Buffer = Buffer.alloc(0)
+let view = new DataView(shown.buffer)
+
+/** The view of a buffer, kept for the next value of it. */
+export function viewOf(bytes: Buffer): DataView {
+  if (bytes !== shown) {
+    shown = bytes
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+  return view
 }
 
 /** What stringEnd saw on the way. */
@@ -64,9 +69,9 @@ export function stringEnd(bytes: Uint8Array, start: number, end: number): number
 }
 
 /** The closing quote of a text in a line of text whose content begins at p, or the end; backslashes in seen.escapes. */
-export function quoteEnd(bytes: Uint8Array, start: number, end: number): number {
+export function quoteEnd(bytes: Buffer, start: number, end: number): number {
   seen.escapes = false
-  let p = start
+  let p = plainTextEnd(bytes, viewOf(bytes), start, end)
   while (p < end && bytes[p] !== QUOTE) {
     if (bytes[p] === BACKSLASH) {
       seen.escapes = true
@@ -137,10 +142,5 @@ export function plainTextEnd(bytes: Uint8Array, view: DataView, start: number, e
 
 /** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
 function specialOf(word: number): number {
-  const quote = word ^ 0x22222222
-  const backslash = word ^ 0x5c5c5c5c
-  return (
-    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
-    0x80808080
-  )
+  return (((word ^ 0x02020202) - 0x21212121) | ((word ^ 0x5c5c5c5c) - 0x01010101) | word) & 0x80808080
 }

@@ -2,7 +2,7 @@ import type { ColumnType, RecordField } from '../schema/index.ts'
 import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
-import { isText, isUtf8, writeBase64 } from './strings.ts'
+import { isUtf8, viewOf, writeBase64 } from './strings.ts'
 import { daysOf, parseClf, parseRfc3339, parseTimestampText } from './time.ts'
 
 /** Writes the value that bytes[start, end) say, without its tag. Answers 0 or a reason. */
@@ -62,22 +62,22 @@ export function writeString(bytes: Buffer, start: number, end: number, out: RowB
   const size = end - start
   out.reserve(size + 5 + WORDS)
   out.varint(size)
-  if (end + WORDS > bytes.length) out.copy(bytes, start, end)
-  else out.copyWords(viewOf(bytes), start, end)
-  out.view.setBigInt64(out.length, 0n)
-  return isText(out.bytes, out.view, out.length - size, out.length) ? 0 : UTF8
-}
-
-let shown: Buffer = Buffer.alloc(0)
-let view = new DataView(shown.buffer)
-
-/** The view of a buffer, kept for the next value of it. */
-function viewOf(bytes: Buffer): DataView {
-  if (bytes !== shown) {
-    shown = bytes
-    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (end + WORDS > bytes.length) {
+    out.copy(bytes, start, end)
+    return isUtf8(bytes, start, end) ? 0 : UTF8
   }
-  return view
+  const source = viewOf(bytes)
+  const { view, length } = out
+  let all = 0
+  for (let p = start, o = length; p < end; p += 8, o += 8) {
+    const low = source.getInt32(p, true)
+    const high = source.getInt32(p + 4, true)
+    view.setInt32(o, low, true)
+    view.setInt32(o + 4, high, true)
+    all |= low | high
+  }
+  out.length = length + size
+  return (all & 0x80808080) === 0 || isUtf8(bytes, start, end) ? 0 : UTF8
 }
 
 function writeInteger(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
