@@ -1,8 +1,10 @@
-import { createTopics } from '../local/kafka/index.ts'
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-
+import { administer, createTopics, startKafka } from '../local/kafka/index.ts'
 import { eventually } from './support/eventually.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
 
@@ -54,8 +56,7 @@ void test('a topic that comes later, and partitions that are added, are found wi
   await eventually(() => worker.log.join('').includes('"first-start"'), { timeoutMs: 20_000 })
   await pipeline.publish('visits', visits(0, 10))
   await expectRows(pipeline, 10, 20_000)
-  const admin = await pipeline.kafka.admin()
-  await admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] })
+  await administer(pipeline.kafka, (admin) => admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] }))
   await createTopics(pipeline.kafka, [{ topic: late, partitions: 1 }])
   await eventually(() => pipeline.publish('visits', visits(10, 10), { partition: 1 }).then(() => true), {
     what: 'a leader',
@@ -66,4 +67,22 @@ void test('a topic that comes later, and partitions that are added, are found wi
   )
   assert.equal((await pipeline.query('SELECT number FROM logs.late')).length, 5)
   assert.match(worker.log.join(''), /a partition was added/)
+})
+
+void test('a broker that takes little metadata of a commit: shorter logs after one line, and nothing lost', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'millrace-little-metadata-'))
+  const kafka = await startKafka({ dataDir, properties: { 'offset.metadata.max.bytes': '260' } })
+  t.after(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
+  t.after(() => kafka.stop())
+  const broker = { brokers: kafka.brokers, unique: (base: string) => base }
+  const consumer = 'flush_bytes: 16KiB'
+  const pipeline = await openPipeline(t, { partitions: 1, broker, consumer, routes: { visits: SCHEMA } })
+  for (let from = 0; from < 20_000; from += 1000) await pipeline.publish('visits', visits(from, 1000))
+  const worker = pipeline.worker()
+  await expectRows(pipeline, 20_000, 60_000).catch((error: unknown) =>
+    assert.fail(`${String(error)}\n${worker.log.join('')}`),
+  )
+  const lines = worker.log.join('').split('\n')
+  assert.equal(lines.filter((line) => line.includes('offset.metadata.max.bytes')).length, 1, worker.log.join(''))
+  assert.equal(await worker.kill('SIGTERM'), 0)
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { administer } from '../local/kafka/index.ts'
 import { startCluster } from './support/cluster.ts'
 import { eventually } from './support/eventually.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
@@ -49,10 +50,10 @@ void test('leaders, coordinators and replicas move and die amid traffic: agent a
   const routes = { visits: 'schema: visit.proto#shop.Visit' }
   const pipeline = await openPipeline(t, { partitions: PARTITIONS, broker, routes })
   const topic = pipeline.topics['visits'] ?? ''
-  const admin = await pipeline.kafka.admin()
   /** How many partitions a node leads; undefined until all have all their replicas, and it leads some. */
   const ledBy = async (node: number) => {
-    const { partitions } = (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0] ?? { partitions: [] }
+    const { topics } = await administer(pipeline.kafka, (admin) => admin.fetchTopicMetadata({ topics: [topic] }))
+    const { partitions } = topics[0] ?? { partitions: [] }
     const led = partitions.filter(({ leader }) => leader === node).length
     return partitions.every(({ isr }) => isr.length === 3) && led > 0 ? led : undefined
   }

@@ -7,7 +7,7 @@ import { findRuntime } from './find-runtime.ts'
 
 export type { ScramUser } from './broker.ts'
 export type { Listener } from './properties.ts'
-export { createTopics } from './topics.ts'
+export { administer, createTopics } from './topics.ts'
 
 export interface KafkaOptions {
   /** The data folder (`.millrace`): data go to `kafka/`, the log to `logs/kafka.log`, a note of the process to `run/`. */

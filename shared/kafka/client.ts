@@ -1,14 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import {
-  type Admin,
-  type ISocketFactory,
-  Kafka,
-  type LogEntry,
-  logLevel,
-  type PartitionAssigner,
-  type RetryOptions,
-} from 'kafkajs'
+import { type ISocketFactory, Kafka, type LogEntry, logLevel, type PartitionAssigner, type RetryOptions } from 'kafkajs'
 import type { KafkaConfig } from '../config/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import { authentication } from './auth.ts'
@@ -31,19 +23,11 @@ const RETRY: RetryOptions = { initialRetryTime: 5, maxRetryTime: 500, factor: 0.
 export class KafkaClient {
   /** For this room only. */
   readonly kafka: Kafka
-  readonly #admin: Admin
   readonly #cluster: Cluster
 
   constructor(kafka: Kafka) {
     this.kafka = kafka
-    this.#admin = kafka.admin()
     this.#cluster = this.openCluster()
-  }
-
-  /** One admin connection, shared. */
-  async admin(): Promise<Admin> {
-    await this.#admin.connect() // does nothing while it is connected
-    return this.#admin
   }
 
   /** One cluster for reading, shared. */
@@ -65,7 +49,6 @@ export class KafkaClient {
 
   /** Closes the shared connections. Producers and groups close their own. */
   async close(): Promise<void> {
-    await this.#admin.disconnect()
     await this.#cluster.disconnect()
   }
 }

@@ -1,7 +1,10 @@
 import type {
+  Broker as KafkajsBroker,
   Cluster as KafkajsCluster,
+  GroupDescriptions,
   GroupMember,
   GroupMemberAssignment,
+  GroupOverview,
   GroupState,
   PartitionOffset,
 } from 'kafkajs'
@@ -9,7 +12,7 @@ import type { ProtocolRequest, RequestDefinition, RequestFactory } from 'kafkajs
 import type { TopicPartition } from './types.ts'
 
 /** A connection to a broker, as far as this room uses it: one request for each call, sent once, never again. */
-export interface Broker {
+export interface Broker extends Pick<KafkajsBroker, 'offsetCommit'> {
   readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> }
   lookupRequest(apiKey: number, definition: RequestDefinition): RequestFactory
   joinGroup(options: {
@@ -27,12 +30,8 @@ export interface Broker {
   }): Promise<{ memberAssignment: Buffer }>
   heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
   leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>
-  offsetCommit(options: {
-    groupId: string
-    groupGenerationId: number
-    memberId: string
-    topics: TopicEntries<PartitionOffset>
-  }): Promise<unknown>
+  listGroups(): Promise<{ groups: GroupOverview[] }>
+  describeGroups(options: { groupIds: string[] }): Promise<GroupDescriptions>
   offsetFetch(options: {
     groupId: string
     topics: TopicEntries<{ partition: number }>

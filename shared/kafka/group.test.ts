@@ -4,10 +4,11 @@ import { type SharedBroker, sharedBroker } from '../../test/support/broker.ts'
 import { seekCommits } from '../../test/support/consume.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { API, type KafkaProxy, startProxy } from '../../test/support/proxy.ts'
-import { createTopics } from '../../local/kafka/index.ts'
+import { administer, createTopics } from '../../local/kafka/index.ts'
 import {
   BatchBuilder,
   connectKafka,
+  countMembers,
   type Group,
   type GroupOptions,
   joinGroup,
@@ -296,10 +297,9 @@ test('a zombie: frozen beyond its session, its commit is refused and it joins an
   const first = zombie.current()
   // Another member throws it out: its own heartbeats, and all else but the commit, are held as in a frozen process.
   const frozen = [API.Heartbeat, API.JoinGroup, API.LeaveGroup].map((api) => w.proxy.on(api, 'hold', { times: 1000 }))
-  const admin = await w.direct.admin()
   const next = await w.join({ sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000 })
   await eventually(() => next.memberships.length === 1 && next.current().partitions.length === 2, { timeoutMs: 20_000 })
-  assert.equal((await admin.describeGroups([w.groupId])).groups[0]?.members.length, 1)
+  assert.equal(await countMembers(w.direct, w.groupId), 1)
   await next.current().commit([at(w.topic, 0, 50, 'owner')])
   await assert.rejects(first.commit([at(w.topic, 0, 1, 'zombie')]))
   for (const rule of frozen) rule.release()
@@ -324,9 +324,10 @@ test('an offset out of range is told, not skipped; seek goes on', async (t) => {
 test('a log start that moved past the commit is told', async (t) => {
   const w = await world(t, 1)
   await w.publish(4)
-  const admin = await w.direct.admin()
-  await admin.fetchTopicOffsets(w.topic) // lets kafkajs know the leader
-  await admin.deleteTopicRecords({ topic: w.topic, partitions: [{ partition: 0, offset: '5' }] })
+  await administer(w.direct, async (admin) => {
+    await admin.fetchTopicOffsets(w.topic) // lets kafkajs know the leader
+    await admin.deleteTopicRecords({ topic: w.topic, partitions: [{ partition: 0, offset: '5' }] })
+  })
   const reader = await w.join({}, { onAssigned: async (m) => m.seek({ topic: w.topic, partition: 0 }, 2) })
   await eventually(() => reader.stops.length === 1)
   assert.deepEqual(reader.stops, [{ topic: w.topic, partition: 0, kind: 'out-of-range', offset: 2, start: 5, end: 8 }])
@@ -338,8 +339,7 @@ test('a topic that was deleted and created again ends the membership; the next o
   const reader = await w.join()
   await eventually(() => reader.values.size === 4)
   await reader.current().commit([{ topic: w.topic, partition: 0, offset: 4, metadata: 'm' }])
-  const admin = await w.direct.admin()
-  await admin.deleteTopics({ topics: [w.topic] })
+  await administer(w.direct, (admin) => admin.deleteTopics({ topics: [w.topic] }))
   await eventually(() => createTopics(w.direct, [{ topic: w.topic, partitions: 1 }]).then(() => true))
   await eventually(() => reader.memberships.length > 1 && reader.current().partitions.length === 1, {
     timeoutMs: 20_000,
@@ -415,7 +415,6 @@ test('a topic that does not exist yet is waited for, and the others go on', asyn
   await eventually(() => reader.values.size === 2)
   await createTopics(w.direct, [{ topic: later, partitions: 2 }])
   await eventually(() => reader.current().partitions.length === 3)
-  const admin = await w.direct.admin()
-  await admin.createPartitions({ topicPartitions: [{ topic: later, count: 3 }] })
+  await administer(w.direct, (admin) => admin.createPartitions({ topicPartitions: [{ topic: later, count: 3 }] }))
   await eventually(() => reader.current().partitions.length === 4)
 })

@@ -1,11 +1,10 @@
-import type { Admin } from 'kafkajs'
 import type { KafkaClient } from './client.ts'
 import { type Broker, byTopic, type Cluster, keyOf } from './cluster.ts'
 import { KafkaError, kafkaError, safeInteger } from './errors.ts'
 import type { Committed, PartitionCommit, PartitionOffsets, TopicPartition } from './types.ts'
 import { askAgain } from './waiting.ts'
 
-const READ_AGAIN_WITHIN_MS = 3000
+const ASK_AGAIN_WITHIN_MS = 3000
 
 /**
  * Makes topics known to a cluster, with fresh metadata, and gives back those that do not exist. One that is missing makes Kafka's
@@ -150,43 +149,33 @@ export async function fetchCommits(
 
 /** The names of all groups that begin so. Rejects with KafkaError. */
 export function listGroups(client: KafkaClient, prefix: string): Promise<string[]> {
-  return administer(client, async (admin) => {
-    const { groups } = await admin.listGroups()
-    return groups.flatMap(({ groupId }) => (groupId.startsWith(prefix) ? groupId : [])).sort()
+  return reading(client, async (cluster) => {
+    await cluster.refreshMetadata() // which tells the brokers: each knows the groups that it coordinates
+    const brokers = await Promise.all(cluster.getNodeIds().map((id) => cluster.findBroker({ nodeId: `${id}` })))
+    const answers = await Promise.all(brokers.map((broker) => broker.listGroups()))
+    const names = answers.flatMap(({ groups }) => groups.map(({ groupId }) => groupId))
+    return names.filter((name) => name.startsWith(prefix)).sort()
   })
 }
 
 /** How many members a group has now. Rejects with KafkaError. */
 export function countMembers(client: KafkaClient, group: string): Promise<number> {
-  return administer(client, async (admin) => {
-    const { groups } = await admin.describeGroups([group])
+  return reading(client, async (cluster) => {
+    const coordinator = await cluster.findGroupCoordinator({ groupId: group })
+    const { groups } = await coordinator.describeGroups({ groupIds: [group] })
     return groups.reduce((sum, { members }) => sum + members.length, 0)
   })
 }
 
-async function administer<T>(client: KafkaClient, work: (admin: Admin) => Promise<T>): Promise<T> {
-  try {
-    return await work(await client.admin())
-  } catch (error) {
-    throw kafkaError(error)
-  }
-}
-
 /**
- * Commits for a group that nobody belongs to, once. Rejects with KafkaError `refused`, and nothing was done, when it has members:
- * Kafka takes commits of others then no more.
+ * Commits for a group that nobody belongs to. Rejects with KafkaError `refused`, and nothing was done, when it has members:
+ * Kafka takes commits of others then no more. Asked again only when the answer says that nothing was done.
  */
-export async function commitFor(
-  client: KafkaClient,
-  group: string,
-  entries: readonly PartitionCommit[],
-): Promise<void> {
-  try {
+export function commitFor(client: KafkaClient, group: string, entries: readonly PartitionCommit[]): Promise<unknown> {
+  return askAgain(async () => {
     const coordinator = await (await client.cluster()).findGroupCoordinator({ groupId: group })
-    await coordinator.offsetCommit({ ...commitRequest(group, entries), groupGenerationId: -1, memberId: '' })
-  } catch (error) {
-    throw kafkaError(error)
-  }
+    return coordinator.offsetCommit({ ...commitRequest(group, entries), groupGenerationId: -1, memberId: '' })
+  }, ASK_AGAIN_WITHIN_MS)
 }
 
 /** What an OffsetCommit says, beside who sends it. */
@@ -197,5 +186,5 @@ export function commitRequest(groupId: string, entries: readonly PartitionCommit
 
 /** Reading changes nothing, so it is tried again, while a broker or a coordinator moves. */
 function reading<T>(client: KafkaClient, read: (cluster: Cluster) => Promise<T>): Promise<T> {
-  return askAgain(async () => read(await client.cluster()), READ_AGAIN_WITHIN_MS, ['unreachable'])
+  return askAgain(async () => read(await client.cluster()), ASK_AGAIN_WITHIN_MS, ['unreachable'])
 }

@@ -6,7 +6,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import { runAgent } from '../../agent/index.ts'
 import { positionsGroup } from '../../agent/publish/index.ts'
-import { createTopics, startKafka } from '../../local/kafka/index.ts'
+import { administer, createTopics, startKafka } from '../../local/kafka/index.ts'
 import { loadConfig } from '../../shared/config/index.ts'
 import { readCommits } from '../../shared/kafka/index.ts'
 import { type AgentBench, agentBench } from '../support/agent.ts'
@@ -142,7 +142,6 @@ void suite('the agent on a real broker', { timeout: 180_000 }, () => {
   test('a topic whose right is lost is named, the others go on; what waits comes when the right is back', async (t) => {
     const bench = await agentBench(t, { paths: ['app.log'], ownBroker: await brokerWithRights(t) })
     const topic = await addTopic(bench, 'other')
-    const admin = await bench.client.admin()
     const everybody = { principal: 'User:ANONYMOUS', host: '*', resourcePatternType: ACL.literal }
     const right = { ...everybody, resourceType: ACL.topic, resourceName: topic }
     const allowed = { ...right, operation: ACL.all, permissionType: ACL.allow }
@@ -156,7 +155,7 @@ void suite('the agent on a real broker', { timeout: 180_000 }, () => {
     await allPublished(bench, writer)
     await allPublished(bench, other, topic)
 
-    await admin.createAcls({ acl: [allowed, denied] })
+    await administer(bench.client, (admin) => admin.createAcls({ acl: [allowed, denied] }))
     for (const log of [writer, other]) log.write(10)
     const named = `topic ${topic} takes nothing now, trying again: TOPIC_AUTHORIZATION_FAILED`
     await eventually(() => agent.output().includes(named), { timeoutMs: 20_000, what: named })
@@ -165,7 +164,7 @@ void suite('the agent on a real broker', { timeout: 180_000 }, () => {
     await allPublished(bench, writer)
     assert.equal((await consumeTopic(bench.client, topic)).length, 10)
 
-    await admin.deleteAcls({ filters: [denied] })
+    await administer(bench.client, (admin) => admin.deleteAcls({ filters: [denied] }))
     await allPublished(bench, other, topic)
     await eventually(() => agent.output().includes(`over: topic ${topic}`))
     assert.equal(agent.output().split(`"${named}`).length, 2, `it is said once: ${agent.output()}`)

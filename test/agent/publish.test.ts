@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { positionsGroup } from '../../agent/publish/index.ts'
+import { administer } from '../../local/kafka/index.ts'
 import { readCommits } from '../../shared/kafka/index.ts'
 import { type AgentBench, agentBench } from '../support/agent.ts'
 import { consumeTopic } from '../support/consume.ts'
@@ -95,8 +96,7 @@ void test('forgotten positions are not guessed: the operator says where to begin
   const first = bench.start()
   await allPublished(bench, writer)
   assert.equal(await first.stop(), 0)
-  const admin = await bench.client.admin()
-  await admin.deleteGroups([positionsGroup(bench.topic)])
+  await administer(bench.client, (admin) => admin.deleteGroups([positionsGroup(bench.topic)]))
   writer.write(5)
 
   const second = bench.start()
