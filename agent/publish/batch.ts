@@ -88,17 +88,13 @@ export class Batch {
     return lane
   }
 
-  get records(): number {
-    return this.lanes.reduce((sum, { builder }) => sum + builder.records, 0)
-  }
-
-  /** Bytes of the sources' extents. */
-  get bytes(): number {
-    return this.lanes.reduce((sum, { bytes }) => sum + bytes, 0)
-  }
-
-  get dead(): number {
-    return this.lanes.reduce((sum, { dead }) => sum + dead, 0)
+  /** Adds its events, the bytes of their extents, and those that travel without their bytes. */
+  addTo(counts: { events: number; bytes: number; dead: number }): void {
+    for (const { builder, bytes, dead } of this.lanes) {
+      counts.events += builder.records
+      counts.bytes += bytes
+      counts.dead += dead
+    }
   }
 
   get full(): boolean {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Followed, Follower, LogPattern } from '../follow/index.ts'
 import { Filler } from './filler.ts'
-import { newFilling } from './filling.ts'
+import { Filling } from './filling.ts'
 import { TopicLimits } from './lane-limits.ts'
 import { Session } from './session.ts'
 
@@ -38,9 +38,9 @@ test('what is written to the newest file while an older one is read waits: somet
   })
   writeFileSync(join(folder, 'app.log.1'), 'old\n')
   writeFileSync(join(folder, 'app.log'), 'new\n')
-  const filling = newFilling()
+  const filling = new Filling()
   await filler.fill(filling, session, [])
-  assert.equal(filling.batch.bytes, 'old\nnew\n'.length)
+  assert.equal(filling.batch.lanes[0]?.bytes, 'old\nnew\n'.length)
 })
 
 test('told to begin at the end, it passes files that Kafka does not know, and goes on with those that it does', async (t) => {

@@ -2,7 +2,7 @@ import type { AgentConfig } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { Events } from '../../shared/framing/index.ts'
 import { type Followed, type Follower, Scratch, type Workspace } from '../follow/index.ts'
-import { type Filling, isEmpty, type Pending } from './filling.ts'
+import type { Filling, Pending } from './filling.ts'
 import type { TopicLimits } from './lane-limits.ts'
 import type { Place, Session } from './session.ts'
 
@@ -80,7 +80,7 @@ export class Filler {
       await this.#follower.glance(this.#options.agent.poll_interval)
       this.#lookedAtMs = Date.now()
     }
-    if (isEmpty(filling)) filling.sinceMs = performance.now()
+    if (filling.isEmpty) filling.sinceMs = performance.now()
     for (const decision of decisions.splice(0)) {
       filling.decisions.push(decision)
       this.#frozen.add(decision.source)

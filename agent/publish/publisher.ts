@@ -3,17 +3,7 @@ import { UserError } from '../../shared/errors.ts'
 import { KafkaError, type PartitionBatch } from '../../shared/kafka/index.ts'
 import type { Follower } from '../follow/index.ts'
 import { Filler, type FillerOptions } from './filler.ts'
-import {
-  clear,
-  type Filling,
-  isEmpty,
-  isLarge,
-  newFilling,
-  newOpen,
-  type Open,
-  type Pending,
-  type Update,
-} from './filling.ts'
+import { Filling, type Pending, Transaction, type Update } from './filling.ts'
 import { TopicLimits } from './lane-limits.ts'
 import { type HostLock, LockError, withoutPositions } from './lock.ts'
 import type { Entry } from './positions.ts'
@@ -63,8 +53,8 @@ export class Publisher {
   readonly #filler: Filler
   /** Of these Kafka takes nothing now: sessions do without them, until one of these has lasted for TOPICS_EVERY_MS. */
   readonly #refusing = new Set<string>()
-  #fillings = [newFilling(), newFilling()]
-  #open: Open | undefined
+  #fillings = [new Filling(), new Filling()]
+  #open: Transaction | undefined
   #session: Session | undefined
   #decisions: Pending[] = []
   #renewAtMs = 0
@@ -167,7 +157,7 @@ export class Publisher {
     this.#decisions = []
     this.#filler.thawAll()
     this.#open = undefined
-    this.#fillings = [newFilling(), newFilling()] // a dying socket may still read from the memory of the old ones
+    this.#fillings = [new Filling(), new Filling()] // a dying socket may still read from the memory of the old ones
     await session?.close()
   }
 
@@ -203,7 +193,7 @@ export class Publisher {
         else inFlight = this.#send(inFlight)
       }
       await inFlight
-      if (this.#open || !isEmpty(this.#fillings[0]!)) await this.#send() // what was begun before the signal is finished
+      if (this.#open || !this.#fillings[0]!.isEmpty) await this.#send() // what was begun before the signal is finished
     } finally {
       await Promise.allSettled(this.#fillings.map(({ sent }) => sent))
     }
@@ -219,7 +209,7 @@ export class Publisher {
 
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
   async #wait(filling: Filling, waitMs: number, signal: AbortSignal): Promise<void> {
-    if (isEmpty(filling)) await this.#waker.wait(waitMs)
+    if (filling.isEmpty) await this.#waker.wait(waitMs)
     else await this.#waker.pause(waitMs, signal)
     this.#filler.lookSoon()
   }
@@ -227,7 +217,7 @@ export class Publisher {
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
   #waitBeforeSending(filling: Filling): number {
     if (filling.batch.full || this.#open) return 0
-    if (isEmpty(filling)) return this.#renewIsDue() ? 0 : this.#options.agent.poll_interval
+    if (filling.isEmpty) return this.#renewIsDue() ? 0 : this.#options.agent.poll_interval
     return filling.sinceMs + this.#options.agent.linger - performance.now()
   }
 
@@ -254,8 +244,7 @@ export class Publisher {
     isLast: boolean,
   ): Promise<void> {
     const session = this.#session!
-    const { batch } = filling
-    const open = (this.#open ??= newOpen())
+    const open = (this.#open ??= new Transaction())
     for (const [{ ledger }, entry] of entries) {
       ledger.put(entry)
       open.entries.push(entry)
@@ -265,15 +254,13 @@ export class Publisher {
       if (entry) open.entries.push(entry)
     }
     open.decisions.push(...filling.decisions)
-    open.events += batch.records
-    open.bytes += batch.bytes
-    open.dead += batch.dead
-    if (isLast || open.decisions.length > 0 || isLarge(open)) await this.#commit(session, open, sealed)
+    filling.batch.addTo(open.counts)
+    if (isLast || open.decisions.length > 0 || open.isLarge) await this.#commit(session, open, sealed)
     else await session.producer.send(sealed)
-    clear(filling)
+    filling.clear()
   }
 
-  async #commit(session: Session, open: Open, sealed: readonly PartitionBatch[]): Promise<void> {
+  async #commit(session: Session, open: Transaction, sealed: readonly PartitionBatch[]): Promise<void> {
     if (this.#renewIsDue()) {
       session.renew(session.topics)
       this.#renewAtMs = Date.now() + RENEW_EVERY_MS
@@ -290,9 +277,7 @@ export class Publisher {
     }
     for (const { topic } of sealed) this.#options.report(topic, '')
     this.counts.transactions++
-    this.counts.events += open.events
-    this.counts.bytes += open.bytes
-    this.counts.dead += open.dead
+    for (const key of ['events', 'bytes', 'dead'] as const) this.counts[key] += open.counts[key]
   }
 
   #entryAfter({ followed: { source, file }, place, finished }: Update): Entry {
