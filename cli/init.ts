@@ -30,12 +30,12 @@ async function initRoute(call: Call, name: string, files: readonly string[]): Pr
   const route = { name, files: files.map((file) => resolve(file)), recognised }
   const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined
   const text = addRoute(before, configFile, route, call.flag('force'))
-  if (!recognised.ownSchema) writeSchema(join(dirname(configFile), schemaPathOf(name)), recognised.fields, call)
+  const schemaPath = recognised.fields.length > 0 ? schemaPathOf(name) : undefined
+  if (schemaPath) writeSchema(join(dirname(configFile), schemaPath), recognised.fields, call)
   writeFileSync(configFile, text)
   const rows = countRows(lines, openCodec(routeOf(loadConfig(call.config), name)))
-  const schema = recognised.ownSchema ? '' : `, ${schemaPathOf(name)}`
   return `${files.join(', ')}: ${recognised.kind}; of ${lines.length} lines ${rows} become rows
-wrote ${call.config} (route ${name})${schema}
+wrote ${call.config} (route ${name})${schemaPath ? `, ${schemaPath}` : ''}
 next: millrace try ${name} ${files[0]} --config ${call.config}
 `
 }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import { aborted } from 'node:util'
 import type { Config } from '../../shared/config/index.ts'
 import { createLog, servePages } from '../../shared/telemetry/index.ts'
 import { type Consumer, openConsumer, topicsOf } from './consumer.ts'
@@ -39,10 +40,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
     })
     log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
     tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
-    const stop = Promise.withResolvers<void>()
-    signal.addEventListener('abort', () => stop.resolve(), { once: true })
-    if (signal.aborted) stop.resolve()
-    await Promise.race([stop.promise, consumer.done])
+    await Promise.race([aborted(signal, consumer), consumer.done])
   } finally {
     clearInterval(tick)
     await Promise.race([consumer?.close(), delay(config.consumer.stop_within, undefined, { ref: false })])

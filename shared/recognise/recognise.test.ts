@@ -46,7 +46,6 @@ test('what is of no kind is refused', () => {
 test('an access log has its own schema', () => {
   assert.deepEqual(look([COMMON]), {
     kind: 'common',
-    ownSchema: true,
     fields: [],
     partition: { field: 'time', by: 'day' },
     cluster: ['status'],

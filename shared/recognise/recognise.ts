@@ -9,11 +9,9 @@ const SHARE_MIN = 0.5
 /** Lines that are enough to tell the kind. */
 const LINES_MAX = 1000
 
-/** What a log looks like, and the route it could have. */
+/** What a log looks like, and the route it could have; without fields where a preset brings its schema. */
 export interface Recognised extends TableProposal {
   readonly kind: LogKind
-  /** A preset brings its schema. */
-  readonly ownSchema: boolean
 }
 
 const KINDS: Readonly<Record<LogKind, (lines: readonly Buffer[]) => number>> = {
@@ -34,7 +32,7 @@ export function recognise(
 ): Recognised {
   const kind = kindOf(lines, where)
   if (kind === 'combined' || kind === 'common') {
-    return { kind, ownSchema: true, fields: [], partition: { field: 'time', by: 'day' }, cluster: ['status'] }
+    return { kind, fields: [], partition: { field: 'time', by: 'day' }, cluster: ['status'] }
   }
   const events = new Shape()
   const read = kind === 'json' ? readJson : readLogfmt
@@ -43,7 +41,7 @@ export function recognise(
     if (event) events.add(event)
   }
   const table = proposeTable(events, { required, mixed: kind === 'json' ? 'JSON' : 'STRING' })
-  if (table.fields.length > 0) return { kind, ownSchema: false, ...table }
+  if (table.fields.length > 0) return { kind, ...table }
   throw new UserError(`${where}: no key of its events can be a column`, 'write a schema, or a route of format: raw')
 }
 

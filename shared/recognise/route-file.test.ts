@@ -7,8 +7,7 @@ import { addRoute, type NewRoute, routeNameOf } from './index.ts'
 const FILE = '/srv/millrace.yaml'
 const recognised = {
   kind: 'json',
-  ownSchema: false,
-  fields: [],
+  fields: [{ name: 'at', type: 'TIMESTAMP', mode: 'NULLABLE' }],
   partition: { field: 'at', by: 'day' },
   cluster: ['country'],
 } as const

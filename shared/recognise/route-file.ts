@@ -1,5 +1,5 @@
 import { basename, dirname, isAbsolute, relative } from 'node:path'
-import { isMap, parseDocument, YAMLMap, YAMLSeq } from 'yaml'
+import { type Document, isMap, parseDocument, YAMLMap, YAMLSeq } from 'yaml'
 import { parseConfig } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import type { Recognised } from './recognise.ts'
@@ -65,8 +65,7 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
       'choose another name with --route, or --force',
     )
   for (const key of [['routes'], ['agent']]) if (!isMap(document.getIn(key))) document.setIn(key, new YAMLMap())
-  document.setIn(path, document.createNode(routeOf(route, document.has('kafka'))))
-  for (const key of ['partition', 'cluster']) setFlow(document.getIn([...path, key]))
+  document.setIn(path, document.createNode(routeOf(route, document)))
   if (!document.hasIn(['agent', 'logs'])) document.setIn(['agent', 'logs'], new YAMLSeq())
   const { agent } = document.toJS() as { agent: { logs: { path: string; route: string }[] } }
   for (const log of logPaths(route.files)) {
@@ -79,20 +78,17 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
   return result
 }
 
-function routeOf({ name, recognised }: NewRoute, kafka: boolean): object {
-  const { kind, ownSchema, partition, cluster } = recognised
+function routeOf({ name, recognised }: NewRoute, document: Document): object {
+  const { kind, fields, partition, cluster } = recognised
+  const flow = (value: object) => document.createNode(value, { flow: true })
   return {
-    ...(kafka ? { topic: name } : {}),
-    ...(ownSchema ? {} : { schema: schemaPathOf(name) }),
+    ...(document.has('kafka') ? { topic: name } : {}),
+    ...(fields.length > 0 ? { schema: schemaPathOf(name) } : {}),
     ...(kind === 'json' ? {} : { format: 'text', preset: kind }),
     table: name.replaceAll('-', '_'),
-    partition,
-    ...(cluster.length > 0 ? { cluster } : {}),
+    partition: flow(partition),
+    ...(cluster.length > 0 ? { cluster: flow(cluster) } : {}),
   }
-}
-
-function setFlow(node: unknown): void {
-  if (node instanceof YAMLMap || node instanceof YAMLSeq) node.flow = true
 }
 
 function pathFrom(folder: string, file: string): string {
