@@ -51,6 +51,7 @@ export class PartitionTask {
       isOwnStream: (stream) => isStreamOf(stream, sink.route.table),
       from: sink.route.from,
       acceptLossAt: context.acceptLoss?.get(keyOf(at)),
+      logBytesMax: context.logBytesMax,
     })
   }
 
