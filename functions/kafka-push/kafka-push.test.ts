@@ -381,12 +381,14 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     assert.deepEqual(await numbers(push, 'visits_once'), ['1'])
   })
 
-  void test('when nothing becomes a row the route stops, until something does', async (t) => {
+  void test('when nearly nothing becomes a row the route stops, until something does', async (t) => {
     const push = await startPush(t, {}, ', stop_after: 3')
     assert.equal((await push.post('/visits', '[[],[]]')).status, 200)
     assert.equal((await push.post('/visits', '[[]]')).status, 503)
     assert.equal((await push.post('/visits', '[[],{"number":1}]')).status, 200)
     assert.equal((await push.post('/visits', '[[]]')).status, 200)
+    const hardly = JSON.stringify([{ number: 2 }, ...Array.from({ length: 103 }, () => [])])
+    assert.equal((await push.post('/visits', hardly)).status, 503)
   })
 })
 

@@ -1,6 +1,6 @@
 import { RowBuffer } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
-import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
+import { failingFurther, letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { type DefaultWriter, openDefaultWriter, type Warehouse } from '../../shared/warehouse/index.ts'
 import { openSink, type RouteSink } from '../kafka-worker/route-sink.ts'
@@ -28,7 +28,7 @@ export class RouteWriter {
   readonly #sink: RouteSink
   readonly #rows: DefaultWriter
   #tables: Promise<void> | undefined
-  #lettersInARow = 0
+  #failing = 0
 
   constructor(config: Config, warehouse: Warehouse, log: Log, route: Route) {
     const limits = { answerWithinMs: ANSWER_WITHIN_MS }
@@ -67,11 +67,13 @@ export class RouteWriter {
     return why ? { status: 'dead_letter', ...why } : { status: bytes ? 'row' : 'passed' }
   }
 
-  /** As in the worker: when nothing becomes a row the schema is wrong, not the data. The sender keeps it until that is mended. */
+  /** As in the worker. The sender keeps what is not taken until the schema is mended. */
   #stopAfter(letters: number, pieces: readonly Piece[]): void {
-    const inARow = pieces.some(({ rows }) => rows.rows > 0) ? 0 : this.#lettersInARow + letters
-    if (inARow >= this.#sink.route.stop_after) throw new Error(`${inARow} events in a row had no row (stop_after)`)
-    this.#lettersInARow = inARow
+    const made = pieces.reduce((sum, { rows }) => sum + rows.rows, 0)
+    const failing = failingFurther(this.#failing, letters, made)
+    if (failing >= this.#sink.route.stop_after)
+      throw new Error(`${failing} dead letters, and hardly a row (stop_after)`)
+    this.#failing = failing
   }
 
   /** Rows that BigQuery refuses become dead letters, and the others are sent again without them. */

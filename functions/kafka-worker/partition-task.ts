@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { failingFurther } from '../../shared/dead-letters/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type FetchedBatch, keyOf, type PartitionCommit, type TopicPartition } from '../../shared/kafka/index.ts'
 import { isStreamOf } from '../../shared/warehouse/index.ts'
@@ -33,7 +34,8 @@ export class PartitionTask {
   readonly #intake: Intake
   readonly #calls: Calls
   readonly #left = Promise.withResolvers<void>()
-  #lettersInARow = 0
+  /** On the way to `stop_after`. */
+  #failing = 0
   #over = false
   /** The end of the partition as last heard. */
   #endOffset = 0
@@ -138,10 +140,11 @@ export class PartitionTask {
   }
 
   #take({ id, end, rows: { rows }, letters, reasons }: BuiltPiece): void {
-    this.#lettersInARow = rows > 0 ? letters.length : this.#lettersInARow + letters.length
-    if (rows === 0 && this.#lettersInARow >= this.#place.route.stop_after)
-      this.halt('dead-letters', `${this.#lettersInARow} events in a row had no row: ${reasons.at(-1)}`)
-    if (letters.length > 0) this.#tell('dead-letters', `${letters.length} events become dead letters: ${reasons[0]}`)
+    this.#failing = failingFurther(this.#failing, letters.length, rows)
+    if (this.#failing >= this.#place.route.stop_after)
+      this.halt('dead-letters', `${this.#failing} dead letters, and hardly a row: ${reasons.at(-1)}`)
+    else if (letters.length > 0)
+      this.#tell('dead-letters', `${letters.length} events become dead letters: ${reasons[0]}`)
     this.#handle({ kind: 'piece', id, end, rows, letters: letters.length > 0 })
   }
 

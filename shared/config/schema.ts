@@ -163,7 +163,7 @@ export const route = z.strictObject({
   push: flag.describe('kafka-push takes the events over HTTP, at least once; worker and drain leave the topic alone'),
   stop_after: positive
     .default(10_000)
-    .describe('dead letters in a row without one row between them that stop the route'),
+    .describe('dead letters that stop the route; each row makes up for a hundred'),
 })
 
 export const log = z.strictObject({

@@ -9,6 +9,13 @@ const BYTES_MAX = 8 * 1024 * 1024
 /** Beyond this many characters a name or a message is cut: both may quote the event, whose bytes are there anyway. */
 const TEXT_MAX = 2000
 
+/** A row makes up for so many dead letters: beyond that nearly everything fails, and the schema is wrong, not the data. */
+const LETTERS_FOR_A_ROW = 100
+
+/** How far a route is on the way to its `stop_after`, after so many dead letters and rows more. */
+export const failingFurther = (before: number, letters: number, rows: number): number =>
+  Math.max(0, before + letters - rows * LETTERS_FOR_A_ROW)
+
 /** Why an event has no row: a code of the codec's closed list, one of the framing (DEAD_REASONS), or `refused` by BigQuery. */
 export interface Reason {
   readonly reason: string
