@@ -5,7 +5,8 @@ import { createLog } from '../telemetry/index.ts'
 import { isDefect, KafkaError, kafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
 import { bothEnds, unknownTopic } from './topics.ts'
-import type { FetchedBatch, GroupOptions, PartitionStop, StopReason, TopicPartition } from './types.ts'
+import type { FetchedBatch } from './record-range.ts'
+import type { GroupOptions, PartitionStop, StopReason, TopicPartition } from './types.ts'
 
 const FETCH_KEY = 1
 const FETCH_VERSION_MIN = 4

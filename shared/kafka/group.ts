@@ -4,9 +4,10 @@ import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
 import type { Cluster, JoinAnswer } from './cluster.ts'
 import { isDefect, KafkaError, kafkaError } from './errors.ts'
-import { type Ending, GroupMembership, type Joined } from './membership.ts'
+import { type Ending, GroupMembership, type Joined, type Membership } from './membership.ts'
+import type { FetchedBatch } from './record-range.ts'
 import { findTopics } from './topics.ts'
-import { GROUP_DEFAULTS, type GroupHandlers, type GroupOptions, type TopicPartition } from './types.ts'
+import { GROUP_DEFAULTS, type GroupOptions, type PartitionStop, type TopicPartition } from './types.ts'
 import { pause, withTimeout } from './waiting.ts'
 
 /** The name of our assignment strategy: all members of a group must have it. */
@@ -19,6 +20,24 @@ const REJOIN_AFTER_MS = 250
 const LEAVE_TIMEOUT_MS = 2000
 
 const log = createLog('kafka')
+
+/** What the owner of a group's membership does. All are called for one membership at a time, in this order. */
+export interface GroupHandlers {
+  /**
+   * After SyncGroup of a generation, before any batch of it. Partitions without a commit are those whose `readCommits()`
+   * entry has offset -1. A rejection ends the membership (re-joined after a pause).
+   */
+  assigned(membership: Membership): Promise<void>
+  /** A range of a partition. Must return at once; bound what is queued by `pause` and `resume`. */
+  batch(membership: Membership, batch: FetchedBatch): void
+  /** The partition is not fetched any more: an alarm, never a skip. */
+  stopped(membership: Membership, stop: PartitionStop): void
+  /**
+   * Before the member re-joins or leaves, while commits still pass: finish, commit `clean`, settle. Nothing is delivered any
+   * more. Bounded by `revokeTimeoutMs`. Not called when commits cannot pass (`ended` has fired then).
+   */
+  revoking(membership: Membership): Promise<void>
+}
 
 /**
  * Joins a consumer group. Resolves when the cluster was reached; from then on the member joins, re-joins and survives every

@@ -1,7 +1,9 @@
 export { connectKafka, KafkaClient } from './client.ts'
 export { keyOf } from './cluster.ts'
 export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
-export { type Group, joinGroup } from './group.ts'
+export { type Group, type GroupHandlers, joinGroup } from './group.ts'
+export type { Membership } from './membership.ts'
+export type { FetchedBatch, RecordView } from './record-range.ts'
 export { openProducer, type Producer } from './producer.ts'
 export { BatchBuilder } from './record-batch.ts'
 export {

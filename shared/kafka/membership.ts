@@ -2,7 +2,7 @@ import type { Broker, Cluster } from './cluster.ts'
 import { KafkaError, kafkaError } from './errors.ts'
 import { Fetcher, type FetchOptions, type FetchSink } from './fetcher.ts'
 import { commitRequest, fetchCommits } from './topics.ts'
-import type { Committed, Membership, PartitionCommit, TopicPartition } from './types.ts'
+import type { Committed, PartitionCommit, TopicPartition } from './types.ts'
 import { withTimeout } from './waiting.ts'
 
 /** What a member got from one JoinGroup and SyncGroup. */
@@ -16,7 +16,14 @@ export type Joined = Pick<GroupMembership, 'group' | 'generation' | 'memberId' |
  */
 export type Ending = 'rebalance' | 'leaving' | 'lost'
 
-export class GroupMembership implements Membership {
+/** What those see of it who work for the group. */
+export type Membership = Omit<GroupMembership, 'coordinator' | 'fetcher' | 'finish' | 'end' | 'lost' | 'over'>
+
+/**
+ * What one generation of the group gave to this member. Ends when the member re-joins, leaves, was thrown out, or when a
+ * commit failed or got no answer.
+ */
+export class GroupMembership {
   readonly group: string
   readonly generation: number
   readonly memberId: string
@@ -26,9 +33,14 @@ export class GroupMembership implements Membership {
   lost = false
   /** Where heartbeats and commits go; replaced when the coordinator moves. */
   coordinator: Broker
-  readonly seek: Membership['seek'] = (at, offset) => this.fetcher.seek(at, offset)
-  readonly pause: Membership['pause'] = (partitions) => this.fetcher.pause(partitions)
-  readonly resume: Membership['resume'] = (partitions) => this.fetcher.resume(partitions)
+  /**
+   * Fetches this partition from `offset` on; batches of an earlier position that are still under way are dropped.
+   * Without it nothing of the partition is fetched.
+   */
+  readonly seek: Fetcher['seek'] = (at, offset) => this.fetcher.seek(at, offset)
+  /** No further fetch of these partitions is sent; an answer that is under way is still delivered. */
+  readonly pause: Fetcher['pause'] = (partitions) => this.fetcher.pause(partitions)
+  readonly resume: Fetcher['resume'] = (partitions) => this.fetcher.resume(partitions)
   readonly #controller = new AbortController()
   readonly #commitTimeoutMs: number
   readonly #over = Promise.withResolvers<Ending>()
@@ -45,10 +57,16 @@ export class GroupMembership implements Membership {
     this.fetcher = new Fetcher(cluster, joined.partitions, options, sink)
   }
 
+  /** Fires when the membership has ended; from then on nothing is fetched and no commit is sent. */
   get ended(): AbortSignal {
     return this.#controller.signal
   }
 
+  /**
+   * Sends one OffsetCommit with this membership's member id and generation, once. Refused locally (KafkaError `ended`,
+   * nothing was sent) when the membership has ended. Any other rejection leaves the outcome unknown and ends the
+   * membership: the member leaves and joins under a new id, so that a late commit is fenced.
+   */
   async commit(entries: readonly PartitionCommit[]): Promise<void> {
     if (this.ended.aborted) throw new KafkaError('ended', 'ENDED', 'the membership has ended, the commit was not sent')
     try {
@@ -68,6 +86,7 @@ export class GroupMembership implements Membership {
     })
   }
 
+  /** The group's commits of all assigned partitions, read after this generation was formed. */
   readCommits(): Promise<Committed[]> {
     return fetchCommits(this.coordinator, this.group, this.partitions)
   }
@@ -77,7 +96,7 @@ export class GroupMembership implements Membership {
     this.#over.resolve(ending)
   }
 
-  /** Ends it here and now; `defect`: and the group with it. */
+  /** Ends it here and now: the member leaves and joins under a new id, so that whatever it has sent is fenced. `defect`: the group ends, too. */
   lose(defect?: unknown): void {
     this.lost = true
     if (defect) this.#over.reject(defect)

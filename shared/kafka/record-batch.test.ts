@@ -10,7 +10,8 @@ import { EncodedPartition, ProduceBody, type ProduceOptions } from './produce-re
 import { BatchBuilder } from './record-batch.ts'
 import { sealAs } from '../../test/support/other-codecs.ts'
 import javaBatches from './testdata/java-batches.json' with { type: 'json' }
-import type { Codec, FetchedBatch, SealedBatch } from './types.ts'
+import type { FetchedBatch } from './record-range.ts'
+import type { Codec, SealedBatch } from './types.ts'
 
 interface Given {
   key: Uint8Array | null

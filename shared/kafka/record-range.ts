@@ -1,23 +1,40 @@
 import { decompress } from './compression.ts'
 import { corrupt } from './errors.ts'
 import { free, type SharedMemory } from './memory.ts'
-import type { Codec, FetchedBatch, RecordView, RecordVisitor } from './types.ts'
+import type { Codec, TopicPartition } from './types.ts'
 
 /** What a RecordBatch's header says, and where it came from. */
-export interface RangeHead extends Omit<FetchedBatch, 'lastOffset' | 'bytes' | 'ready' | 'visit' | 'release'> {
+export interface RangeHead extends TopicPartition {
   readonly baseOffset: number
+  /** The first offset to visit: a fetch may begin inside a RecordBatch. */
+  readonly firstOffset: number
+  /** Grows while what follows a range without records has none either. */
   lastOffset: number
+  /** Records of the RecordBatch, those before `firstOffset` included; 0: nothing to visit. */
+  readonly records: number
+  /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
+  readonly endOffset: number
   readonly compression: Codec
   readonly baseTimestampMs: number
   /** Set when the broker stamped the records itself: then all have this time. */
   readonly appendTimestampMs: number | undefined
 }
 
-/** Those without records can be extended by what follows them. */
-export type RecordRange = RangeHead & FetchedBatch
+export type RecordRange = ReturnType<typeof createRange>
+
+/**
+ * A range of a partition's offsets: the records of one RecordBatch, or none (`records` 0) where control records, aborted
+ * transactions or compaction left only offsets to pass. Ranges of a partition come in order, without overlap.
+ */
+export type FetchedBatch = Readonly<
+  Omit<RecordRange, 'baseOffset' | 'compression' | 'baseTimestampMs' | 'appendTimestampMs'>
+>
+
+/** Returning false stops the walk before this record: it counts as not taken. */
+type RecordVisitor = (record: RecordView) => boolean | void
 
 /** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. `memory`: what `packed` is a part of. */
-export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemory): RecordRange {
+export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemory) {
   let body = packed
   let codec: Codec = head.compression
   let unpacking: Promise<void> | undefined
@@ -34,21 +51,31 @@ export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemo
   let stop = { offset: -1, index: 0, at: 0 }
   return {
     ...head,
-    get bytes() {
+    /** Memory that the batch holds now: compressed, and decompressed once `ready()` has resolved. */
+    get bytes(): number {
       return body.length
     },
-    async ready() {
+    /** Decompresses in the thread pool, before any visit; at once when there is nothing to do. Rejects with a KafkaError `corrupt`. */
+    async ready(): Promise<void> {
       if (codec === 'none') return
       unpacking ??= decompress(codec, body).then(unpacked)
       await unpacking
     },
-    visit(fromOffset, visitor) {
+    /**
+     * Calls the visitor for each record from `fromOffset` (or `firstOffset`, if that is later) on. Returns where the next visit must go
+     * on: `lastOffset + 1` when all were taken. Going on at the offset that the last visit returned costs nothing. Throws a KafkaError `corrupt`.
+     */
+    visit(fromOffset: number, visitor: RecordVisitor): number {
       if (released || codec !== 'none') throw new RangeError('the batch was released, or is not ready')
       const from = Math.max(fromOffset, this.firstOffset)
       stop = walk(head, body, from, stop.offset === from ? stop : { offset: from, index: 0, at: 0 }, visitor)
       return stop.index === head.records ? this.lastOffset + 1 : stop.offset
     },
-    release() {
+    /**
+     * Gives its memory back: what a visitor was shown has length 0 from then on, and there are no visits any more. A batch that
+     * is dropped without it costs no more than the collector's time.
+     */
+    release(): void {
       if (released) return
       released = true
       // The thread pool reads the packed bytes, and its answer is dropped as soon as it comes.
@@ -86,14 +113,21 @@ function walk(
 /** Attributes and five varints of one byte. */
 const RECORD_BYTES_MIN = 6
 
+/**
+ * One record of a batch: the object is reused, take what you need before the next one. Key and value are ranges of
+ * `buffer`; a start of -1 stands for null.
+ */
+export type RecordView = Readonly<Omit<View, 'read'>>
+
 /** One record at a time, read in place. https://kafka.apache.org/documentation/#record */
-class View implements RecordView {
+class View {
   readonly buffer: Buffer
   offset = 0
   keyStart = -1
   keyEnd = -1
   valueStart = -1
   valueEnd = -1
+  /** How many it has. */
   headers = 0
   #headersAt = 0
   #timestampDelta = 0
@@ -133,6 +167,7 @@ class View implements RecordView {
     return end
   }
 
+  /** The value of the last header of that name (a view), or undefined. */
   header(name: string): Buffer | undefined {
     let found: Buffer | undefined
     cursor = this.#headersAt
