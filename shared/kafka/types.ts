@@ -53,6 +53,23 @@ export interface PartitionBatch extends TopicPartition {
   readonly batch: SealedBatch
 }
 
+/** What a RecordBatch's header says, and where it came from. */
+export interface RangeHead extends TopicPartition {
+  readonly baseOffset: number
+  /** The first offset to visit: a fetch may begin inside a RecordBatch. */
+  readonly firstOffset: number
+  /** Grows while what follows a range without records has none either. */
+  lastOffset: number
+  /** Records of the RecordBatch, those before `firstOffset` included; 0: nothing to visit. */
+  readonly records: number
+  /** The end of the partition as of this fetch: records beyond `lastOffset` wait for another fetch. */
+  readonly endOffset: number
+  readonly compression: Codec
+  readonly baseTimestampMs: number
+  /** Set when the broker stamped the records itself: then all have this time. */
+  readonly appendTimestampMs: number | undefined
+}
+
 export type StopReason =
   | { readonly kind: 'out-of-range'; readonly start: number; readonly end: number }
   | { readonly kind: 'corrupt' | 'refused'; readonly message: string }
