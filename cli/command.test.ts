@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { UserError } from '../shared/errors.ts'
 import { type Command, helpOf, parseCall } from './command.ts'
+import { runCommand } from './run-command.ts'
 
 const command: Command = {
   usage: 'ROUTE [FILE]',
@@ -54,4 +55,20 @@ test('help wins over missing arguments and names every option', () => {
   const help = helpOf('x', command)
   for (const part of ['millrace x ROUTE [FILE]', 'Does it.', '--day YYYY-MM-DD  which day', '--force', '--config FILE'])
     assert.ok(help.includes(part), part)
+})
+
+test('2 is for what only an operator can mend, 1 for what nobody expected', async (t) => {
+  const written: string[] = []
+  t.mock.method(process.stderr, 'write', (text: string) => written.push(text) > 0)
+  const fails = (error: Error) => ({ x: async () => ({ command: { summary: '', run: () => Promise.reject(error) } }) })
+  const codes: unknown[] = []
+  for (const error of [new UserError('no such table', 'make it'), new TypeError('of undefined')]) {
+    await runCommand(fails(error), ['x'])
+    codes.push(process.exitCode)
+  }
+  process.exitCode = 0
+  t.mock.restoreAll()
+  assert.deepEqual(codes, [2, 1])
+  assert.equal(written[0], 'no such table\nfix: make it\n')
+  assert.match(written[1] ?? '', /^TypeError: of undefined\n +at /)
 })

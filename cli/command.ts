@@ -3,7 +3,7 @@ import { UserError } from '../shared/errors.ts'
 
 /** The command did what it was asked. */
 export const EXIT_OK = 0
-/** It found something: a gap, a difference, a problem. */
+/** It found something: a gap, a difference, a problem; or it ended by what nobody expected. */
 export const EXIT_FOUND = 1
 /** It was used wrongly, or what it was given is broken. */
 export const EXIT_USAGE = 2

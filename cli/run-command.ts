@@ -1,12 +1,12 @@
 import manifest from '../package.json' with { type: 'json' }
 import { messageOf, UserError } from '../shared/errors.ts'
-import { type Command, EXIT_OK, EXIT_USAGE, helpOf, parseCall } from './command.ts'
+import { type Command, EXIT_FOUND, EXIT_OK, EXIT_USAGE, helpOf, parseCall } from './command.ts'
 
 /** Subcommands by their names. They are imported when called: a help text needs no database client. */
 export type Commands = Readonly<Record<string, () => Promise<{ command: Command }>>>
 
 /**
- * Runs `millrace ARGS` with one of these commands and sets the exit code: 0, 1 (found something) or 2 (used wrongly).
+ * Runs `millrace ARGS` with one of these commands and sets the exit code: 0, 1 (found something, or failed as nobody expected) or 2 (used wrongly).
  * @param version what `--version` says
  */
 export async function runCommand(
@@ -18,8 +18,9 @@ export async function runCommand(
   try {
     process.exitCode = await dispatch(commands, args, version)
   } catch (error) {
-    process.exitCode = EXIT_USAGE
-    process.stderr.write(textOf(error))
+    const told = textOf(error)
+    process.exitCode = told === undefined ? EXIT_FOUND : EXIT_USAGE
+    process.stderr.write(told ?? `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   }
 }
 
@@ -52,13 +53,13 @@ async function overview(commands: Commands): Promise<string> {
   return `millrace COMMAND [--config FILE]\n\n${rows.join('\n')}\n\nmillrace COMMAND --help says more. Results go to stdout, diagnostics to stderr; exit 0, 1 (found something) or 2 (used wrongly).\n`
 }
 
-/** A mistake of the user's is told without a stack; anything else is a defect of ours, and the stack is what we need. */
-function textOf(error: unknown): string {
+/** What only an operator can mend is told without a stack. Undefined: nobody expected it, and the stack is what we need. */
+function textOf(error: unknown): string | undefined {
   if (error instanceof UserError) return `${error.message}\n${error.fix ? `fix: ${error.fix}\n` : ''}`
   const { name, code } = error as NodeJS.ErrnoException
   if (name === 'KafkaError') return `${messageOf(error)}\nfix: millrace check --connect says who does not answer\n`
   if (code === 'ERR_MODULE_NOT_FOUND') return `${messageOf(error)}\nfix: npm ci in Millrace's folder\n`
-  return `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+  return undefined
 }
 
 /** Whoever reads the results may stop when they have enough (`| head`): that ends the command, and is no error. */
