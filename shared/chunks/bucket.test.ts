@@ -5,19 +5,20 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { suite, type TestContext, test } from 'node:test'
+import { createFaults } from '../../local/faults/index.ts'
 import { startStorage } from '../../local/storage/index.ts'
 import { parseConfig } from '../config/index.ts'
 import { type Bucket, openBucket } from './index.ts'
 
-async function openTestBucket(t: TestContext): Promise<Bucket> {
+async function openTestBucket(t: TestContext, faults = createFaults(), requestMsMax?: number): Promise<Bucket> {
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-bucket-'))
-  const storage = await startStorage({ dataDir, buckets: ['logs'], limitUpdates: false })
+  const storage = await startStorage({ dataDir, buckets: ['logs'], limitUpdates: false, faults })
   t.after(async () => {
     await storage.stop()
     await rm(dataDir, { recursive: true })
   })
   const text = `{ project: p, dataset: d, bucket: logs, routes: {}, endpoints: { storage: '${storage.endpoint}' } }`
-  return openBucket(parseConfig(text, '/millrace.yaml'), 'test')
+  return openBucket(parseConfig(text, '/millrace.yaml'), 'test', requestMsMax)
 }
 
 void suite('the bucket', () => {
@@ -42,6 +43,17 @@ void suite('the bucket', () => {
     assert.equal(object.size, content.length)
     assert((await buffer(bucket.read(object))).equals(content))
   })
+
+  for (const nth of [1, 2]) {
+    void test(`request ${nth} of an upload that is never answered fails, and the upload can be tried again`, async (t) => {
+      const faults = createFaults()
+      const bucket = await openTestBucket(t, faults, 300)
+      faults.add({ method: 'objects.insert*', nth, fault: { kind: 'hang' } })
+      const upload = () => bucket.upload('x', Readable.from([Buffer.from('x')]), {})
+      await assert.rejects(upload)
+      assert.equal((await upload()).kind, 'uploaded')
+    })
+  }
 
   void test('metadata change only from the reading that the change was decided on', async (t) => {
     const bucket = await openTestBucket(t)

@@ -43,13 +43,15 @@ export interface Bucket {
 /** An upload goes in pieces of this many bytes (a multiple of 256 KiB): this much is held in memory to be sent again. */
 const UPLOAD_PIECE_BYTES = 8 * 1024 * 1024
 const LIST_PAGE_OBJECTS = 1000
+/** So long Node's fetch waits for an answer; the client's uploads, which do not go by it, would wait for ever. */
+const UPLOAD_REQUEST_MS_MAX = 5 * 60_000
 
 /** @throws UserError when the configuration names no bucket */
-export function openBucket(config: Config, entry: string): Bucket {
+export function openBucket(config: Config, entry: string, requestMsMax = UPLOAD_REQUEST_MS_MAX): Bucket {
   if (!config.bucket) throw new UserError(`${config.file}: bucket is missing`, 'name the bucket that holds the chunks')
   const bucketName = config.bucket
   let opened: Promise<Client> | undefined
-  const client = () => (opened ??= openClient(config, bucketName, entry))
+  const client = () => (opened ??= openClient(config, bucketName, entry, requestMsMax))
   const file = async (name: string, options = {}) => (await client()).file(name, options)
   async function* bytesOf({ name, generation }: ObjectView): AsyncGenerator<Buffer> {
     yield* (await file(name, { generation })).createReadStream({ decompress: false })
@@ -68,10 +70,10 @@ export function openBucket(config: Config, entry: string): Bucket {
 }
 
 /** Loaded with the first question: an agent without a bucket does without these megabytes. */
-async function openClient(config: Config, bucket: string, entry: string): Promise<Client> {
+async function openClient(config: Config, bucket: string, entry: string, requestMsMax: number): Promise<Client> {
   const { Storage } = await import('@google-cloud/storage')
   const storage = new Storage(storageOptions(config, entry))
-  storage.interceptors.push(namesCaller(entry))
+  storage.interceptors.push(forUploads(entry, requestMsMax))
   return storage.bucket(bucket)
 }
 
@@ -81,12 +83,12 @@ function storageOptions({ project, endpoints }: Config, entry: string): StorageO
 }
 
 /**
- * Names the caller once more: the client's resumable uploads leave the user agent out. On the real service this is
+ * What the client's resumable uploads leave out: a time limit, and the user agent. On the real service this is
  * custom audit information: https://cloud.google.com/storage/docs/audit-logging#add-custom-metadata
  */
-function namesCaller(entry: string): Interceptor {
+function forUploads(entry: string, timeout: number): Interceptor {
   const header = { 'x-goog-custom-audit-millrace': userAgent(entry) }
-  return { request: (options) => ({ ...options, headers: { ...options.headers, ...header } }) as Intercepted }
+  return { request: (options) => ({ ...options, timeout, headers: { ...options.headers, ...header } }) as Intercepted }
 }
 
 async function stat(file: File): Promise<ObjectView | undefined> {
