@@ -1,5 +1,5 @@
 import { MAGIC_BYTES } from '../../shared/framing/index.ts'
-import { isBeginningOf, isHeldCopy, isNamedCompressed, isRotated, originalOf } from './copies.ts'
+import { isBeginningOf, isHeldCopy, isNamedCompressed, isRotated, isSuccessor, originalOf } from './copies.ts'
 import { type Files, MISSED_LOOKS_MAX } from './files.ts'
 import { firstEvent } from './first-event.ts'
 import { type Followed, type FollowerOptions, type Holdings, isFinished, NOTHING_READ } from './followed.ts'
@@ -95,7 +95,7 @@ export class Claims {
       const like = await this.#files.read(file, (reader) =>
         likeness((from, to) => reader.read(from, to, this.#scratch), at),
       )
-      if (like) likenesses.set(pair, this.#isForeign(file, at.source) ? 'other' : like)
+      if (like) likenesses.set(pair, this.#isForeign(file, at) ? 'other' : like)
       else file.base = undefined
     }
     for (const { file, at, pair } of pairs) {
@@ -114,14 +114,23 @@ export class Claims {
    */
   async #isOldCopy(file: LogFile, whole: LogFile | undefined): Promise<boolean | undefined> {
     if (!whole) return isRotated(file) || file.head.length < HEAD_BYTES
-    if (isRotated(whole) && !isRotated(file)) return false
+    if (isSuccessor(file, whole)) return false
     return this.#files.read(file, (reader) => this.#files.read(whole, (other) => isBeginningOf(file, reader, other)))
   }
 
-  /** The source is still read from a file without a name, which has other bytes than this one: both begin with a header, perhaps. */
-  #isForeign(file: LogFile, id: string): boolean {
+  /**
+   * The source is read from a file that was rotated out of the way of this one; or from one without a name, which has other bytes
+   * than this one: both begin with a header, perhaps. Or from none any more, and was forgotten but for its name: then a log is it
+   * only by its inode.
+   */
+  #isForeign(file: LogFile, { source: id, ended, hint }: KnownAt): boolean {
     const { source, file: holder } = this.#holdings.sources.get(id) ?? {}
-    if (!source || !holder?.isOpen || this.#files.isThere(holder)) return false
+    if (!source || !holder) return ended && !isRotated(file) && file.hint !== hint
+    const isThere = this.#files.isThere(holder)
+    // What has no name any more has been rotated as its copy has.
+    const named = isThere ? holder : ([...this.#files].find(({ original }) => original === holder) ?? holder)
+    if (isSuccessor(file, named)) return true
+    if (isThere || !holder.isOpen) return false
     return this.#files.try(file, () => !isHeldCopy(file, source.head, holder, false)) ?? true
   }
 

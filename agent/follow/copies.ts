@@ -15,6 +15,11 @@ export function isRotated(file: LogFile): boolean {
   return file.seen.mark !== '' || isNamedCompressed(file)
 }
 
+/** A log is no copy of what was rotated out of its way: rotation makes copies of logs alone. Even if it has the same bytes. */
+export function isSuccessor(file: LogFile, other: LogFile): boolean {
+  return !isRotated(file) && isRotated(other)
+}
+
 /** The file that this one is a mere copy of: compressed beside it, or made by copytruncate before it truncates. */
 export function originalOf(file: LogFile, there: readonly LogFile[]): LogFile | undefined {
   const { folder, stem, plain, mark } = file.seen

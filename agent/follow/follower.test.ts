@@ -159,6 +159,21 @@ void test('a header of its own that a finished, forgotten file was all of is an 
   assert.deepEqual(await readAll(follower), ['header', 'one'])
 })
 
+void test('a log that says the same again, when what said so before is gone and retired', async (t) => {
+  const { folder, follower } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  writeFileSync(path, 'done\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['done'])
+  const [followed] = follower.sources.values()
+  for (const entry of [...follower.entries]) follower.acknowledge({ ...entry, size: entry.position, retired: true })
+  writeFileSync(`${path}-new`, 'done\n') // while the inode of the other one is taken
+  renameSync(`${path}-new`, path)
+  follower.drop(followed!)
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['done'])
+})
+
 void test('the last event of several lines is given out when its file pauses; a restart goes on behind it', async (t) => {
   const framing = { kind: 'lines', start: '^[A-Z]', pauseMs: 60_000, maxEventBytes: 1000 } as const
   const { folder, follower } = followFramed(t, framing, 'app.log')
@@ -360,3 +375,30 @@ void test('a log that is truncated and begins with the same long header is anoth
   await follower.look()
   assert.equal((await readAll(follower)).at(-1), 'second')
 })
+
+for (const delay of [0, 1])
+  void test(`a log that says the same each day: what is written today is no copy of yesterday's (compressed after ${delay} days)`, async (t) => {
+    const { folder, follower } = follow(t, 'app.log')
+    const path = join(folder, 'app.log')
+    const twice = async () => {
+      await follower.look()
+      const lines = await readAll(follower)
+      await follower.look()
+      return [...lines, ...(await readAll(follower))]
+    }
+    for (let day = 1; day <= 4; day++) {
+      writeFileSync(path, 'done\n')
+      assert.deepEqual(await twice(), ['done'], `day ${day}`)
+      for (let age = day; age > 1; age--) {
+        const ending = age - 2 >= delay ? '.gz' : ''
+        renameSync(`${path}.${age - 1}${ending}`, `${path}.${age}${ending}`)
+      }
+      renameSync(path, `${path}.1`)
+      const old = `${path}.${1 + delay}`
+      if (day > delay) {
+        writeFileSync(`${old}.gz`, gzipSync(readFileSync(old)))
+        rmSync(old)
+      }
+      assert.deepEqual(await twice(), [])
+    }
+  })

@@ -2,7 +2,7 @@ import { type Likeness, sourceId, splitId } from './identity.ts'
 import type { LogFile } from './log-file.ts'
 
 /** A file whose first event is known, which belongs to no source yet and is no copy of another file that is there. */
-type Unclaimed = Pick<LogFile, 'key' | 'base' | 'hint' | 'encoding'>
+type Unclaimed = Pick<LogFile, 'key' | 'base' | 'hint'>
 
 /** A source that is known, by its entry or because this life follows it. */
 export interface Known {
@@ -39,10 +39,7 @@ export function recognise(
     const candidates = files.filter(
       (file) => !claims.has(file.key) && sameName(file, source) && HEIRS.has(like(file.key, source)),
     )
-    const file =
-      candidates.find((candidate) => candidate.hint === hint) ??
-      candidates.find(({ encoding }) => encoding === 'plain') ??
-      candidates[0]
+    const file = candidates.find((candidate) => candidate.hint === hint) ?? candidates[0]
     if (file) claims.set(file.key, { kind: 'continues', source })
   }
   const numbers = highestNumbers(known)
