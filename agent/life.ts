@@ -96,7 +96,9 @@ export class Life {
       this.#isRunning = true
       await together(ending, agent.stop_within, (end) => {
         publishing = this.#publisher?.run(end)
-        return [...(publishing ? [publishing] : []), this.#uploader.run(end)]
+        // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.
+        const uploading = Promise.race([this.#publisher?.tried, publishing]).then(() => this.#uploader.run(end))
+        return [...(publishing ? [publishing] : []), uploading]
       })
     } finally {
       clearInterval(looking)

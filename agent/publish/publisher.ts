@@ -51,6 +51,7 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #waker: Waker
   readonly #filler: Filler
+  readonly #tried = Promise.withResolvers<void>()
   /** Of these Kafka takes nothing now: sessions do without them, until one of these has lasted for TOPICS_EVERY_MS. */
   readonly #refusing = new Set<string>()
   #fillings = [new Filling(), new Filling()]
@@ -75,6 +76,11 @@ export class Publisher {
    */
   get session(): object | undefined {
     return this.#session
+  }
+
+  /** When it was in touch with Kafka for the first time, or could not be. */
+  get tried(): Promise<void> {
+    return this.#tried.promise
   }
 
   /** The entries of the last transaction, with the topic that carries them. */
@@ -106,7 +112,7 @@ export class Publisher {
   async run(signal: AbortSignal): Promise<void> {
     for (let backoffMs = BACKOFF_MS_MIN; !signal.aborted; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX)) {
       try {
-        await this.#begin()
+        await this.#begin().finally(this.#tried.resolve)
         backoffMs = BACKOFF_MS_MIN
         await this.#pump(signal)
       } catch (error) {

@@ -4,16 +4,24 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { type AgentBench } from '../support/agent.ts'
 import { bucketBench } from '../support/agent-bucket.ts'
+import { sharedBroker } from '../support/broker.ts'
 import { consumeTopic } from '../support/consume.ts'
 import { eventually } from '../support/eventually.ts'
 import { LogWriter } from '../support/log-writer.ts'
+import { API, startProxy } from '../support/proxy.ts'
 
 async function published(bench: AgentBench): Promise<string[]> {
   return (await consumeTopic(bench.client, bench.topic)).map(({ value }) => value ?? '')
 }
 
 void test('a finished source is uploaded with no ranges when Kafka carried it; late writes make a further chunk', async (t) => {
-  const { bench, chunks } = await bucketBench(t, { paths: ['app.log'], agent: { finish_after: '300ms' } })
+  const proxy = await startProxy((await sharedBroker()).brokers)
+  t.after(() => proxy.close())
+  const { bench, chunks } = await bucketBench(t, {
+    paths: ['app.log'],
+    agent: { finish_after: '300ms' },
+    brokers: proxy.brokers,
+  })
   const writer = new LogWriter(join(bench.folder, 'app.log'))
   writer.write(10)
   const agent = bench.start()
@@ -37,6 +45,14 @@ void test('a finished source is uploaded with no ranges when Kafka carried it; l
   )
   assert.equal((await published(bench)).filter((value) => value === 'late').length, 1)
   assert.equal(await agent.stop(), 0)
+
+  // In touch later than it has seen the bucket: it is not known yet what Kafka has carried.
+  proxy.on(API.InitProducerId, { delayAnswerMs: 1500 })
+  const again = bench.start()
+  writer.write(1)
+  await eventually(async () => (await published(bench)).length === 17)
+  assert.equal((await chunks()).length, 2, 'a restart uploads nothing twice')
+  assert.equal(await again.stop(), 0)
 })
 
 void test('a route without topic travels by chunks alone, and a restart uploads nothing twice', async (t) => {
