@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Request, Response } from '@google-cloud/functions-framework'
 import { loadConfig } from '../../shared/config/index.ts'
 import { countMembers } from '../../shared/kafka/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline } from '../../test/support/pipeline.ts'
-import { drain } from './index.ts'
+import { drain, kafkaDrain } from './index.ts'
 
 const log = createLog('test')
 const route = { visits: 'schema: visit.proto#shop.Visit' }
@@ -149,4 +150,27 @@ void test('the mode may change there and back: each goes on where the other ende
     assert.equal(rows, 100)
     await seen(`${total} ${total}`)
   }
+})
+
+/** What the function answers to a call of Cloud Scheduler. */
+async function call({ configFile }: Pipeline): Promise<[status: number, body: unknown]> {
+  const answer: [number, unknown] = [0, undefined]
+  const response = {
+    status: (code: number) => Object.assign(response, (answer[0] = code) && {}),
+    json: (body: unknown) => void (answer[1] = body),
+  }
+  process.env['MILLRACE_CONFIG'] = configFile
+  await kafkaDrain({} as Request, response as unknown as Response)
+  delete process.env['MILLRACE_CONFIG']
+  return answer
+}
+
+void test('the function answers 200 and what was done; 500 and why when it has failed, and goes on with the next call', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: route })
+  await pipeline.publish('visits', events(5))
+  pipeline.faults.add({ method: 'tables.get', fault: { kind: 'error', code: 'PERMISSION_DENIED', message: 'no' } })
+  const [status, body] = await call(pipeline)
+  assert.equal(status, 500)
+  assert.match((body as { error: string }).error, /^BigQuery and the tables of route visits: .*no/)
+  assert.deepEqual(await call(pipeline), [200, { partitions: 1, events: 5, rows: 5, dead_letters: 0, remaining: 0 }])
 })

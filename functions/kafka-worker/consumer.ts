@@ -49,6 +49,12 @@ const routesOf = (config: Config): Route[] =>
 
 export const topicsOf = (config: Config): string[] => routesOf(config).flatMap(({ topic }) => topic ?? [])
 
+function cannotMake({ name }: Route, cause: unknown): never {
+  if (cause instanceof UserError) throw cause
+  const fix = 'check network, credentials and rights: millrace check --connect tries them'
+  throw new UserError(`BigQuery and the tables of route ${name}: ${messageOf(cause)}`, fix, { cause })
+}
+
 /**
  * Makes sure of the tables and joins the group.
  * @throws UserError when the configuration, a schema or a table does not allow it
@@ -64,7 +70,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const sinks = new Map<string, RouteSink>()
   for (const route of routes) {
     const sink = openSink(config, route, warehouse, options.log, { answerWithinMs: config.consumer.answer_within })
-    await sink.ensureTables() // before the first record is read
+    await sink.ensureTables().catch((cause: unknown) => cannotMake(route, cause)) // before the first record is read
     sinks.set(route.topic!, sink)
   }
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
