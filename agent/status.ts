@@ -44,7 +44,8 @@ function statusOf(followed: Followed, { follower, uploader }: Pick<Parts, 'follo
   const chunks = uploader.chunksOf(followed)
   const byKafka = uploader.topicOf(followed) !== undefined
   const carried = byKafka ? (follower.entry(source.id)?.position ?? 0) : (chunks.at(-1)?.metadata.size ?? 0)
-  const size = file.encoding === 'plain' ? file.seen.size : null
+  const end = byKafka ? follower.entry(source.id)?.size : chunks.at(-1)?.metadata.size
+  const size = file.encoding === 'plain' ? file.seen.size : (end ?? null)
   const isDue = byKafka ? !source.finished : follower.isFinishable(followed, Date.now())
   const lag = isDue ? Math.max(0, (size ?? carried) - carried) : 0
   const undecided = chunks.some(({ metadata }) => metadata.ranges === 'undecided')

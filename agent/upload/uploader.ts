@@ -185,7 +185,7 @@ export class Uploader {
         chunks.put(chunk)
         if (answer.kind === 'exists' && !isSame(chunk, measured, start)) return
         this.counts.chunks++
-        this.counts.bytes += measured.end - start
+        this.counts.bytes += chunk.object.size
       }
       this.#done.set(source.id, state)
     } finally {

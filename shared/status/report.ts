@@ -7,7 +7,7 @@ export interface SourceStatus {
   readonly path: string
   /** Up to here Kafka, or a decided chunk, carries it. */
   readonly position: number
-  /** Bytes of the file; null for a compressed one. */
+  /** Bytes of the file, of a compressed one when it is finished; null before. */
   readonly size: number | null
   /** Without a topic only of finished files: of the others nothing is late, they go as a whole. */
   readonly lag_bytes: number

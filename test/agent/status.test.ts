@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import test from 'node:test'
 import { freePort } from '../../local/free-port.ts'
 import { bucketBench } from '../support/agent-bucket.ts'
@@ -9,6 +11,8 @@ import { LogWriter } from '../support/log-writer.ts'
 interface Status {
   lag_bytes: number
   lag_seconds: number
+  chunks_total: number
+  chunk_bytes_total: number
   open: { position: number; size: number; lag_bytes: number; carrier: string }[]
 }
 
@@ -41,6 +45,13 @@ test('of a route without topic only finished files are late, until they are in t
     const carried = new Map(open.map(({ size, position }) => [size, position]))
     return lag_bytes === 0 && carried.get(1200) === 1200 && carried.get(600) === 0
   })
+
+  const compressed = gzipSync('another line\n'.repeat(100))
+  writeFileSync(join(bench.folder, 'app.log.7.gz'), compressed)
+  await eventually(async () => (await status()).open.some(({ size, position }) => size === 1300 && position === 1300))
+  const { chunks_total, chunk_bytes_total } = await status()
+  assert.equal(chunks_total, 2)
+  assert.ok(chunk_bytes_total > 0 && chunk_bytes_total < 1300, `${chunk_bytes_total} is not the compressed size`)
 
   await storage.stop()
   writer.rotate()
