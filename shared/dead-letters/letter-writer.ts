@@ -6,11 +6,7 @@ import { type AppenderOptions, DEAD_LETTERS, openDefaultWriter, type Warehouse }
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024
 
 /** Dead letters of one dataset: at least once, each written before `write` resolves. */
-export interface LetterWriter {
-  /** Tries until it is done. Rejects only when `signal` fires, or when BigQuery refuses a letter as such. */
-  write(entries: readonly Buffer[], signal: AbortSignal): Promise<void>
-  close(): void
-}
+export type LetterWriter = ReturnType<typeof openLetterWriter>
 
 /** @param table the table of dead letters */
 export function openLetterWriter(
@@ -19,10 +15,11 @@ export function openLetterWriter(
   ensure: () => Promise<unknown>,
   log: Log,
   options: AppenderOptions,
-): LetterWriter {
+) {
   const writer = openDefaultWriter(warehouse, table, DEAD_LETTERS.descriptor, ensure, log, options)
   return {
-    async write(entries, signal) {
+    /** Tries until it is done. Rejects only when `signal` fires, or when BigQuery refuses a letter as such. */
+    async write(entries: readonly Buffer[], signal: AbortSignal): Promise<void> {
       const refused = (await Promise.all(requestsOf(entries).map((rows) => writer.write(rows, signal)))).flat()
       if (refused.length === 0) return
       throw new Error(`BigQuery refuses a dead letter: ${refused.map(({ message }) => message).join('; ')}`)

@@ -8,28 +8,24 @@ const SERVICE = 'https://bigquerystorage.googleapis.com'
 const SCOPE = 'https://www.googleapis.com/auth/bigquery'
 
 /** Connections to the Storage Write API. */
-export interface Channel {
-  /**
-   * @param routing what tells the front end outside the US which region serves the request: `parent=...`
-   * @throws GrpcError
-   */
-  unary(method: keyof typeof METHODS, routing: string, request: object): Promise<Record<string, unknown>>
-  openAppend(stream: string, listener: CallListener): Call
-  close(): void
-}
+export type Channel = ReturnType<typeof openChannel>
 
-export function openChannel(config: Config, entry: string): Channel {
+export function openChannel(config: Config, entry: string) {
   const address = config.endpoints.bigquery_storage
   const agent = { 'user-agent': userAgent(entry) }
   const client = address
     ? new GrpcClient(`http://${address}`, async () => agent)
     : new GrpcClient(SERVICE, googleHeaders(agent))
   return {
-    async unary(method, routing, request) {
+    /**
+     * @param routing what tells the front end outside the US which region serves the request: `parent=...`
+     * @throws GrpcError
+     */
+    async unary(method: keyof typeof METHODS, routing: string, request: object): Promise<Record<string, unknown>> {
       const [requestCodec, responseCodec] = METHODS[method]
       return responseCodec.decode(await client.unary(pathOf(method), routing, requestCodec.encode(request)))
     },
-    openAppend: (stream, listener) =>
+    openAppend: (stream: string, listener: CallListener): Call =>
       client.open(pathOf('AppendRows'), `write_stream=${encodeURIComponent(stream)}`, listener),
     close: () => client.close(),
   }

@@ -9,14 +9,7 @@ import type { Warehouse } from './warehouse.ts'
 const RETRY_MS_MAX = 30_000
 
 /** Rows of one table at least once: what has no answer is sent again. */
-export interface DefaultWriter {
-  /**
-   * Tries until the rows (the body of ProtoRows) are written, or until some are refused: then none of them was written.
-   * Rejects only when `signal` fires, or when the table cannot be made.
-   */
-  write(rows: Buffer, signal: AbortSignal): Promise<readonly RefusedRow[]>
-  close(): void
-}
+export type DefaultWriter = ReturnType<typeof openDefaultWriter>
 
 /** @param ensure makes the table: it may have been deleted meanwhile */
 export function openDefaultWriter(
@@ -26,10 +19,14 @@ export function openDefaultWriter(
   ensure: () => Promise<unknown>,
   log: Log,
   options: AppenderOptions,
-): DefaultWriter {
+) {
   let appender: Appender | undefined
   return {
-    async write(rows, signal) {
+    /**
+     * Tries until the rows (the body of ProtoRows) are written, or until some are refused: then none of them was written.
+     * Rejects only when `signal` fires, or when the table cannot be made.
+     */
+    async write(rows: Buffer, signal: AbortSignal): Promise<readonly RefusedRow[]> {
       for (let attempt = 1; ; attempt++) {
         appender ??= warehouse.openAppender(defaultStream(table), descriptor, options)
         const answer = await appender.append(rows, undefined)

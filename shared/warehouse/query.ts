@@ -5,7 +5,8 @@ import type { Rest } from './rest.ts'
 /** INT64 and NUMERIC as strings, TIMESTAMP as RFC 3339 UTC with micros, BYTES as base64; NULL and empty arrays left out. */
 export type Row = Readonly<Record<string, unknown>>
 /** A whole number becomes INT64, a Date TIMESTAMP. */
-export type Parameter = string | number | Date
+type Parameter = string | number | Date
+export type Parameters = Readonly<Record<string, Parameter>>
 
 const PAGE_ROWS = 10_000
 /** How long one request waits for the query to end. */
@@ -23,13 +24,8 @@ interface Cells {
 }
 
 /** Runs one GoogleSQL statement. @throws ApiError */
-export async function* query(
-  rest: Rest,
-  project: string,
-  location: string,
-  sql: string,
-  parameters: Readonly<Record<string, Parameter>> = {},
-): AsyncGenerator<Row> {
+export async function* query(rest: Rest, sql: string, parameters: Parameters = {}): AsyncGenerator<Row> {
+  const { project: projectId, region: location } = rest
   const json = {
     query: sql,
     location,
@@ -40,7 +36,7 @@ export async function* query(
     parameterMode: 'NAMED',
     queryParameters: Object.entries(parameters).map(parameter),
   }
-  let page = (await rest('POST', project, 'queries', { json })) as Page
+  let page = (await rest.call({ method: 'POST', projectId, uri: 'queries', json })) as Page
   for (;;) {
     for (const { f: cells } of page.rows ?? []) yield recordOf(page.schema?.fields ?? [], cells)
     if (page.jobComplete !== false && !page.pageToken) return
@@ -51,7 +47,8 @@ export async function* query(
       'formatOptions.useInt64Timestamp': 'true',
       ...(page.pageToken ? { pageToken: page.pageToken } : {}),
     }
-    page = (await rest('GET', project, `queries/${page.jobReference?.jobId}`, { qs })) as Page
+    const uri = `queries/${page.jobReference?.jobId}`
+    page = (await rest.call({ method: 'GET', projectId, uri, qs })) as Page
   }
 }
 

@@ -4,22 +4,29 @@ import type { Config } from '../config/index.ts'
 import { messageOf } from '../errors.ts'
 import { userAgent } from '../telemetry/index.ts'
 
-/** One call of BigQuery's REST interface; `uri` follows `/projects/<project>/`. @throws ApiError */
-export type Rest = (
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
-  project: string,
-  uri: string,
-  options?: { json?: object; qs?: Record<string, string | number> },
-) => Promise<Record<string, unknown>>
+/** BigQuery's REST interface: where queries run, where datasets are made, and one call. */
+export type Rest = ReturnType<typeof openRest>
 
-export function openRest(config: Config, entry: string): Rest {
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH'
+  readonly projectId: string
+  /** What follows `/projects/<project>/`. */
+  readonly uri: string
+  readonly json?: object
+  readonly qs?: Readonly<Record<string, string | number>>
+}
+
+export function openRest(config: Config, entry: string) {
   const client = new BigQuery(restOptions(config, entry))
-  return (method, projectId, uri, options = {}) =>
-    new Promise((resolve, reject) => {
-      client.request({ method, projectId, uri, ...options }, (error, body) =>
-        error ? reject(error) : resolve((body ?? {}) as Record<string, unknown>),
-      )
-    })
+  return {
+    project: config.project,
+    region: config.region,
+    /** @throws ApiError */
+    call: (request: Call) =>
+      new Promise<Record<string, unknown>>((resolve, reject) => {
+        client.request(request, (error, body) => (error ? reject(error) : resolve(body ?? {})))
+      }),
+  }
 }
 
 function restOptions(config: Config, entry: string): BigQueryOptions {

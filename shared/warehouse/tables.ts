@@ -29,18 +29,22 @@ export interface FoundTable {
 
 const WAY_OUT =
   'give the changed column another name, name another table in the route, or change the schema so that it only gains columns'
-const path = ({ dataset, table }: TableName) => `datasets/${dataset}/tables/${table}`
+/** Where the table is in the REST interface. */
+const at = ({ project, dataset, table }: TableName) => ({
+  projectId: project,
+  uri: `datasets/${dataset}/tables/${table}`,
+})
 
-/** Undefined: there is no such table. */
-export async function getTable(rest: Rest, table: TableName): Promise<TableResource | undefined> {
+async function getTable(rest: Rest, table: TableName): Promise<TableResource | undefined> {
   try {
-    return (await rest('GET', table.project, path(table))) as TableResource
+    return (await rest.call({ method: 'GET', ...at(table) })) as TableResource
   } catch (error) {
     if (codeOf(error) === 404) return undefined
     throw error
   }
 }
 
+/** Undefined: there is no such table. */
 export async function findTable(rest: Rest, name: TableName): Promise<FoundTable | undefined> {
   const found = await getTable(rest, name)
   return found && { fields: found.schema?.fields ?? [], everyRow: everyRow(found) }
@@ -60,15 +64,14 @@ function everyRow({ requirePartitionFilter, timePartitioning: time, rangePartiti
  */
 export async function ensureTable(
   rest: Rest,
-  region: string,
   table: TableName,
   spec: TableSpec,
   { adopt = false } = {},
 ): Promise<TableState> {
   const existing = await getTable(rest, table)
   if (!existing) {
-    const created = await create(rest, region, table, resourceOf(spec))
-    return created ? { kind: 'created', gained: [] } : ensureTable(rest, region, table, spec, { adopt })
+    const created = await create(rest, table, resourceOf(spec))
+    return created ? { kind: 'created', gained: [] } : ensureTable(rest, table, spec, { adopt })
   }
   if (existing.type?.includes('VIEW'))
     throw new UserError(`${tableId(table)} is a view, which takes no rows`, 'name another table in the route')
@@ -82,16 +85,16 @@ export async function ensureTable(
   const change = planChange(fields, spec.fields)
   if (change.kind === 'refused') throw refusedChange(table, change.problems, fields, spec.fields)
   if (change.kind === 'same') return { kind: 'unchanged', gained: [] }
-  for (const column of change.widened) await widen(rest, region, table, column)
-  await rest('PATCH', table.project, path(table), { json: { schema: { fields: change.fields } } })
+  for (const column of change.widened) await widen(rest, table, column)
+  await rest.call({ method: 'PATCH', ...at(table), json: { schema: { fields: change.fields } } })
   return { kind: 'patched', gained: change.gained }
 }
 
 /** Again is as good as once: a process that dies before the patch finds the column widened. */
-async function widen(rest: Rest, region: string, table: TableName, column: TableField): Promise<void> {
+async function widen(rest: Rest, table: TableName, column: TableField): Promise<void> {
   const sql = `ALTER TABLE \`${tableId(table)}\` ALTER COLUMN \`${column.name}\` SET DATA TYPE ${typeText(column)}`
   try {
-    for await (const _row of query(rest, table.project, region, sql)) continue
+    for await (const _row of query({ ...rest, project: table.project }, sql)) continue
   } catch (error) {
     const why = `table ${tableId(table)}: cannot widen ${column.name} to ${typeText(column)}: ${describeApiError(error)}`
     throw new UserError(why, 'widen the column by hand, or name another table', { cause: error })
@@ -99,7 +102,7 @@ async function widen(rest: Rest, region: string, table: TableName, column: Table
 }
 
 /** Creates or replaces a view. @throws UserError when a table has its name */
-export async function ensureView(rest: Rest, region: string, name: TableName, spec: ViewSpec): Promise<void> {
+export async function ensureView(rest: Rest, name: TableName, spec: ViewSpec): Promise<void> {
   const view = { query: spec.sql, useLegacySql: false }
   const existing = await getTable(rest, name)
   if (existing?.view?.query === spec.sql) return
@@ -108,31 +111,31 @@ export async function ensureView(rest: Rest, region: string, name: TableName, sp
       `${tableId(name)} is a table, and a view of Millrace has this name`,
       'rename or delete the table',
     )
-  if (existing) await rest('PATCH', name.project, path(name), { json: { view } })
-  else await create(rest, region, name, { view, description: spec.description })
+  if (existing) await rest.call({ method: 'PATCH', ...at(name), json: { view } })
+  else await create(rest, name, { view, description: spec.description })
 }
 
 /** False: somebody else created it meanwhile. */
-async function create(rest: Rest, region: string, table: TableName, resource: object): Promise<boolean> {
-  const { project, dataset: datasetId, table: tableName } = table
-  const json = { ...resource, tableReference: { projectId: project, datasetId, tableId: tableName } }
+async function create(rest: Rest, table: TableName, resource: object): Promise<boolean> {
+  const { project: projectId, dataset: datasetId, table: name } = table
+  const json = { ...resource, tableReference: { projectId, datasetId, tableId: name } }
   for (;;) {
     try {
-      await rest('POST', project, `datasets/${datasetId}/tables`, { json })
+      await rest.call({ method: 'POST', projectId, uri: `datasets/${datasetId}/tables`, json })
       return true
     } catch (error) {
       if (codeOf(error) === 409) return false
       if (codeOf(error) !== 404)
         throw new Error(`cannot create table ${tableId(table)}: ${describeApiError(error)}`, { cause: error })
-      await createDataset(rest, region, table)
+      await createDataset(rest, table)
     }
   }
 }
 
-async function createDataset(rest: Rest, region: string, { project, dataset }: TableName): Promise<void> {
-  const json = { datasetReference: { projectId: project, datasetId: dataset }, location: region }
+async function createDataset(rest: Rest, { project: projectId, dataset: datasetId }: TableName): Promise<void> {
+  const json = { datasetReference: { projectId, datasetId }, location: rest.region }
   try {
-    await rest('POST', project, 'datasets', { json })
+    await rest.call({ method: 'POST', projectId, uri: 'datasets', json })
   } catch (error) {
     if (codeOf(error) !== 409) throw error
   }
