@@ -13,6 +13,8 @@ import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
 
 const METRICS_EVERY_MS = 60_000
+/** Longer than an operator takes to see what is wrong, shorter than most lives: what was deleted between two of them retires. */
+const UNSEEN_MS = 12 * 3_600_000
 
 /** What outlives a reload. */
 export interface Host {
@@ -132,6 +134,7 @@ export class Life {
       agent,
       routes: new Map(agent.logs.map(({ route }) => [route, routes[route]!])),
       parked: this.#host.parked,
+      unseenMs: UNSEEN_MS,
       report,
     })
   }

@@ -16,6 +16,11 @@ import { SourceFiles } from './source-files.ts'
 export interface UploaderOptions {
   readonly agent: Pick<AgentConfig, 'id' | 'finish_after' | 'handover_after' | 'after_upload'>
   readonly routes: ReadonlyMap<string, Route>
+  /**
+   * So long, in milliseconds, nothing says that a file is gone that this life has not seen: its volume may not be there yet,
+   * or this may be another host, with an id that is not its own. Absent: at once.
+   */
+  readonly unseenMs?: number
   /** Sources that a life before this one followed: until they are seen again, nothing says that their files are gone. */
   readonly parked?: Set<string>
   readonly report: (about: string, message: string) => void
@@ -56,6 +61,9 @@ export class Uploader {
   /** When files that could not be read are tried again, by what they were then. */
   readonly #againAtMs = new Map<string, number>()
   readonly #files: SourceFiles
+  /** Sources of Kafka's entries whose files this life has seen. */
+  readonly #seen = new Set<string>()
+  readonly #begunAtMs = performance.now()
 
   constructor(
     bucket: Bucket | undefined,
@@ -276,16 +284,27 @@ export class Uploader {
     const undecided = new Set(this.#chunks?.undecided.map(({ metadata }) => splitId(metadata.source).base))
     for (const { topic, entry } of publisher.entries()) {
       const { source } = entry
-      if (this.#follower.sources.has(source)) this.#options.parked?.delete(source)
-      if (entry.retired || this.#options.parked?.has(source) || undecided.has(splitId(source).base)) continue
+      if (this.#follower.sources.has(source)) {
+        this.#options.parked?.delete(source)
+        this.#seen.add(source)
+      }
+      if (entry.retired || this.#isElsewhere(source) || undecided.has(splitId(source).base)) continue
       if (!this.#isLookedFor(topic)) this.#files.forget(source)
       else if (this.#files.isGone(source)) {
         this.#files.forget(source)
         this.#chunks?.forget(source)
         this.#done.delete(source)
+        this.#seen.delete(source)
         void publisher.decide({ source, topic, change: (now) => now && { ...now, retired: true } })
       }
     }
+  }
+
+  /** Its file may be there, and not for this life to see. */
+  #isElsewhere(source: string): boolean {
+    const { parked, unseenMs = 0 } = this.#options
+    const isEarly = performance.now() - this.#begunAtMs < unseenMs
+    return parked?.has(source) || (isEarly && !this.#seen.has(source))
   }
 
   /** Every folder with files of this topic could be read. */

@@ -22,7 +22,8 @@ export interface AgentBench {
   readonly brokers: string
   /** The configuration's file, to be changed between two lives. */
   readonly config: string
-  start(from?: 'start' | 'end'): RunningAgent
+  /** With the bench's configuration, or another file. */
+  start(from?: 'start' | 'end', file?: string): RunningAgent
 }
 
 export interface RunningAgent {
@@ -81,8 +82,8 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
       ...options.top,
     }),
   )
-  const start = (from?: 'start' | 'end') => {
-    const agent = startAgent(config, from)
+  const start = (from?: 'start' | 'end', file = config) => {
+    const agent = startAgent(file, from)
     agents.push(agent.process)
     return agent
   }
