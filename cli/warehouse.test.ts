@@ -9,14 +9,22 @@ import { bigQueryFor, folderWith, millrace } from '../test/support/command.ts'
 const SCHEMA = [{ name: 'id', type: 'INT64', mode: 'REQUIRED' }]
 const NOWHERE = "endpoints: { bigquery: 'http://127.0.0.1:1', bigquery_storage: '127.0.0.1:1' }"
 
-const configOf = (endpoints: string) =>
-  `{ project: p, dataset: d, bucket: bbb, routes: { e: { schema: e.json, table: e } }, ${endpoints} }`
+const configOf = (endpoints: string, more: string) =>
+  `{ project: p, dataset: d, bucket: bbb, routes: { e: { schema: e.json, table: e${more} } }, ${endpoints} }`
 
-/** A folder with a configuration, and a way to run a command there. */
-async function project(t: TestContext, cloud = true) {
-  const endpoints = cloud ? (await bigQueryFor(t)).endpoints : NOWHERE
-  const folder = folderWith(t, { 'millrace.yaml': configOf(endpoints), 'e.json': JSON.stringify(SCHEMA) })
+/** A folder with a configuration, and a way to run a command there. `more`: of the route. */
+async function project(t: TestContext, cloud = true, more = '') {
+  const { server, endpoints } = cloud ? await bigQueryFor(t) : { server: undefined, endpoints: NOWHERE }
+  const folder = folderWith(t, { 'millrace.yaml': configOf(endpoints, more), 'e.json': JSON.stringify(SCHEMA) })
   return {
+    /** BigQuery's REST interface; the path behind that of the project. */
+    rest: async (method: string, path: string, body?: object) => {
+      const headers = { 'content-type': 'application/json' }
+      const url = `${server?.rest}/bigquery/v2/projects/p/${path}`
+      const response = await fetch(url, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+      assert.ok(response.ok, `${method} ${path}: ${response.status}`)
+      return (await response.json()) as Record<string, unknown>
+    },
     setSchema: (schema: object[]) => writeFileSync(join(folder, 'e.json'), JSON.stringify(schema)),
     run: (...args: string[]) => millrace(folder, args),
   }
@@ -71,6 +79,39 @@ void suite('commands that ask BigQuery', { concurrency: 2 }, () => {
       stderr: '',
     })
     assert.equal((await run('schema', 'e', '--apply')).stdout, 'p.d.e: patched, gained id (no longer REQUIRED), more\n')
+  })
+
+  test("schema: a table is made with the route's partitioning, clustering, labels and expiry", async (t) => {
+    const rest = async (more: string) => {
+      const { run, rest: ask } = await project(
+        t,
+        true,
+        `, labels: { team: web }, cluster: [id], expire_after: 2d${more}`,
+      )
+      assert.equal((await run('schema', 'e', '--apply')).stdout, 'p.d.e: created\n')
+      return ask('GET', 'datasets/d/tables/e')
+    }
+    const [hourly, whole] = await Promise.all([rest(', partition: { by: hour }'), rest(', partition: { by: none }')])
+    const [clustering, labels, expirationMs] = [{ fields: ['id'] }, { team: 'web' }, `${2 * 24 * 3_600_000}`]
+    assert.partialDeepStrictEqual(hourly, { clustering, labels, timePartitioning: { type: 'HOUR', expirationMs } })
+    assert.partialDeepStrictEqual(whole, { clustering, labels })
+    assert.ok(Math.abs(Number(whole['expirationTime']) - Number(expirationMs) - Date.now()) < 60_000)
+    assert.deepEqual([hourly['expirationTime'], whole['timePartitioning']], [undefined, undefined])
+  })
+
+  test("schema: a table of the user's own gets the column millrace with --apply, and keeps its own", async (t) => {
+    const { run, rest } = await project(t)
+    await rest('POST', 'datasets', { datasetReference: { projectId: 'p', datasetId: 'd' } })
+    const fields = ['id', 'own'].map((name) => ({ name, type: 'INT64' }))
+    const tableReference = { projectId: 'p', datasetId: 'd', tableId: 'e' }
+    await rest('POST', 'datasets/d/tables', { tableReference, schema: { fields } })
+    assert.deepEqual(await run('schema', 'e', '--diff'), { code: 1, stdout: '+ millrace\n+ extra\n', stderr: '' })
+    assert.equal((await run('schema', 'e', '--apply')).stdout, 'p.d.e: patched, gained millrace, extra\n')
+    const { schema } = (await rest('GET', 'datasets/d/tables/e')) as { schema: { fields: { name: string }[] } }
+    assert.deepEqual(
+      schema.fields.map(({ name }) => name),
+      ['id', 'own', 'millrace', 'extra'],
+    )
   })
 
   test('schema: what BigQuery cannot do is refused side by side, with a way out', async (t) => {
