@@ -1,6 +1,5 @@
-import { read, readSync } from 'node:fs'
-import { Readable } from 'node:stream'
-import { promisify } from 'node:util'
+import { createReadStream, read, readSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { type Encoding, openDecompressed } from '../../shared/framing/index.ts'
 
 /** Memory that one consumer reads plain files into; what a read returned is valid until the next one. */
@@ -82,7 +81,7 @@ class CompressedReader implements PlainReader {
     this.close()
     this.#start = 0
     this.#ended = false
-    this.#stream = openDecompressed(Readable.from(bytesOf(this.#fd), { objectMode: false }), this.#encoding)
+    this.#stream = openDecompressed(streamOf(this.#fd), this.#encoding)
     this.#chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   }
 
@@ -95,16 +94,7 @@ class CompressedReader implements PlainReader {
   }
 }
 
-const COMPRESSED_READ_BYTES = 64 * 1024
-const readAt = promisify(read)
-
-/** A file from its beginning, by its descriptor; fs.ReadStream would close that when it is destroyed. */
-async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
-  for (let at = 0; ; ) {
-    const memory = Buffer.allocUnsafe(COMPRESSED_READ_BYTES)
-    const { bytesRead } = await readAt(fd, memory, 0, memory.length, at)
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield memory.subarray(0, bytesRead)
-  }
+/** A file from its beginning, by its descriptor, which stays open when the stream is destroyed. */
+function streamOf(fd: number): Readable {
+  return createReadStream('', { fd, start: 0, fs: { read, close: (_fd: number, done: () => void) => done() } })
 }

@@ -18,6 +18,17 @@ export interface Measure {
 
 const READ_BYTES = 256 * 1024
 
+/** The bytes `[start, end)`, as far as the file reaches; each piece is valid until the next. */
+async function* piecesOf(reader: PlainReader, start: number, end: number): AsyncGenerator<Buffer> {
+  const scratch = new Scratch()
+  for (let at = start; at < end; ) {
+    const bytes = await reader.read(at, Math.min(end, at + READ_BYTES), scratch)
+    if (bytes.length === 0) return
+    at += bytes.length
+    yield bytes
+  }
+}
+
 /** Reads `[start, limit)` (Infinity: to the end of the file) as a finished source. Rejects for a broken compressed file. */
 export async function measure(
   reader: PlainReader,
@@ -78,19 +89,14 @@ export async function crcsOf<R extends { start: number; size: number }>(
   ranges: readonly R[],
 ): Promise<Map<R, string>> {
   const crcs = new Map<R, string>()
-  const scratch = new Scratch()
-  for (const group of Map.groupBy(ranges, ({ start }) => start).values()) {
-    let at = group[0]?.start ?? 0
-    let crc = 0
+  for (const [start, group] of Map.groupBy(ranges, (range) => range.start)) {
+    let [at, crc] = [start, 0]
     for (const range of group.sort((a, b) => a.size - b.size)) {
-      while (at < range.size) {
-        const bytes = await reader.read(at, Math.min(range.size, at + READ_BYTES), scratch)
-        if (bytes.length === 0) break
-        crc = crc32c(bytes, crc)
-        at += bytes.length
+      for await (const piece of piecesOf(reader, at, range.size)) {
+        crc = crc32c(piece, crc)
+        at += piece.length
       }
-      if (at < range.size) break
-      crcs.set(range, checksumText(crc))
+      if (at >= range.size) crcs.set(range, checksumText(crc))
     }
   }
   return crcs
@@ -98,19 +104,15 @@ export async function crcsOf<R extends { start: number; size: number }>(
 
 /** The bytes `[start, end)` as one zstd stream, which fails if they are not those that were measured. */
 export function compressed(reader: PlainReader, start: number, { end, crc32c: expected }: Measure): Readable {
-  async function* pieces(): AsyncGenerator<Buffer> {
-    const scratch = new Scratch()
+  async function* checked(): AsyncGenerator<Buffer> {
     let crc = 0
-    for (let at = start; at < end; ) {
-      const bytes = Buffer.from(await reader.read(at, Math.min(end, at + READ_BYTES), scratch))
-      if (bytes.length === 0) throw new Error('the file became shorter while it was uploaded')
-      crc = crc32c(bytes, crc)
-      at += bytes.length
-      yield bytes
+    for await (const piece of piecesOf(reader, start, end)) {
+      crc = crc32c(piece, crc)
+      yield Buffer.from(piece)
     }
     if (checksumText(crc) !== expected) throw new Error('the file changed while it was uploaded')
   }
-  const input = Readable.from(pieces(), { objectMode: false })
+  const input = Readable.from(checked(), { objectMode: false })
   const output = createZstdCompress()
   input.on('error', (error) => output.destroy(error))
   return input.pipe(output)
