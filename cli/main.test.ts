@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { StatusReport } from '../shared/status/index.ts'
 import { folderWith, millrace } from '../test/support/command.ts'
 
 test('help goes to stdout and names every command', async (t) => {
@@ -45,6 +47,22 @@ test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', a
     assert.match(stderr, error)
     assert.doesNotMatch(stderr, /^ +at /m, 'no stack')
   }
+})
+
+test('status of services that are silent: which ones, within seconds', async (t) => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  t.after(() => silent.close())
+  await once(silent, 'listening')
+  const at = `127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const endpoints = `endpoints: { bigquery: "http://${at}", storage: "http://${at}" }`
+  const config = `${LONELY.slice(0, -1).replace('127.0.0.1:1', at)}, bucket: bbb, ${endpoints} }`
+  const begun = performance.now()
+  const { code, stdout } = await millrace(folderWith(t, { 'millrace.yaml': config }), ['status'])
+  const { unreachable } = JSON.parse(stdout) as StatusReport
+  const kafka = `no answer of ${at} within 5 s`
+  const [chunks, dead_letters] = ['no answer of bucket bbb within 5 s', 'no answer of BigQuery within 5 s']
+  assert.deepEqual([code, unreachable], [1, { positions: kafka, consumer: kafka, chunks, dead_letters }])
+  assert.ok(performance.now() - begun < 9000, 'with the start of a process on a busy machine')
 })
 
 test('no arguments: the help, and exit 2', async (t) => {

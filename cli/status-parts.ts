@@ -2,8 +2,16 @@ import { askAgent, readAllPositions } from '../agent/survey.ts'
 import { openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { connectKafka, type KafkaClient } from '../shared/kafka/index.ts'
-import { askChunks, askConsumer, findTopics, type StatusReport, type Topics } from '../shared/status/index.ts'
+import {
+  askChunks,
+  askConsumer,
+  findTopics,
+  type ChunksStatus,
+  type StatusReport,
+  type Topics,
+} from '../shared/status/index.ts'
 import { askLetters } from './ask-warehouse.ts'
+import { reached } from './reached.ts'
 import { describeServiceError } from './service-error.ts'
 
 const DAY_MS = 86_400_000
@@ -18,7 +26,7 @@ export async function askAll(
   const asked = async <T>(part: keyof StatusReport, ask: () => Promise<T>): Promise<T | undefined> =>
     ask().catch((error: unknown) => void (unreachable[part] = describeServiceError(error).split('\n')[0] ?? ''))
   const client = config.kafka && connectKafka(config.kafka, 'millrace-status')
-  const topics = client && findTopics(client, config)
+  const topics = client && reached(`${config.kafka?.brokers.join(', ')}`, findTopics(client, config))
   const kafka = <T>(part: keyof StatusReport, ask: (client: KafkaClient, topics: Topics) => Promise<T>) =>
     client && asked(part, async () => ask(client, await topics!))
   try {
@@ -26,11 +34,17 @@ export async function askAll(
       port && logs.length > 0 ? asked('agent', () => askAgent(port)) : undefined,
       kafka('positions', (client, { found }) => readAllPositions(client, found)),
       kafka('consumer', (client, topics) => askConsumer(client, config, topics, lateMs)),
-      config.bucket ? asked('chunks', () => askChunks(openBucket(config, 'status'), config, days)) : undefined,
+      config.bucket ? asked('chunks', () => askBucket(config, days)) : undefined,
       askLetters && asked('dead_letters', () => askLetters(config, new Date(Date.now() - DAY_MS))),
     ])
     return { unreachable, agent, positions, consumer, chunks, dead_letters }
   } finally {
-    await client?.close()
+    void client?.close().catch(() => undefined) // which would wait for who does not answer
   }
+}
+
+async function askBucket(config: Config, days: number): Promise<ChunksStatus> {
+  const bucket = openBucket(config, 'status')
+  await reached(`bucket ${bucket.name}`, Array.fromAsync(bucket.list('millrace-status/')))
+  return askChunks(bucket, config, days)
 }

@@ -1,4 +1,3 @@
-import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { wrongs } from '../shared/status/report.ts'
 import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
@@ -18,14 +17,17 @@ were taken; a chunk that failed, or is not decided or committed in its time; mor
     const number = (option: string, otherwise: number) => numberOf(option, call.text(option), otherwise)
     const [lateMs, days] = [number('late', 300) * 1000, number('days', 14)]
     const deadLettersMax = number('dead-letters', 0)
-    const config = loadConfig(call.config)
+    const config = call.config()
     const needsKafka = config.agent.logs.some(({ route }) => config.routes[route]?.topic !== undefined)
     const { askAll } = await import('./status-parts.ts')
     const report = await askAll(config, { lateMs, days: Math.max(1, days) })
     const wrong = wrongs(report, { lateMs, deadLettersMax, needsKafka })
     const asJson = !process.stdout.isTTY || call.flag('json')
-    process.stdout.write(asJson ? `${JSON.stringify({ wrong, ...report })}\n` : pageOf(report, wrong))
-    return wrong.length > 0 ? EXIT_FOUND : EXIT_OK
+    const text = asJson ? `${JSON.stringify({ wrong, ...report })}\n` : pageOf(report, wrong)
+    const code = wrong.length > 0 ? EXIT_FOUND : EXIT_OK
+    // Clients go on trying to reach who does not answer.
+    process.stdout.write(text, () => process.exit(code))
+    return wrong.length > 0
   },
 }
 
