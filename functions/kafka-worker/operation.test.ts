@@ -106,8 +106,10 @@ void test('a worker says start, assignment, stop and nothing else; health and ev
   const pipeline = await openPipeline(t, { consumer: `port: ${port}`, routes: ROUTE })
   const get = async (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
   await pipeline.publish('visits', [...visits(0, 40), Buffer.from('no json')])
+  pipeline.faults.add({ method: 'tables.get', fault: { kind: 'delay', ms: 2000 } })
   const worker = pipeline.worker()
   await eventually(async () => (await get('/live')).status === 200, { timeoutMs: 20_000, what: 'alive' })
+  assert.equal((await get('/ready')).status, 503)
   await eventually(async () => (await get('/ready')).status === 200, { timeoutMs: 20_000, what: 'ready' })
   assert.equal((await get('/nowhere')).status, 404)
   await expectRows(pipeline, 40)
@@ -121,6 +123,11 @@ void test('a worker says start, assignment, stop and nothing else; health and ev
   assert.match(metrics, /^millrace_dead_letters_by_reason\{name="json_syntax"\} 1$/m)
   assert.match(metrics, /^millrace_rules\{name="first-start"\} 2$/m)
   assert.deepEqual(new Set(metrics.matchAll(/^millrace_([a-z_0-9]+)/gm).map(([, name]) => name)), new Set(FIGURES))
+  const written = async () => {
+    const [commit] = await commitsOf(pipeline, 1)
+    return (commit?.offset ?? 0) > 40 && commit?.metadata.includes('"intents":[],"clean":true')
+  }
+  await eventually(written, { timeoutMs: 20_000, what: 'a clean commit, without another append' })
   assert.equal(await worker.kill('SIGTERM'), 0)
   const lines = worker.log
     .join('')
