@@ -49,67 +49,71 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
  * would lack them.
  */
 export function planChange(existing: readonly TableField[], wanted: readonly TableField[]): SchemaChange {
-  const gained: string[] = []
-  const problems: string[] = []
-  const fields = merge(existing, wanted, '', gained, problems)
+  const comparison = new Comparison()
+  const fields = comparison.merge(existing, wanted, '')
+  const { problems, gained } = comparison
   if (problems.length > 0) return { kind: 'refused', problems }
   if (gained.length === 0) return { kind: 'same' }
   const widened = fields.filter((field, index) => existing[index] && typeText(existing[index]) !== typeText(field))
   return { kind: 'gain', fields, gained, widened }
 }
 
-function merge(
-  existing: readonly TableField[],
-  wanted: readonly TableField[],
-  prefix: string,
-  gained: string[],
-  problems: string[],
-): TableField[] {
-  const wantedByName = new Map(wanted.map((field) => [field.name.toLowerCase(), field]))
-  const known = new Set(existing.map(({ name }) => name.toLowerCase()))
-  const kept = existing.map((field) => {
-    const path = prefix + field.name
-    const target = wantedByName.get(field.name.toLowerCase())
-    if (target) return mergeField(field, target, path, gained, problems)
-    if (modeOf(field) === 'REQUIRED') problems.push(`${path}: REQUIRED in the table, absent from the route's schema`)
-    return field
-  })
-  const added = wanted.filter(({ name }) => !known.has(name.toLowerCase()))
-  for (const field of added) {
-    if (modeOf(field) === 'REQUIRED') problems.push(`${prefix}${field.name}: a REQUIRED column cannot be added`)
-    gained.push(prefix + field.name)
-  }
-  return [...kept, ...added]
-}
+class Comparison {
+  readonly gained: string[] = []
+  readonly problems: string[] = []
 
-function mergeField(
-  field: TableField,
-  target: TableField,
-  path: string,
-  gained: string[],
-  problems: string[],
-): TableField {
-  const [type, wantedType] = [typeOf(field), typeOf(target)]
-  const fits = type === wantedType ? holds(field, target) : TAKES[type]?.includes(wantedType)
-  const wider = holds(target, field) && (type === wantedType || WIDER[type]?.includes(wantedType))
-  const widened = !fits && wider && path === field.name && modeOf(field) !== 'REPEATED'
-  if (widened) gained.push(`${path} (${typeText(field)} widened to ${typeText(target)})`)
-  else if (!fits) {
+  /** The columns of both, in the table's order, new ones behind. */
+  merge(existing: readonly TableField[], wanted: readonly TableField[], prefix: string): TableField[] {
+    const wantedByName = new Map(wanted.map((field) => [field.name.toLowerCase(), field]))
+    const kept = existing.map((field) => {
+      const path = prefix + field.name
+      const target = wantedByName.get(field.name.toLowerCase())
+      wantedByName.delete(field.name.toLowerCase())
+      if (target) return this.#mergeField(field, target, path)
+      if (modeOf(field) === 'REQUIRED') this.#refuse(path, "REQUIRED in the table, absent from the route's schema")
+      return field
+    })
+    for (const field of wantedByName.values()) {
+      if (modeOf(field) === 'REQUIRED') this.#refuse(prefix + field.name, 'a REQUIRED column cannot be added')
+      this.gained.push(prefix + field.name)
+    }
+    return [...kept, ...wantedByName.values()]
+  }
+
+  #mergeField(field: TableField, target: TableField, path: string): TableField {
+    const widened = this.#mustWiden(field, target, path)
+    const relaxed = this.#mustRelax(field, target, path)
+    const fields = this.merge(field.fields ?? [], target.fields ?? [], `${path}.`)
+    const { maxLength: _, precision: __, scale: ___, ...unlimited } = field
+    return {
+      ...(widened ? { ...unlimited, type: target.type, ...limitsOf(target) } : field),
+      ...(relaxed ? { mode: 'NULLABLE' } : {}),
+      ...(fields.length > 0 ? { fields } : {}),
+    }
+  }
+
+  #mustWiden(field: TableField, target: TableField, path: string): boolean {
+    const [type, wanted] = [typeOf(field), typeOf(target)]
+    if (type === wanted ? holds(field, target) : TAKES[type]?.includes(wanted)) return false
+    const wider = holds(target, field) && (type === wanted || WIDER[type]?.includes(wanted) === true)
+    const widened = wider && path === field.name && modeOf(field) !== 'REPEATED'
     const reason = wider ? '; inside a RECORD or an array it cannot be widened' : ''
-    problems.push(`${path}: ${typeText(field)} in the table, ${typeText(target)} in the route's schema${reason}`)
+    if (widened) this.gained.push(`${path} (${typeText(field)} widened to ${typeText(target)})`)
+    else this.#refuse(path, `${typeText(field)} in the table, ${typeText(target)} in the route's schema${reason}`)
+    return widened
   }
-  const [mode, wantedMode] = [modeOf(field), modeOf(target)]
-  const relaxed = mode === 'REQUIRED' && wantedMode === 'NULLABLE'
-  if (relaxed) gained.push(`${path} (no longer REQUIRED)`)
-  else if (mode !== wantedMode && !(mode === 'NULLABLE' && wantedMode === 'REQUIRED')) {
-    problems.push(`${path}: ${mode} in the table, ${wantedMode} in the route's schema`)
+
+  #mustRelax(field: TableField, target: TableField, path: string): boolean {
+    const [mode, wanted] = [modeOf(field), modeOf(target)]
+    if (mode === wanted || (mode === 'NULLABLE' && wanted === 'REQUIRED')) return false
+    const relaxed = mode === 'REQUIRED' && wanted === 'NULLABLE'
+    if (relaxed) this.gained.push(`${path} (no longer REQUIRED)`)
+    else this.#refuse(path, `${mode} in the table, ${wanted} in the route's schema`)
+    return relaxed
   }
-  const fields = merge(field.fields ?? [], target.fields ?? [], `${path}.`, gained, problems)
-  const { maxLength: _, precision: __, scale: ___, ...unlimited } = field
-  return {
-    ...(widened ? { ...unlimited, type: target.type, ...limitsOf(target) } : field),
-    ...(relaxed ? { mode: 'NULLABLE' } : {}),
-    ...(fields.length > 0 ? { fields } : {}),
+
+  #refuse(path: string, why: string): void {
+    this.problems.push(`${path}: ${why}`)
   }
 }
 
