@@ -1,6 +1,5 @@
-import { loadConfig } from '../shared/config/index.ts'
 import { createLog } from '../shared/telemetry/index.ts'
-import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 
 export const command: Command = {
   usage: 'AGENT',
@@ -15,12 +14,12 @@ Exit 1 when chunks are left undecided.`,
   },
   async run(call) {
     const from = call.choice('from', 'start', 'end')
-    const config = loadConfig(call.config)
+    const config = call.config()
     const { adoptAgent } = await import('../agent/adopt.ts')
     const log = createLog('adopt')
     const report = (message: string) => log.warn(message)
     const adopted = await adoptAgent(config, call.arguments[0]!, { report, ...(from ? { from } : {}) })
     process.stdout.write(`${JSON.stringify(adopted)}\n`)
-    return adopted.left > 0 ? EXIT_FOUND : EXIT_OK
+    return adopted.left > 0
   },
 }

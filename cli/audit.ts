@@ -1,7 +1,6 @@
 import { runAudit } from '../shared/audit/index.ts'
-import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
-import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 import { withWarehouse } from './with-warehouse.ts'
 
 export const command: Command = {
@@ -14,12 +13,12 @@ is outside the proof.`,
   async run(call) {
     const day = call.text('day')
     if (day !== undefined && !isDay(day)) throw new UserError(`--day ${day}: not a day`, 'write it as 2026-01-31')
-    const config = loadConfig(call.config)
+    const config = call.config()
     const audited = withWarehouse(config, 'audit', (warehouse) => runAudit(warehouse, config, day ? { day } : {}))
     const { listed, ...report } = await audited
     for (const fault of listed) process.stdout.write(`${JSON.stringify(fault)}\n`)
     process.stdout.write(`${JSON.stringify(report)}\n`)
-    return report.faults > 0 ? EXIT_FOUND : EXIT_OK
+    return report.faults > 0
   },
 }
 

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import { openCodec } from '../shared/codec/index.ts'
-import { type Config, loadConfig, type Route } from '../shared/config/index.ts'
+import type { Config, Route } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
 import type { TableField } from '../shared/schema/index.ts'
 import type { Command } from './command.ts'
@@ -12,7 +12,7 @@ export const command: Command = {
     connect: { help: 'also asks every service that it names' },
   },
   async run(call) {
-    const config = loadConfig(call.config)
+    const config = call.config()
     compileAll(config)
     if (call.flag('connect')) {
       const { connectAll } = await import('./connect.ts')

@@ -11,7 +11,7 @@ const command: Command = {
     day: { value: 'YYYY-MM-DD', help: 'which day' },
     force: { help: 'anyway' },
   },
-  run: async () => 0,
+  run: async () => undefined,
 }
 const parse = (...args: string[]) => {
   const call = parseCall('x', command, args)
@@ -28,14 +28,14 @@ test('arguments and options, in any order', () => {
   assert.deepEqual(call.arguments, ['a', 'b'])
   assert.equal(call.text('day'), '2026-01-02')
   assert.equal(call.flag('force'), true)
-  assert.equal(call.config, 'millrace.yaml')
+  assert.equal(call.file, 'millrace.yaml')
 })
 
 test('what is not given', () => {
   const call = parse('a', '--config', 'other.yaml')
   assert.equal(call.text('day'), undefined)
   assert.equal(call.flag('force'), false)
-  assert.equal(call.config, 'other.yaml')
+  assert.equal(call.file, 'other.yaml')
 })
 
 test('a dash alone is an argument', () => {

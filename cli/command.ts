@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { type Config, loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 
 /** The command did what it was asked. */
@@ -17,14 +18,17 @@ export interface Command {
   readonly summary: string
   /** Its own options; `--config` and `--help` are everybody's. One without `value`, as the help shows it, is a flag. */
   readonly options?: Readonly<Record<string, { help: string; value?: string }>>
-  /** Resolves with the exit code; without one it did what it was asked. */
-  run(call: Call): Promise<number | void>
+  /** Resolves with whether it found something: a gap, a difference, a problem. */
+  run(call: Call): Promise<boolean | void>
 }
 
 /** A subcommand as it was called. */
 export interface Call {
-  readonly config: string
+  /** The path of the configuration. */
+  readonly file: string
   readonly arguments: readonly string[]
+  /** Reads the configuration. @throws UserError that lists all that is wrong with it */
+  config(): Config
   text(option: string): string | undefined
   /** One of these words. @throws UserError when it is another */
   choice<T extends string>(option: string, ...words: readonly T[]): T | undefined
@@ -43,8 +47,10 @@ export function parseCall(name: string, command: Command, args: readonly string[
   if (positionals.length < least || positionals.length > most) {
     throw new UserError(`millrace ${name} takes: ${command.usage ?? 'no arguments'}`, `see millrace ${name} --help`)
   }
+  const file = String(values['config'])
   return {
-    config: String(values['config']),
+    file,
+    config: () => loadConfig(file),
     arguments: positionals,
     text: (option) => (typeof values[option] === 'string' ? values[option] : undefined),
     choice: (option, ...words) => chosen(option, values[option], words),

@@ -1,4 +1,3 @@
-import { loadConfig } from '../shared/config/index.ts'
 import { createLog } from '../shared/telemetry/index.ts'
 import type { Command } from './command.ts'
 import { ACCEPT_LOSS } from './worker.ts'
@@ -9,7 +8,7 @@ export const command: Command = {
   async run(call) {
     const { drain, parseAcceptLoss } = await import('../functions/kafka-drain/index.ts')
     const acceptLoss = parseAcceptLoss(call.text('accept-loss'))
-    const answer = await drain(loadConfig(call.config), createLog('kafka-drain'), acceptLoss)
+    const answer = await drain(call.config(), createLog('kafka-drain'), acceptLoss)
     process.stdout.write(`${JSON.stringify(answer)}\n`)
   },
 }

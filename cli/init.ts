@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { openCodec } from '../shared/codec/index.ts'
-import { loadConfig } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { addRoute, countRows, readSample, recognise, routeNameOf, schemaPathOf } from '../shared/recognise/index.ts'
 import type { Call, Command } from './command.ts'
@@ -24,7 +23,7 @@ a log count as one. Nothing that is there is overwritten without --force.`,
 }
 
 async function initRoute(call: Call, name: string, files: readonly string[]): Promise<string> {
-  const configFile = resolve(call.config)
+  const configFile = resolve(call.file)
   const lines = (await Promise.all(files.map(readSample))).flat()
   const recognised = recognise(lines, { where: files.join(', '), required: call.flag('required') })
   const route = { name, files: files.map((file) => resolve(file)), recognised }
@@ -33,10 +32,10 @@ async function initRoute(call: Call, name: string, files: readonly string[]): Pr
   const schemaPath = recognised.fields.length > 0 ? schemaPathOf(name) : undefined
   if (schemaPath) writeSchema(join(dirname(configFile), schemaPath), recognised.fields, call)
   writeFileSync(configFile, text)
-  const rows = countRows(lines, openCodec(routeOf(loadConfig(call.config), name)))
+  const rows = countRows(lines, openCodec(routeOf(call.config(), name)))
   return `${files.join(', ')}: ${recognised.kind}; of ${lines.length} lines ${rows} become rows
-wrote ${call.config} (route ${name})${schemaPath ? `, ${schemaPath}` : ''}
-next: millrace try ${name} ${files[0]} --config ${call.config}
+wrote ${call.file} (route ${name})${schemaPath ? `, ${schemaPath}` : ''}
+next: millrace try ${name} ${files[0]} --config ${call.file}
 `
 }
 

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { loadConfig } from '../shared/config/index.ts'
 import type { Command } from './command.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -13,7 +12,7 @@ export const command: Command = {
   },
   async run(call) {
     const { runLocal } = await import('../local/main.ts')
-    const config = existsSync(call.config) || call.flag('functions') ? loadConfig(call.config) : undefined
+    const config = existsSync(call.file) || call.flag('functions') ? call.config() : undefined
     await runLocal({
       config,
       dataDir: call.text('data') ?? '.millrace',

@@ -1,4 +1,3 @@
-import { loadConfig } from '../shared/config/index.ts'
 import type { Warehouse } from '../shared/warehouse/index.ts'
 import type { Command } from './command.ts'
 import { printRows } from './table.ts'
@@ -12,6 +11,6 @@ export const command: Command = {
   async run(call) {
     const asJson = !process.stdout.isTTY || call.flag('json')
     const print = (warehouse: Warehouse) => printRows(warehouse.query(call.arguments[0] ?? ''), process.stdout, asJson)
-    await withWarehouse(loadConfig(call.config), 'query', print, 'correct the SQL')
+    await withWarehouse(call.config(), 'query', print, 'correct the SQL')
   },
 }

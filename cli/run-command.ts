@@ -38,7 +38,7 @@ async function dispatch(commands: Commands, [name, ...args]: readonly string[], 
     throw new UserError(`millrace: there is no command ${name}`, `use one of: ${Object.keys(commands).join(', ')}`)
   const { command } = await load()
   const call = parseCall(name, command, args)
-  if (call !== 'help') return (await command.run(call)) ?? EXIT_OK
+  if (call !== 'help') return (await command.run(call)) ? EXIT_FOUND : EXIT_OK
   process.stdout.write(helpOf(name, command))
   return EXIT_OK
 }

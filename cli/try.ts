@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
-import { loadConfig } from '../shared/config/index.ts'
 import { tryEvents } from '../shared/trial/index.ts'
-import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
+import type { Command } from './command.ts'
 import { routeOf } from './route.ts'
 
 export const command: Command = {
@@ -10,7 +9,7 @@ export const command: Command = {
 FILE may be compressed by gzip or zstd; - is the standard input. Exit 1 when there were dead letters.`,
   async run(call) {
     const [name = '', file = ''] = call.arguments
-    const config = loadConfig(call.config)
+    const config = call.config()
     const route = routeOf(config, name)
     const input = file === '-' ? process.stdin : createReadStream(file)
     const counts = { rows: 0, deadLetters: 0 }
@@ -20,6 +19,6 @@ FILE may be compressed by gzip or zstd; - is the standard input. Exit 1 when the
       counts['row' in outcome ? 'rows' : 'deadLetters']++
     }
     process.stderr.write(`${counts.rows} rows, ${counts.deadLetters} dead letters\n`)
-    return counts.deadLetters > 0 ? EXIT_FOUND : EXIT_OK
+    return counts.deadLetters > 0
   },
 }

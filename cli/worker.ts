@@ -1,4 +1,3 @@
-import { loadConfig } from '../shared/config/index.ts'
 import type { Command } from './command.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -12,7 +11,7 @@ export const command: Command = {
   summary: 'Runs the Kafka consumer here, as in a Cloud Run worker pool.',
   options: { 'accept-loss': ACCEPT_LOSS },
   async run(call) {
-    const config = loadConfig(call.config)
+    const config = call.config()
     const { parseAcceptLoss, runWorker } = await import('../functions/kafka-worker/index.ts')
     const acceptLoss = parseAcceptLoss(call.text('accept-loss'))
     await runWorker(config, { signal: stopSignal(config.consumer.stop_within), acceptLoss })

@@ -186,7 +186,7 @@ void suite('the agent refuses to start, and says where and why', { concurrency: 
     const flag = `--import=data:text/javascript,${encodeURIComponent(broken)}`
     const { child, output } = start(t, writeConfig(folder, logs(join(folder, 'app.log'))), flag)
     assert.deepEqual(await once(child, 'close'), [1, null])
-    assert.match(output(), /ended by what nobody expected: broken/)
+    assert.match(output(), /TypeError: broken\n +at /)
   })
 
   test('a port that is taken', async (t) => {
