@@ -28,25 +28,22 @@ function assignment(partitions: readonly TopicPartition[]) {
   return { all, commits, end: () => ended.abort() }
 }
 
-void test('the commits of all partitions go together, and one at a time', async (t) => {
+void test('one commit at a time; what waits for its answer, of all partitions, goes together in the next', async (t) => {
   const partitions = [0, 1, 2].map((partition) => ({ topic: 't', partition }))
   const { all, commits, end } = assignment(partitions)
   t.after(end)
-  all.begin(
-    partitions.map((at) => ({ ...at, offset: 7, metadata: '' })),
-    partitions.map((at) => ({ ...at, start: 0, end: 9 })),
-  )
-  await setImmediate()
-  await setImmediate()
-  assert.deepEqual(
-    commits.map(({ entries }) => entries.map(({ partition, offset }) => [partition, offset])),
-    [[0, 1, 2].map((partition) => [partition, 7])],
-  )
-  const left = all.leave()
-  await setImmediate()
-  await setImmediate()
-  assert.equal(commits.length, 1, 'the first has no answer yet')
+  const begin = async (...some: readonly TopicPartition[]) => {
+    all.begin(
+      some.map((at) => ({ ...at, offset: 7, metadata: '' })),
+      partitions.map((at) => ({ ...at, start: 0, end: 9 })),
+    )
+    for (let turn = 0; turn < 3; turn++) await setImmediate()
+  }
+  const committed = () => commits.map(({ entries }) => entries.map(({ partition, offset }) => `${partition}@${offset}`))
+  await begin(...partitions.slice(0, 1))
+  await begin(...partitions.slice(1))
+  assert.deepEqual(committed(), [['0@7']])
   commits[0]?.answer()
-  await left
-  assert.equal(commits.length, 1, 'and says already that nothing is under way')
+  await begin()
+  assert.deepEqual(committed(), [['0@7'], ['1@7', '2@7']])
 })
