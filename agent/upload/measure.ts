@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import { crc32, createZstdCompress } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { checksumText } from '../../shared/chunks/index.ts'
@@ -26,6 +27,7 @@ async function* piecesOf(reader: PlainReader, start: number, end: number): Async
     if (bytes.length === 0) return
     at += bytes.length
     yield bytes
+    await turnOfOthers()
   }
 }
 
@@ -58,6 +60,7 @@ export async function measure(
     } while (events.count === events.capacity)
     if (final) return { size: cutter.lastEventEnd, end: checked, events: count, crc32c: checksumText(crc) }
     if (used === 0) want = framing.maxEventBytes + OVERHEAD_BYTES
+    await turnOfOthers()
   }
 }
 
@@ -104,16 +107,23 @@ export async function crcsOf<R extends { start: number; size: number }>(
 
 /** The bytes `[start, end)` as one zstd stream, which fails if they are not those that were measured. */
 export function compressed(reader: PlainReader, start: number, { end, crc32c: expected }: Measure): Readable {
-  async function* checked(): AsyncGenerator<Buffer> {
+  const output = createZstdCompress()
+  const feed = async () => {
     let crc = 0
     for await (const piece of piecesOf(reader, start, end)) {
       crc = crc32c(piece, crc)
-      yield Buffer.from(piece)
+      await written(output, piece)
     }
     if (checksumText(crc) !== expected) throw new Error('the file changed while it was uploaded')
+    output.end()
   }
-  const input = Readable.from(checked(), { objectMode: false })
-  const output = createZstdCompress()
-  input.on('error', (error) => output.destroy(error))
-  return input.pipe(output)
+  feed().catch((error: Error) => output.destroy(error))
+  return output
+}
+
+/** Then the memory of what was written may be used again: pieces of their own were garbage faster than it was collected. */
+function written(stream: Writable, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(piece, (error) => (error ? reject(error) : resolve()))
+  })
 }
