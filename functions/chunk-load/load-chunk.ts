@@ -1,6 +1,5 @@
 import { type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { beside, DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import { ObjectState } from './claim.ts'
 import type { Environment } from './environment.ts'
 import { type Plan, planOf } from './plan.ts'
@@ -95,14 +94,12 @@ async function write(environment: Environment, state: ObjectState, plan: Plan): 
 /** Dead letters first, then rows, then the source: whoever sees the last sees the first. */
 async function commit(environment: Environment, state: ObjectState, plan: Plan, committing: Committing): Promise<Next> {
   const { warehouse } = environment
-  const { table } = plan.route
   const { rows, deadLetters } = committing
   const answers = [
-    deadLetters ? await warehouse.commitStreams(beside(table, DEAD_LETTERS.name), [deadLetters.stream]) : undefined,
-    rows ? await warehouse.commitStreams(table, [rows.stream]) : undefined,
+    deadLetters ? await warehouse.commitStream(deadLetters.stream) : undefined,
+    rows ? await warehouse.commitStream(rows.stream) : undefined,
   ]
-  for (const answer of answers) if (answer?.kind === 'unfinished') throw new Error(`commit: ${answer.message}`)
-  if (answers.some((answer) => answer?.kind === 'gone')) {
+  if (answers.includes('gone')) {
     if (whenStreamsAreGone(committing, environment.clock.nowMs()) === 'later')
       return later('BigQuery does not know its streams')
     if (!(await carriesRow(environment, plan))) {

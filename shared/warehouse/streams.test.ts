@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Channel } from './channel.ts'
 import { GrpcError, STATUS } from './grpc.ts'
-import { commitStreams, createPacer, createStream, finalizeStream, isStreamOf, tableOfStream } from './streams.ts'
+import { commitStream, createPacer, createStream, finalizeStream, isStreamOf, tableOfStream } from './streams.ts'
 
 const TABLE = { project: 'p', dataset: 'd', table: 't' }
 const STREAM = 'projects/p/datasets/d/tables/t/streams/s'
@@ -26,7 +26,7 @@ void test('each call says in its header which table or stream it is for: outside
   const { channel, routes } = answering({ name: STREAM }, { rowCount: '7' }, { commitTime: {} })
   assert.equal(await createStream(channel, TABLE, 'COMMITTED', atOnce), STREAM)
   assert.deepEqual(await finalizeStream(channel, STREAM, async () => true), { kind: 'finalized', rows: 7 })
-  assert.deepEqual(await commitStreams(channel, TABLE, [STREAM]), { kind: 'committed' })
+  assert.equal(await commitStream(channel, STREAM), 'committed')
   const table = 'projects%2Fp%2Fdatasets%2Fd%2Ftables%2Ft'
   assert.deepEqual(routes, [`parent=${table}`, `name=${table}%2Fstreams%2Fs`, `parent=${table}`])
 })
@@ -48,6 +48,15 @@ void test('a stream is gone when the service does not know it, or when its table
     finalizeStream(answering(DENIED).channel, STREAM, async () => true),
     DENIED,
   )
+})
+
+void test('a stream that is committed already is; one that is unknown is gone; one that is not finalized is an error', async () => {
+  const answered = (code: string) => answering({ streamErrors: [{ code, errorMessage: 'so it is' }] }).channel
+  assert.equal(await commitStream(answered('STREAM_ALREADY_COMMITTED'), STREAM), 'committed')
+  assert.equal(await commitStream(answered('STREAM_NOT_FOUND'), STREAM), 'gone')
+  assert.equal(await commitStream(answering(new GrpcError(STATUS.NOT_FOUND, 'x')).channel, STREAM), 'gone')
+  await assert.rejects(commitStream(answered('INVALID_STREAM_STATE'), STREAM), /INVALID_STREAM_STATE so it is/)
+  await assert.rejects(commitStream(answering(DENIED).channel, STREAM), DENIED)
 })
 
 void test("a stream's name says its table", () => {

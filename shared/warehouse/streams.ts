@@ -14,15 +14,6 @@ const CREATE_BURST = 20
 /** `gone`: unknown, expired, or of a table that is not there: no row can reach it any more, and nobody can count it. */
 export type FinalizeAnswer = { readonly kind: 'finalized'; readonly rows: number } | { readonly kind: 'gone' }
 
-/**
- * - `committed`, `already`: the rows are visible.
- * - `gone`: one of the streams is unknown (committed or created more than a day ago).
- * - `unfinished`: a stream is not finalized, or of the wrong type; nothing was committed.
- */
-export type CommitAnswer =
-  | { readonly kind: 'committed' | 'already' }
-  | { readonly kind: 'gone' | 'unfinished'; readonly message: string }
-
 export const tablePath = ({ project, dataset, table }: TableName): string =>
   `projects/${project}/datasets/${dataset}/tables/${table}`
 
@@ -79,36 +70,28 @@ export async function finalizeStream(
   }
 }
 
-/** Makes finalized PENDING streams visible, all or none. @throws GrpcError: the effect is unknown; ask again */
-export async function commitStreams(
-  channel: Channel,
-  table: TableName,
-  names: readonly StreamName[],
-): Promise<CommitAnswer> {
-  const parent = tablePath(table)
-  const routing = `parent=${encodeURIComponent(parent)}`
-  try {
-    const answer = await channel.unary('BatchCommitWriteStreams', routing, { parent, writeStreams: names })
-    if (answer['commitTime']) return { kind: 'committed' }
-    return classifyStreamErrors((answer['streamErrors'] ?? []) as StreamError[])
-  } catch (error) {
-    const failure = failureOf(error)
-    if (classifyFailure(failure).kind === 'gone') return { kind: 'gone', message: failure.message }
-    throw error
+/**
+ * Makes the rows of a finalized PENDING stream visible; may be repeated. `gone`: it is unknown, because it was committed or made
+ * more than a day ago. @throws Error: it is not finalized, and nothing was committed; GrpcError: the effect is unknown, ask again
+ */
+export async function commitStream(channel: Channel, name: StreamName): Promise<'committed' | 'gone'> {
+  const parent = tablePath(tableOfStream(name))
+  const request = { parent, writeStreams: [name] }
+  const unknown = (error: unknown) => {
+    if (classifyFailure(failureOf(error)).kind !== 'gone') throw error
+    return { streamErrors: [{ code: 'STREAM_NOT_FOUND' }] }
   }
+  const routing = `parent=${encodeURIComponent(parent)}`
+  const answer: CommitAnswer = await channel.unary('BatchCommitWriteStreams', routing, request).catch(unknown)
+  const { code, errorMessage } = answer.streamErrors?.[0] ?? {}
+  if (answer.commitTime || code === 'STREAM_ALREADY_COMMITTED') return 'committed'
+  if (code === 'STREAM_NOT_FOUND') return 'gone'
+  throw new Error(`${name} is not committed: ${code} ${errorMessage}`)
 }
 
-interface StreamError {
-  readonly code?: string
-  readonly entity?: string
-  readonly errorMessage?: string
-}
-
-function classifyStreamErrors(errors: StreamError[]): CommitAnswer {
-  const message = errors.map(({ code, entity, errorMessage }) => `${code} ${entity}: ${errorMessage}`).join('; ')
-  if (errors.some(({ code }) => code === 'STREAM_NOT_FOUND')) return { kind: 'gone', message }
-  const allCommitted = errors.length > 0 && errors.every(({ code }) => code === 'STREAM_ALREADY_COMMITTED')
-  return allCommitted ? { kind: 'already' } : { kind: 'unfinished', message: message || 'no commit time' }
+interface CommitAnswer {
+  readonly commitTime?: unknown
+  readonly streamErrors?: readonly { readonly code?: string; readonly errorMessage?: string }[]
 }
 
 /** Spaces calls: a burst first, then one for each interval. */

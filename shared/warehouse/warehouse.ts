@@ -3,7 +3,7 @@ import { type Appender, type AppenderOptions, StreamAppender } from './appender.
 import { openChannel } from './channel.ts'
 import { type Parameters, query } from './query.ts'
 import { openRest } from './rest.ts'
-import { commitStreams, createPacer, createStream, finalizeStream, type StreamName, tableOfStream } from './streams.ts'
+import { commitStream, createPacer, createStream, finalizeStream, type StreamName, tableOfStream } from './streams.ts'
 import type { TableSpec, ViewSpec } from './table-spec.ts'
 import { ensureTable, ensureView, findTable } from './tables.ts'
 import { descriptorProto } from './wire.ts'
@@ -27,7 +27,7 @@ export function openWarehouse(config: Config, entry: string) {
     createStream: (table: TableName, type: 'COMMITTED' | 'PENDING') => createStream(channel, table, type, streamTurn),
     finalizeStream: (name: StreamName) =>
       finalizeStream(channel, name, async () => (await findTable(rest, tableOfStream(name))) !== undefined),
-    commitStreams: (table: TableName, names: readonly StreamName[]) => commitStreams(channel, table, names),
+    commitStream: (name: StreamName) => commitStream(channel, name),
     /** @param descriptor the rows' self-contained DescriptorProto as a plain object (RowCodec.descriptor) */
     openAppender: (stream: StreamName, descriptor: object, options?: AppenderOptions): Appender =>
       new StreamAppender(channel, stream, descriptorProto.encode(descriptor), options),

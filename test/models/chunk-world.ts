@@ -228,7 +228,8 @@ export class ChunkWorld {
         }),
       openAppender: (stream) => this.#appender(life, stream),
       finalizeStream: (name) => this.#call(life, () => this.#finalize(name)),
-      commitStreams: (_table, names) => this.#call(life, () => this.#commit(names)),
+      commitStream: (name) => this.#call(life, () => this.#commit(name)),
+      findTable: () => this.#call(life, () => ({ fields: [], everyRow: 'TRUE' })),
       query: (sql) => this.#query(life, sql),
     }
     return partial as Warehouse
@@ -269,18 +270,13 @@ export class ChunkWorld {
     return { kind: 'finalized', rows }
   }
 
-  #commit(
-    names: readonly string[],
-  ): { kind: 'committed' | 'already' } | { kind: 'gone' | 'unfinished'; message: string } {
-    const streams = names.map((name) => this.#living(name))
-    if (streams.some((stream) => !stream)) return { kind: 'gone', message: 'unknown' }
-    if (streams.some((stream) => !stream?.finalized)) return { kind: 'unfinished', message: 'not finalized' }
-    if (streams.every((stream) => stream?.committed)) {
-      this.count('already committed')
-      return { kind: 'already' }
-    }
-    for (const stream of streams) if (stream) this.#show(stream)
-    return { kind: 'committed' }
+  #commit(name: string): 'committed' | 'gone' {
+    const stream = this.#living(name)
+    if (!stream) return 'gone'
+    if (!stream.finalized) throw new Error('not finalized')
+    if (stream.committed) this.count('already committed')
+    else this.#show(stream)
+    return 'committed'
   }
 
   #show(stream: Stream, lines = stream.rows): void {
