@@ -4,17 +4,8 @@ import type { RecordField, RecordType } from './record.ts'
 /** google.protobuf.DescriptorProto as a plain object, in the spelling of protobufjs. */
 export interface DescriptorProto {
   readonly name: string
-  readonly field: FieldDescriptorProto[]
+  readonly field: ReturnType<typeof fieldOf>[]
   readonly nestedType?: DescriptorProto[]
-}
-
-export interface FieldDescriptorProto {
-  readonly name: string
-  readonly number: number
-  readonly label: number
-  readonly type: number
-  readonly typeName?: string
-  readonly options?: { readonly packed?: boolean; readonly '.google.cloud.bigquery.storage.v1.columnName'?: string }
 }
 
 // FieldDescriptorProto.Type and .Label of google/protobuf/descriptor.proto.
@@ -53,18 +44,16 @@ function messageName(parent: string, field: RecordField): string {
   return `${parent}_${field.number}`
 }
 
-function fieldOf(field: RecordField, parent: string): FieldDescriptorProto {
+function fieldOf(field: RecordField, parent: string) {
   const plain = IDENTIFIER.test(field.name)
-  const options = {
-    ...(field.packed ? { packed: true } : {}),
-    ...(plain ? {} : { '.google.cloud.bigquery.storage.v1.columnName': field.name }),
-  }
+  const columnName = '.google.cloud.bigquery.storage.v1.columnName'
+  const options = { ...(field.packed && { packed: true }), ...(!plain && { [columnName]: field.name }) }
   return {
     name: plain ? field.name : `col_${field.number}`,
     number: field.number,
     label: LABELS[field.mode],
     type: TYPES[field.rowType],
-    ...(field.record ? { typeName: messageName(parent, field) } : {}),
-    ...(Object.keys(options).length > 0 ? { options } : {}),
+    ...(field.record && { typeName: messageName(parent, field) }),
+    ...(Object.keys(options).length > 0 && { options }),
   }
 }

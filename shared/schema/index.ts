@@ -1,5 +1,5 @@
 export { recordFromTableSchema, type TableField } from './bigquery.ts'
-export { type DescriptorProto, descriptorOf, type FieldDescriptorProto } from './descriptor.ts'
+export { type DescriptorProto, descriptorOf } from './descriptor.ts'
 export { type ColumnType, columnType, type ProtoKind, ROW_TYPES, type RowType } from './kinds.ts'
 export { loadSchema } from './load.ts'
 export { isPlainColumnName, type Mode, type ProtoSource, type RecordField, type RecordType } from './record.ts'
