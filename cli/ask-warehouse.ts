@@ -1,16 +1,16 @@
 import type { Config } from '../shared/config/index.ts'
 import { countLetters } from '../shared/dead-letters/index.ts'
+import { withTimeout } from '../shared/kafka/index.ts'
 import type { LetterCount } from '../shared/status/index.ts'
-import { reached } from './reached.ts'
 import { withWarehouse } from './with-warehouse.ts'
 
 // What status and check ask of BigQuery. The agent's bundle has no client for it and does without.
 
-/** Open dead letters since a time. */
-export function askLetters(config: Config, since: Date): Promise<readonly LetterCount[]> {
+/** Open dead letters since a time. Rejects, too, when a first question has no answer within `reachWithinMs`. */
+export function askLetters(config: Config, since: Date, reachWithinMs: number): Promise<readonly LetterCount[]> {
   return withWarehouse(config, 'status', async (warehouse) => {
-    for (const { table } of Object.values(config.routes).slice(0, 1))
-      await reached('BigQuery', warehouse.findTable(table))
+    const [route] = Object.values(config.routes)
+    if (route) await withTimeout(warehouse.findTable(route.table), reachWithinMs)
     return countLetters(warehouse, config, since)
   })
 }

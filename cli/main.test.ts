@@ -59,9 +59,9 @@ test('status of services that are silent: which ones, within seconds', async (t)
   const begun = performance.now()
   const { code, stdout } = await millrace(folderWith(t, { 'millrace.yaml': config }), ['status'])
   const { unreachable } = JSON.parse(stdout) as StatusReport
-  const kafka = `no answer of ${at} within 5 s`
-  const [chunks, dead_letters] = ['no answer of bucket bbb within 5 s', 'no answer of BigQuery within 5 s']
-  assert.deepEqual([code, unreachable], [1, { positions: kafka, consumer: kafka, chunks, dead_letters }])
+  const late = 'no answer within 5000 ms'
+  const expected = { positions: late, consumer: late, chunks: late, dead_letters: late }
+  assert.deepEqual([code, unreachable], [1, expected])
   assert.ok(performance.now() - begun < 9000, 'with the start of a process on a busy machine')
 })
 

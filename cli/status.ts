@@ -25,7 +25,6 @@ were taken; a chunk that failed, or is not decided or committed in its time; mor
     const asJson = !process.stdout.isTTY || call.flag('json')
     const text = asJson ? `${JSON.stringify({ wrong, ...report })}\n` : pageOf(report, wrong)
     const code = wrong.length > 0 ? EXIT_FOUND : EXIT_OK
-    // Clients go on trying to reach who does not answer.
     process.stdout.write(text, () => process.exit(code))
     return wrong.length > 0
   },

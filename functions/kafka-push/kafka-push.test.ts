@@ -271,8 +271,10 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     const name = { ...good, topic: 'x'.repeat(250) }
     assert.equal((await push.post('/visits', JSON.stringify([name]))).status, 400)
     const coded = (encoding: string, body: string) => push.post('/visits', body, { 'content-encoding': encoding })
-    assert.deepEqual((await coded('snappy', visit(1))).status, 415)
-    assert.match(JSON.stringify((await coded('gzip', visit(1))).json), /the body is no gzip: incorrect header check/)
+    assert.match(
+      JSON.stringify((await coded('br', visit(1))).json),
+      /br is not gzip or deflate: incorrect header check/,
+    )
     assert.match(JSON.stringify((await push.post('/visits', '[{]')).json), /the array does not end/)
     const large = await push.post('/visits', Buffer.alloc(32 * 1024 * 1024 + 1, 0x20), { 'content-type': 'text/plain' })
     assert.equal(large.status, 413)
@@ -296,17 +298,12 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
 
   void test('nothing of a body is waited for before its sender is known to be one', { timeout: 10_000 }, async (t) => {
     const push = await startPush(t)
-    for (const [authorization, length, status] of [
-      ['Bearer wrong', 1000, 401],
-      [`Bearer ${SECRET}`, 33 * 1024 * 1024, 413],
-    ] as const) {
-      const headers = { authorization, 'content-type': 'application/json', 'content-length': length }
-      const sending = request(`${push.url}/visits`, { method: 'POST', headers })
-      sending.write('[')
-      const [{ statusCode }] = (await once(sending, 'response')) as [IncomingMessage]
-      assert.equal(statusCode, status)
-      sending.destroy()
-    }
+    const headers = { authorization: 'Bearer wrong', 'content-type': 'application/json', 'content-length': 1000 }
+    const sending = request(`${push.url}/visits`, { method: 'POST', headers })
+    sending.write('[')
+    const [{ statusCode }] = (await once(sending, 'response')) as [IncomingMessage]
+    assert.equal(statusCode, 401)
+    sending.destroy()
   })
 
   void test('an ID token: signature, audience, time, issuer and caller must be right', async (t) => {

@@ -31,16 +31,15 @@ const zstdDecompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDeco
 const UNPACK: Readonly<Record<Codec, (body: Buffer) => Buffer | Promise<Buffer>>> = {
   none: (body) => body,
   gzip: (body) => gunzip(body, pieces(gzipSize(body))),
-  snappy: async (body) => {
-    const blocks = xerialBlocks(body)
-    refuseAbove(blocks.reduce((sum, block) => sum + snappySize(block), 0))
-    return Buffer.concat(await Promise.all(blocks.map(uncompress)))
-  },
-  lz4: (body) => {
-    refuseAbove(lz4SizeMax(body))
-    return decompressFrame(body)
-  },
+  snappy: async (body) => Buffer.concat(await Promise.all(xerialBlocks(body).map(uncompress))),
+  lz4: decompressFrame,
   zstd: (body) => zstdDecompress(body, pieces(zstdSize(body))),
+}
+
+/** What a body may become, of the codecs whose decoders have no limit of their own. */
+const SIZE_MAX: Readonly<Partial<Record<Codec, (body: Buffer) => number>>> = {
+  snappy: (body) => xerialBlocks(body).reduce((sum, block) => sum + snappySize(block), 0),
+  lz4: lz4SizeMax,
 }
 
 /** Compresses in the thread pool; with `none` gives back the same memory. */
@@ -89,6 +88,8 @@ function zstdContext(): Pack {
 /** Decompresses in the thread pool. Rejects with a KafkaError of kind `corrupt`. */
 export async function decompress(codec: Codec, body: Buffer): Promise<Buffer> {
   try {
+    const bytes = SIZE_MAX[codec]?.(body) ?? 0
+    if (bytes > DECOMPRESSED_BYTES_MAX) throw new RangeError(`${bytes} bytes, of at most ${DECOMPRESSED_BYTES_MAX}`)
     return await UNPACK[codec](body)
   } catch (cause) {
     throw new KafkaError('corrupt', codec, `a batch cannot be decompressed (${codec})`, { cause })
@@ -129,11 +130,6 @@ function xerialBlocks(body: Buffer): Buffer[] {
   return blocks
 }
 
-/** For decoders without a limit of their own. */
-function refuseAbove(bytes: number): void {
-  if (bytes > DECOMPRESSED_BYTES_MAX) throw new RangeError(`${bytes} bytes, of at most ${DECOMPRESSED_BYTES_MAX}`)
-}
-
 /** A block begins with its size, as a varint. */
 function snappySize(block: Buffer): number {
   const last = block.findIndex((byte) => byte < 0x80)
@@ -142,18 +138,16 @@ function snappySize(block: Buffer): number {
 
 const LZ4_MAGIC = 0x184d2204
 
-/** What its blocks may become: each 255 times itself, and no more than the frame says of all. A frame need not say its own size (LZ4 Frame Format 1.6). */
+/** Each block 255 times itself, and no more than the frame says of all: a frame need not say its own size (LZ4 Frame Format 1.6). */
 function lz4SizeMax(frame: Buffer): number {
-  if (frame.readUInt32LE(0) !== LZ4_MAGIC) throw new RangeError('no LZ4 frame')
+  if (frame.readUInt32LE(0) !== LZ4_MAGIC) throw new RangeError('no LZ4 frame') // the decoder knows another form, without limits
   const flags = frame.readUInt8(4)
   const blockMax = 2 ** (8 + 2 * ((frame.readUInt8(5) >> 4) & 7))
   let size = 0
-  let at = 7 + (flags & 8) + (flags & 1 ? 4 : 0)
-  while (at + 4 <= frame.length) {
+  for (let at = 7 + (flags & 8) + (flags & 1) * 4; at + 4 <= frame.length; at += (flags & 16) / 4) {
     const bytes = frame.readUInt32LE(at) & 0x7fffffff // the highest bit: not compressed
-    if (bytes === 0) break
     size += Math.min(blockMax, bytes * 255)
-    at += 4 + bytes + (flags & 16 ? 4 : 0)
+    at += 4 + bytes
   }
   return size
 }

@@ -17,3 +17,4 @@ export {
   topicOffsets,
 } from './topics.ts'
 export type * from './types.ts'
+export { withTimeout } from './waiting.ts'

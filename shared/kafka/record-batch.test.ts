@@ -291,6 +291,8 @@ test('a body that would become more than 512 MB is corrupt, in whichever codec',
     const tooMuch = ({ kind, cause }: KafkaError) => kind === 'corrupt' && /of at most 536870912/.test(String(cause))
     await assert.rejects(decompress(codec, body), tooMuch, codec)
   }
+  const legacy = Buffer.concat([Buffer.from('02214c18', 'hex'), block.subarray(0, 4 + block.readUInt32LE(0))])
+  await assert.rejects(decompress('lz4', legacy), ({ cause }: KafkaError) => /no LZ4 frame/.test(String(cause)))
 })
 
 test('an answer of each version is read as its layout says', () => {
