@@ -19,7 +19,7 @@ export const MISSED_LOOKS_MAX = 2
 export class Files implements Iterable<LogFile> {
   /** Folders in which something may change. */
   folders: readonly string[] = []
-  /** Every folder of a log was readable at the last look, by route: what was not seen there is gone. */
+  /** Every folder of a log, and every file, was readable at the last look, by route: what was not seen there is gone. */
   readonly completeRoutes = new Set<string>()
   readonly #options: FollowerOptions
   readonly #files = new Map<string, LogFile>()
@@ -63,6 +63,7 @@ export class Files implements Iterable<LogFile> {
       }
     }
     if (!stems) this.#openAgain()
+    for (const { log } of this.#closed) incomplete.add(log.route)
     this.folders = [...folders]
     this.completeRoutes.clear()
     for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)

@@ -51,7 +51,7 @@ export class Follower {
     return this.#files.folders
   }
 
-  /** Every folder of a log was readable at the last look, by route: what was not seen there is gone. */
+  /** Every folder of a log, and every file, was readable at the last look, by route: what was not seen there is gone. */
   get completeRoutes(): ReadonlySet<string> {
     return this.#files.completeRoutes
   }

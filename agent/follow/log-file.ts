@@ -5,6 +5,18 @@ import { fileHint } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import { keyOf, type Seen } from './scan.ts'
 
+/** Descriptors that are left to the connections, or half of what the system allows. */
+const SPARE_DESCRIPTORS = 256
+
+/** How many files this process has open, and how many it may: with more growing files than descriptors some must wait. */
+const openFiles = { count: 0, max: openFilesMax() }
+
+function openFilesMax(): number {
+  const { userLimits } = process.report.getReport() as { userLimits: { open_files: { soft: number | 'unlimited' } } }
+  const { soft } = userLimits.open_files // `ulimit -n`
+  return soft === 'unlimited' ? Infinity : Math.max(soft / 2, soft - SPARE_DESCRIPTORS)
+}
+
 /** A file that a look has found, by its inode: names change. */
 export class LogFile {
   readonly key: string
@@ -110,6 +122,7 @@ export class LogFile {
   /** Stays open until `close`: so its inode is not given to another file, and it can be read after it was deleted. */
   descriptor(): number {
     if (this.#fd !== undefined) return this.#fd
+    if (openFiles.count >= openFiles.max) throw noDescriptor()
     const fd = openSync(this.seen.path, 'r')
     const { dev, ino } = fstatSync(fd)
     if (keyOf({ dev, ino }) !== this.key) {
@@ -117,11 +130,19 @@ export class LogFile {
       throw Object.assign(new Error(`${this.seen.path} is another file by now`), { code: 'ENOENT' })
     }
     this.#fd = fd
+    openFiles.count++
     return fd
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
+    if (this.#fd === undefined) return
+    closeSync(this.#fd)
     this.#fd = undefined
+    openFiles.count--
   }
+}
+
+function noDescriptor(): Error {
+  const message = `${openFiles.count} files are open, more would leave too few descriptors: it waits for one (ulimit -n, LimitNOFILE)`
+  return Object.assign(new Error(message), { code: 'EMFILE', syscall: 'open' })
 }

@@ -9,6 +9,8 @@ import type { Bucket, ObjectView } from '../../shared/chunks/index.ts'
 import { parseConfig } from '../../shared/config/index.ts'
 import { baseId } from '../follow/identity.ts'
 import { type Followed, Follower, LogPattern } from '../follow/index.ts'
+import { LogFile } from '../follow/log-file.ts'
+import type { Decision } from '../publish/index.ts'
 import { removeFile } from './remove-file.ts'
 import { Uploader } from './uploader.ts'
 
@@ -108,4 +110,36 @@ void test('a file that grew since it was looked at keeps its name', async (t) =>
   await follower.look()
   removeFile(followed, () => undefined)
   assert.equal(existsSync(path), false)
+})
+
+void test('as long as a file cannot be opened, nothing says which entries are those of files that are gone', async (t) => {
+  const { path, source, follower } = scene(t)
+  rmSync(path)
+  const closed = t.mock.method(LogFile.prototype, 'descriptor', () => {
+    throw Object.assign(new Error('too many open files'), { code: 'EMFILE', syscall: 'open' })
+  })
+  const retired: string[] = []
+  const publisher = {
+    session: {},
+    canUse: () => true,
+    forgottenMs: () => 0,
+    entries: () => Array.from(follower.entries, (entry) => ({ topic: 't', entry })),
+    decide: (decision: Decision) => Promise.resolve(retired.push(decision.source) > 0),
+  }
+  const uploader = new Uploader(undefined, follower, publisher, {
+    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
+    routes: new Map([['r', CONFIG.routes['r']!]]),
+    report: () => undefined,
+  })
+  const rounds = async () => {
+    for (let round = 0; round < 3; round++) {
+      await follower.look()
+      await uploader.round(new AbortController().signal)
+    }
+  }
+  await rounds()
+  assert.deepEqual(retired, [])
+  closed.mock.restore()
+  await rounds()
+  assert.deepEqual(retired, [source])
 })

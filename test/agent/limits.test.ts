@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { parse, stringify } from 'yaml'
@@ -53,4 +53,20 @@ void test('a log with a limit is published no faster; others go on, and nothing 
   assert.ok(performance.now() - begun > 2000)
   const numbers = lineNumbers(all.filter((value) => !isFast(value)))
   assert.deepEqual(compareLines(numbers, slow.count), { missing: 0, doubled: 0, backward: 0, total: slow.count })
+})
+
+void test('more growing files than descriptors: the agent stays in touch, names those that wait, and takes them as others go', async (t) => {
+  const bench = await agentBench(t, { paths: ['*.log'], agent: { finish_after: '300ms' }, descriptors: 100 })
+  const path = (n: number) => join(bench.folder, `${n}.log`)
+  for (let n = 0; n < 80; n++) writeFileSync(path(n), `${n}\n`)
+  const agent = bench.start()
+  const early = await atLeast(bench, 50)
+  assert.equal(early.length, 50, 'half of the descriptors are for files')
+  const waiting = () => agent.output().match(/\d+\.log is not followed: 50 files are open/g) ?? []
+  await eventually(() => waiting().length === 30)
+  for (const value of early) rmSync(path(Number(value)))
+  const all = await atLeast(bench, 80)
+  assert.deepEqual(new Set(all), new Set(Array.from({ length: 80 }, (_, n) => String(n))))
+  assert.equal(all.length, 80)
+  assert.equal(await agent.stop(), 0)
 })

@@ -47,6 +47,8 @@ export interface BenchOptions {
   readonly top?: Record<string, unknown>
   /** What the agent connects to: a proxy before the broker. */
   readonly brokers?: string
+  /** How many the agent may have; absent: as many as the test. */
+  readonly descriptors?: number
   /** In place of the shared broker: one that the test may stop. */
   readonly ownBroker?: string
 }
@@ -83,7 +85,7 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
     }),
   )
   const start = (from?: 'start' | 'end', file = config) => {
-    const agent = startAgent(file, from)
+    const agent = startAgent(file, from, options.descriptors)
     agents.push(agent.process)
     return agent
   }
@@ -94,12 +96,14 @@ function unique(base: string): string {
   return `${base}-${randomBytes(6).toString('hex')}`
 }
 
-function startAgent(config: string, from: 'start' | 'end' | undefined): RunningAgent {
+function startAgent(config: string, from: 'start' | 'end' | undefined, descriptors?: number): RunningAgent {
   const bundle = process.env[BUNDLE]
   const args = bundle
     ? [bundle, 'agent', '--config', config, ...(from ? ['--from', from] : [])]
     : [RUN_AGENT, config, ...(from ? [from] : [])]
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const limit = descriptors === undefined ? '' : `ulimit -n ${descriptors} && `
+  const shell = ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...args]
+  const process_ = spawn('/bin/sh', shell, { stdio: ['ignore', 'ignore', 'pipe'] })
   let output = ''
   process_.stderr.on('data', (piece: Buffer) => (output += piece.toString()))
   const ended = once(process_, 'exit')
