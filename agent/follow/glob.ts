@@ -1,40 +1,36 @@
-/** One folder level of a pattern: a name, or an expression for names; `**` stands for any number of folders. */
-export type Segment = { readonly name: string } | { readonly matches: RegExp } | { readonly anyDepth: true }
+/** Any number of folder levels. */
+export const ANY_DEPTH = '**'
+
+/** One folder level of a pattern: a name, an expression for names, or ANY_DEPTH. */
+export type Segment = string | RegExp
 
 const SPECIAL = /[*?[{]/
+/** What has a meaning in a pattern, a set such as `[!0-9]` as a whole, or would have one in an expression. */
+const TOKEN = /\[(!?)([^/][^\]]*)\]|[\\^$.*+?()[\]{}|,]/g
 
 /** Splits an absolute pattern with `*`, `?`, `[...]`, `{a,b}` and `**` into its folder levels. */
 export function parseGlob(pattern: string): Segment[] {
-  return pattern
-    .split('/')
-    .filter((part) => part !== '')
-    .map((part) => {
-      if (part === '**') return { anyDepth: true }
-      return SPECIAL.test(part) ? { matches: new RegExp(`^${expressionOf(part)}$`, 's') } : { name: part }
-    })
+  const parts = pattern.split('/').filter((part) => part !== '')
+  return parts.map((part) => (part !== ANY_DEPTH && SPECIAL.test(part) ? expressionOf(part) : part))
 }
 
 /** Names that begin with a dot are matched only by a pattern that begins with one. */
-function expressionOf(part: string): string {
-  let expression = part.startsWith('.') ? '' : '(?!\\.)'
+function expressionOf(part: string): RegExp {
   let depth = 0
-  for (let i = 0; i < part.length; i++) {
-    const character = part[i]!
-    const classEnd = character === '[' ? part.indexOf(']', i + 2) : -1
-    if (character === '*') expression += '[^/]*'
-    else if (character === '?') expression += '[^/]'
-    else if (classEnd > 0) {
-      const inside = part.slice(i + 1, classEnd).replaceAll('\\', '\\\\')
-      expression += `[${inside.startsWith('!') ? `^${inside.slice(1)}` : inside}]`
-      i = classEnd
-    } else if (character === '{') {
-      expression += '(?:'
+  const expression = part.replace(TOKEN, (token: string, not: string, set?: string) => {
+    if (set) return `[${not && '^'}${set.replaceAll('\\', '\\\\')}]`
+    if (token === '*') return '[^/]*'
+    if (token === '?') return '[^/]'
+    if (token === '{') {
       depth++
-    } else if (character === '}' && depth > 0) {
-      expression += ')'
+      return '(?:'
+    }
+    if (token === '}' && depth > 0) {
       depth--
-    } else if (character === ',' && depth > 0) expression += '|'
-    else expression += character.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&')
-  }
-  return expression + ')'.repeat(depth)
+      return ')'
+    }
+    if (token === ',') return depth > 0 ? '|' : token
+    return `\\${token}`
+  })
+  return new RegExp(`^${part.startsWith('.') ? '' : '(?!\\.)'}${expression}${')'.repeat(depth)}$`, 's')
 }

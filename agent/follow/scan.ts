@@ -1,6 +1,6 @@
 import { constants, type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseGlob, type Segment } from './glob.ts'
+import { ANY_DEPTH, parseGlob, type Segment } from './glob.ts'
 import { type RotationName, rotationName } from './names.ts'
 
 /** A file as one look found it. */
@@ -55,7 +55,7 @@ export class LogPattern {
 
   constructor(pattern: string) {
     const segments = parseGlob(pattern)
-    this.#last = segments.at(-1) ?? { name: '' }
+    this.#last = segments.at(-1) ?? ''
     this.#folders = segments.slice(0, -1)
   }
 
@@ -124,8 +124,7 @@ export class LogPattern {
 }
 
 function matches(segment: Segment, name: string): boolean {
-  if ('name' in segment) return segment.name === name
-  return 'anyDepth' in segment || segment.matches.test(name)
+  return segment instanceof RegExp ? segment.test(name) : segment === name || segment === ANY_DEPTH
 }
 
 function see({ place, seen }: Name, problems: Map<string, string>): Seen | null {
@@ -154,12 +153,12 @@ function isRegular(mode: number): boolean {
 function expand(folder: string, segments: readonly Segment[], list: (folder: string) => Dirent[], depth = 0): string[] {
   const [segment, ...rest] = segments
   if (!segment) return [folder]
-  if ('name' in segment) return expand(join(folder, segment.name), rest, list, depth)
+  if (typeof segment === 'string' && segment !== ANY_DEPTH) return expand(join(folder, segment), rest, list, depth)
   const inside = list(folder)
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map(({ name }) => name)
-  if ('matches' in segment) {
-    const found = inside.filter((name) => segment.matches.test(name))
+  if (segment instanceof RegExp) {
+    const found = inside.filter((name) => segment.test(name))
     return found.flatMap((name) => expand(join(folder, name), rest, list, depth))
   }
   const deeper = depth < DEPTH_MAX ? inside.filter((name) => !name.startsWith('.')) : []

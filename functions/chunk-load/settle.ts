@@ -50,8 +50,8 @@ WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${
 
 function within(position: string, { ranges }: Plan): string {
   const list: readonly Range[] = ranges === 'undecided' ? [] : ranges
-  const conditions = list.map(([from, to]) =>
-    Number.isFinite(to) ? `${position} >= ${from} AND ${position} < ${to}` : `${position} >= ${from}`,
+  const conditions = list.map(
+    ([from, to]) => `${position} >= ${from} AND ${position} < ${Math.min(to, Number.MAX_SAFE_INTEGER)}`,
   )
   return conditions.join(' OR ') || 'FALSE'
 }

@@ -62,8 +62,8 @@ export async function drain(
     const remaining = idle ? 0 : countRemaining(ends, await commits())
     const standing = { ...gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
     log.info({ metrics: metrics.snapshot(standing) }, 'millrace.metrics')
-    const { events, rows, deadLetters } = metrics.totals
-    return { partitions: ends.length, events, rows, dead_letters: deadLetters, remaining }
+    const { events, rows, dead_letters } = metrics.totals
+    return { partitions: ends.length, events, rows, dead_letters, remaining }
   } finally {
     await kafka.close()
   }

@@ -8,7 +8,7 @@ const ANSWER_TIMES = { lowest: 1, highest: 3_600_000, figures: 2 }
 /** Counters of one process; numbers only ever grow, except the gauges that `snapshot` is given. */
 export class Metrics {
   /** Events: records taken from Kafka and settled: rows, dead letters, tombstones. */
-  readonly totals = { events: 0, rows: 0, bytes: 0, deadLetters: 0 }
+  readonly totals = { events: 0, rows: 0, bytes: 0, dead_letters: 0 }
   readonly #reasons = new Map<string, number>()
   readonly #rules = new Map<string, number>()
   readonly #answerMs = createHistogram(ANSWER_TIMES)
@@ -17,7 +17,7 @@ export class Metrics {
     this.totals.events += events
     this.totals.rows += rows
     this.totals.bytes += bytes
-    this.totals.deadLetters += reasons.length
+    this.totals.dead_letters += reasons.length
     for (const reason of reasons) count(this.#reasons, reason)
   }
 
@@ -31,12 +31,8 @@ export class Metrics {
 
   /** Everything by name, in the words of the `millrace.metrics` line. */
   snapshot(gauges: Readonly<Record<string, number>>): Record<string, unknown> {
-    const { events, rows, bytes, deadLetters } = this.totals
     return {
-      events,
-      rows,
-      bytes,
-      dead_letters: deadLetters,
+      ...this.totals,
       ...gauges,
       append_ms_p50: this.#answerMs.percentile(50),
       append_ms_p99: this.#answerMs.percentile(99),

@@ -8,8 +8,6 @@ const MEMBERS_MAX = 300
 /** From so many members on, an object of which each value has few of them, all alike, has data for keys. */
 const VARYING_MEMBERS_MIN = 16
 const VARYING_PRESENCE_MAX = 0.25
-/** Of an event with more than MEMBERS_MAX members, those become columns that this share of the events has. */
-const COMMON_SHARE = 0.01
 /** The metadata column of the proposed route. */
 export const METADATA = 'millrace'
 const TAKEN = new Set([EXTRA, METADATA])
@@ -45,9 +43,8 @@ interface Column {
 
 /** @param events the shape of the whole events */
 export function proposeTable(events: Shape, wishes: SchemaWishes): TableProposal {
-  const least = events.members.size > MEMBERS_MAX ? events.count * COMMON_SHARE : 0
   const columns = [...events.members.values()]
-    .filter((member) => isUsable(member) && !TAKEN.has(member.name.toLowerCase()) && member.shape.count >= least)
+    .filter((member) => isUsable(member) && !TAKEN.has(member.name.toLowerCase()))
     .map((member): Column => ({ field: fieldOf(member, events, wishes, 1), shape: member.shape }))
   const time = timeField(columns)
   return {
