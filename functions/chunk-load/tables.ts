@@ -6,12 +6,12 @@ import { ensureRouteTables, type Warehouse } from '../../shared/warehouse/index.
 export interface Tables {
   codecOf(route: Route): RowCodec
   /** Makes sure, once for each route, that its table and the fixed ones beside it are there with their views. */
-  ensure(route: Route): Promise<void>
+  ensure(route: Route): Promise<unknown>
 }
 
 export function openTables(config: Config, warehouse: Warehouse): Tables {
   const codecs = new Map<string, RowCodec>()
-  const ensured = new Map<string, Promise<void>>()
+  const ensured = new Map<string, Promise<unknown>>()
   const codecOf = (route: Route): RowCodec => {
     const codec = codecs.get(route.name) ?? openCodec(route)
     codecs.set(route.name, codec)

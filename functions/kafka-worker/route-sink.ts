@@ -1,5 +1,5 @@
 import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
-import type { Config, Route } from '../../shared/config/index.ts'
+import { type Config, type Route, tableId } from '../../shared/config/index.ts'
 import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import {
@@ -28,7 +28,11 @@ export function openSink(
   options: AppenderOptions,
 ): RouteSink {
   const codec = openCodec(route)
-  const ensureTables = () => ensureRouteTables(warehouse, config, route, codec.fields)
+  const ensureTables = async (): Promise<void> => {
+    const { kind, gained } = await ensureRouteTables(warehouse, config, route, codec.fields)
+    if (kind === 'created') log.warn(`made the table ${tableId(route.table)}`)
+    if (kind === 'patched') log.warn(`changed the table ${tableId(route.table)}: gained ${gained.join(', ')}`)
+  }
   const letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensureTables, log, options)
   return { route, codec, letters, ensureTables }
 }

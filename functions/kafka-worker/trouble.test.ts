@@ -6,7 +6,7 @@ import { loadConfig } from '../../shared/config/index.ts'
 import { administer, createTopics } from '../../local/kafka/index.ts'
 import { commitFor, readCommits } from '../../shared/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { openPipeline, type Pipeline, VISIT_PROTO } from '../../test/support/pipeline.ts'
+import { openPipeline, type Pipeline, VISIT_PROTO, type WorkerProcess } from '../../test/support/pipeline.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { drain } from '../kafka-drain/index.ts'
 import { parseAcceptLoss, runWorker } from './index.ts'
@@ -37,6 +37,9 @@ async function counts(pipeline: Pipeline): Promise<string> {
 async function expectCounts(pipeline: Pipeline, expected: string, timeoutMs = 20_000): Promise<void> {
   await eventually(async () => assert.equal(await counts(pipeline), expected) ?? true, { timeoutMs, what: expected })
 }
+
+/** How many lines of a worker's log have this message. */
+const lines = ({ log }: WorkerProcess, message: string): number => log.join('').split(`"${message}`).length - 1
 
 /** `projects/millrace-test/datasets/logs/` + path. */
 async function rest({ bigQuery }: Pipeline, method: string, path: string, body?: object): Promise<void> {
@@ -90,8 +93,9 @@ void test('rows that BigQuery refuses become dead letters, and the rows around t
     const good = Array.from({ length: 100 }, (_, index) => visit(batch * 101 + index, `POINT(${index} 1)`))
     await pipeline.publish('visits', [...good, visit(batch * 101 + 100, 'nowhere')])
   }
-  start(t, pipeline)
+  const worker = pipeline.worker()
   await expectCounts(pipeline, '500 rows, 500 numbers, 5 letters', 30_000)
+  assert.equal(lines(worker, 'BigQuery refuses '), 1)
   const [letter] = await pipeline.query('SELECT reason, message FROM logs.millrace_dead_letters_open LIMIT 1')
   assert.equal(letter?.['reason'], 'refused')
 })
@@ -106,19 +110,25 @@ void test('a column that is added meanwhile, and spreads late', async (t) => {
   pipeline.faults.add({ method: 'tables.patch', fault: { kind: 'late-columns', forMs: 1500 } })
   await pipeline.publish('visits', visits(50, 50))
   await pipeline.publish('visits', [Buffer.from('{"number":100,"city":"Ulm"}')], { partition: 1 })
-  start(t, pipeline)
+  const worker = pipeline.worker()
   await expectCounts(pipeline, '101 rows, 101 numbers, 0 letters')
+  assert.equal(lines(worker, 'changed the table millrace-test.logs.visits: gained city'), 1)
+  const waits = lines(worker, 'appends wait: Input schema has more fields')
+  assert.ok(waits === 1 || waits === 2, `${waits} lines for two partitions`)
   assert.deepEqual(await pipeline.query("SELECT number FROM logs.visits WHERE city = 'Ulm'"), [{ number: '100' }])
 })
 
 void test('a table that is deleted meanwhile is made again, and takes what follows', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   await pipeline.publish('visits', visits(0, 50))
-  start(t, pipeline)
+  const worker = pipeline.worker()
   await expectCounts(pipeline, '50 rows, 50 numbers, 0 letters')
+  const made = 'made the table millrace-test.logs.visits'
+  assert.equal(lines(worker, made), 1)
   await rest(pipeline, 'DELETE', '/logs/tables/visits')
   await pipeline.publish('visits', visits(50, 30))
   await eventually(async () => (await counts(pipeline)) === '30 rows, 30 numbers, 0 letters', { timeoutMs: 20_000 })
+  assert.equal(lines(worker, made), 2)
 })
 
 void test('a table that is deleted and made again under load: what follows is there once, without a gap', async (t) => {

@@ -13,6 +13,7 @@ import {
   sourcesView,
 } from './fixed-tables.ts'
 import type { TableSpec } from './table-spec.ts'
+import type { TableState } from './tables.ts'
 import type { Warehouse } from './warehouse.ts'
 
 /** What a route's table is to be. */
@@ -23,22 +24,23 @@ export function tableSpec(route: Route, fields: readonly TableField[]): TableSpe
 
 /**
  * Makes sure that a route's table and the fixed ones beside it are there, with their views; adds columns that the schema
- * has gained. @throws UserError when the table cannot become what is wanted
+ * has gained. Gives what became of the route's own table. @throws UserError when it cannot become what is wanted
  */
 export async function ensureRouteTables(
   warehouse: Warehouse,
   config: Config,
   route: Route,
   fields: readonly TableField[],
-): Promise<void> {
+): Promise<TableState> {
   const { table } = route
-  await warehouse.ensureTable(table, tableSpec(route, fields))
+  const state = await warehouse.ensureTable(table, tableSpec(route, fields))
   if (route.push) await warehouse.ensureView(onceViewOf(table), onceView(route))
   await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
   await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
   await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))
   const present = await routesWithTable(warehouse, config, route)
   await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(present, table))
+  return state
 }
 
 /** A view may name only tables that are there: it is written anew when another route of the dataset gets its own. */
