@@ -41,7 +41,6 @@ export class MetadataWriter {
   readonly fixed = new RowBuffer(512)
   lengthAt = 0
   private isCommon = false
-  private readonly endCommonRow = compile<EndCommonRow>(END_COMMON_ROW, {})
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -53,7 +52,7 @@ export class MetadataWriter {
     const isCommon = this.look(origin)
     const { fixed } = this
     if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
-    if (isCommon && this.endCommonRow?.(out, mark, origin, this)) return true
+    if (isCommon && endCommonRow?.(out, mark, origin, this)) return true
     this.write(origin, out)
     if (out.length - mark > sizeMax) return false
     out.commitRow(mark)
@@ -145,12 +144,14 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
   out.length = o
   return true`
 
-type EndCommonRow = (out: RowBuffer, mark: number, origin: Origin, metadata: MetadataWriter) => boolean
-const END_COMMON_ROW = `function endCommonRow(out, mark, origin, metadata) {
+const endCommonRow = compile<(out: RowBuffer, mark: number, origin: Origin, metadata: MetadataWriter) => boolean>(
+  `function endCommonRow(out, mark, origin, metadata) {
   const into = out.view
   let o = out.length | 0
   ${COMMON_END}
-}`
+}`,
+  {},
+)
 
 function integer(out: RowBuffer, tag: number, value: number): void {
   out.tag(tag)
