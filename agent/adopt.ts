@@ -100,15 +100,11 @@ function blank(agent: string, topic: string): UserError {
 }
 
 function reportOf(agent: string, found: readonly Chunk[], chunks: OwnChunks): Adopted {
-  const left = new Set(chunks.undecided.map(({ object }) => object.name))
-  const decided = [...chunks.sources].flatMap((source) => chunks.of(source))
-  const after = new Map(decided.map(({ object, metadata }) => [object.name, metadata.ranges]))
-  const count = (wanted: (name: string) => boolean) => found.filter(({ object }) => wanted(object.name)).length
-  return {
-    agent,
-    undecided: found.length,
-    carried_by_kafka: count((name) => !left.has(name) && after.get(name)?.length === 0),
-    handed_over: count((name) => !left.has(name) && after.get(name)?.length !== 0),
-    left: left.size,
-  }
+  const known = [...chunks.sources].flatMap((source) => chunks.of(source))
+  const after = new Map(known.map(({ object, metadata }) => [object.name, metadata.ranges]))
+  const ranges = found.map(({ object }) => after.get(object.name))
+  const left = ranges.filter((now) => now === 'undecided').length
+  const carriedByKafka = ranges.filter((now) => now?.length === 0).length
+  const handedOver = found.length - left - carriedByKafka
+  return { agent, undecided: found.length, carried_by_kafka: carriedByKafka, handed_over: handedOver, left }
 }
