@@ -19,3 +19,16 @@ test('batches shrink first, then values; both to what most topics take before th
   assert.equal(limits.shrink('small'), false, 'what takes no record of this size takes nothing')
   assert.equal(limits.of('good').laneBytes, 65_536)
 })
+
+void test('an hour after the last refusal batches are as large as at first', (t) => {
+  t.mock.timers.enable({ apis: ['Date'] })
+  const limits = new TopicLimits({ batch_bytes: 1024 * 1024, max_event_bytes: 1024 * 1024 })
+  const first = limits.of('t')
+  limits.shrink('t')
+  t.mock.timers.tick(3_500_000)
+  limits.shrink('t')
+  t.mock.timers.tick(3_500_000)
+  assert.ok(limits.of('t').laneBytes < first.laneBytes / 3)
+  t.mock.timers.tick(100_000)
+  assert.deepEqual(limits.of('t'), first)
+})

@@ -6,11 +6,13 @@ const LANE_SPARE_BYTES = 64 * 1024
 const LANE_BYTES_MIN = 16 * 1024
 /** A topic that takes no record of this size takes nothing. */
 const SHRUNK_BYTES_MIN = 512
+/** Then all is tried again: the broker's setting may have been a mistake. If not, it costs a few sessions. */
+const SMALL_MS_MAX = 3_600_000
 
 /** How large batches may become, topic by topic: what one of them refuses, others may take. */
 export class TopicLimits {
   readonly #first: LaneLimits
-  readonly #smaller = new Map<string, LaneLimits>()
+  readonly #smaller = new Map<string, { readonly limits: LaneLimits; readonly untilMs: number }>()
 
   constructor(agent: Pick<AgentConfig, 'batch_bytes' | 'max_event_bytes'>) {
     const laneBytes = Math.max(agent.batch_bytes - LANE_SPARE_BYTES, LANE_BYTES_MIN)
@@ -18,7 +20,8 @@ export class TopicLimits {
   }
 
   of(topic: string): LaneLimits {
-    return this.#smaller.get(topic) ?? this.#first
+    const smaller = this.#smaller.get(topic)
+    return smaller && Date.now() < smaller.untilMs ? smaller.limits : this.#first
   }
 
   /**
@@ -35,7 +38,7 @@ export class TopicLimits {
         laneBytes > floor
           ? { laneBytes: half(laneBytes), deadAboveBytes }
           : { laneBytes, deadAboveBytes: half(valueBytes) }
-      this.#smaller.set(topic, { maxEventBytes, ...smaller })
+      this.#smaller.set(topic, { limits: { maxEventBytes, ...smaller }, untilMs: Date.now() + SMALL_MS_MAX })
       return true
     }
     return false
