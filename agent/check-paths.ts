@@ -29,6 +29,7 @@ export function checkPaths({ file, agent }: Config): string[] {
 function problemWith(path: string): string | undefined {
   const folder = folderOf(path)
   try {
+    new LogPattern(path)
     if (!statSync(folder).isDirectory()) return `${folder} is a file, nothing can lie in it`
     readdirSync(folder)
     if (SPECIAL.test(path)) return undefined
@@ -37,6 +38,7 @@ function problemWith(path: string): string | undefined {
     if (found.isFile()) closeSync(openSync(path, 'r'))
     return undefined
   } catch (error) {
+    if (error instanceof SyntaxError) return `it is no pattern: ${error.message}`
     const { code, path: where = path } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     return code === 'ENOTDIR' ? `a part of it is a file, nothing can lie in it` : `${where} cannot be read: ${code}`

@@ -23,7 +23,10 @@ export interface RunOptions {
 export async function runAgent(config: Config, { from, signal, read }: RunOptions): Promise<void> {
   const log = createLog('agent')
   const checked = (config: Config): Config => {
-    for (const path of checkPaths(config)) log.info({ file: config.file }, `${path}: no file matches, it may come`)
+    const { file, agent } = config
+    if (agent.logs.length === 0)
+      log.warn({ file, key: 'agent.logs', fix: 'add their paths' }, 'there are no logs to follow')
+    for (const path of checkPaths(config)) log.info({ file }, `${path}: no file matches, it may come`)
     return config
   }
   checked(config)

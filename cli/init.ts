@@ -8,9 +8,9 @@ import { routeOf } from './route.ts'
 
 export const command: Command = {
   usage: 'FILE...',
-  summary: `Recognises logs (JSON lines, Apache and nginx access logs, logfmt), proposes a schema and a route for each,
-and writes them: the route into the configuration, the schema into schemas/ beside it. Rotated and compressed copies of
-a log count as one. Nothing that is there is overwritten without --force.`,
+  summary: `Recognises logs, proposes a schema and a route for each, and writes them.
+JSON lines, Apache and nginx access logs, logfmt; the route goes into the configuration, the schema into schemas/ beside it. Rotated
+and compressed copies of a log count as one. Nothing that is there is overwritten without --force.`,
   options: {
     route: { value: 'NAME', help: "the route's name, for all files (default: from each file's name)" },
     required: { help: 'columns that every event of the sample has become REQUIRED' },

@@ -4,8 +4,8 @@ import { type Command, EXIT_FOUND, EXIT_OK } from './command.ts'
 import { pageOf } from './status-page.ts'
 
 export const command: Command = {
-  summary: `Shows agents, lag, chunks that are not committed and dead letters. Exit 1 when something is wrong:
-a part that cannot be asked; bytes or records that have waited for longer than --late; records that Kafka deleted before they
+  summary: `Shows agents, lag, chunks that are not committed and dead letters.
+Exit 1 when something is wrong: a part that cannot be asked; bytes or records that have waited for longer than --late; records that Kafka deleted before they
 were taken; a chunk that failed, or is not decided or committed in its time; more dead letters than --dead-letters.`,
   options: {
     late: { value: 'SECONDS', help: 'what has waited for longer is wrong (default 300)' },

@@ -126,6 +126,14 @@ const REFUSED: readonly Case[] = [
     fix: PATH_FIX,
   },
   {
+    name: 'a pattern that is none',
+    prepare: (folder) => logs(join(folder, '[z-a].log')),
+    says:
+      'agent.logs[0].path F/[z-a].log: it is no pattern: ' +
+      'Invalid regular expression: /^(?!\\.)[z-a]\\.log$/s: Range out of order in character class',
+    fix: PATH_FIX,
+  },
+  {
     name: 'a lock file in a folder that may not be written to',
     prepare(folder) {
       mkdirSync(join(folder, 'locks'), { mode: 0o555 })
@@ -276,6 +284,15 @@ void suite('the agent starts, and says what is missing', { timeout: 120_000 }, (
     assert.match(kafka.fix ?? '', /^start the brokers/)
     child.kill('SIGTERM')
     await once(child, 'close')
+  })
+
+  test('no logs at all', async (t) => {
+    const folder = makeFolder(t)
+    const { child, output } = start(t, writeConfig(folder, {}))
+    const line = await eventually(() => told(output()).find(({ key }) => key === 'agent.logs'), { timeoutMs: 30_000 })
+    assert.deepEqual([line.severity, line.message], ['WARNING', 'there are no logs to follow'])
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'close'), [0, null])
   })
 
   test('a topic that is not there', async (t) => {
