@@ -188,6 +188,17 @@ void test('intents wait for room, and a name without room for one stops', () => 
   assert.equal(only(none.handle({ kind: 'turn' }), 'stop').reason, 'no-room')
 })
 
+void test("a log has at most the 4,096 bytes that Kafka takes, with the other mode's mark too, and names many intents", () => {
+  const one = owner()
+  one.handle(read(-1, ''))
+  one.handle({ kind: 'created', stream: `s${'1'.repeat(200)}` })
+  for (let id = 1; id <= 500; id++) one.handle({ kind: 'piece', id, end: id * 1e9, rows: 4000, letters: false })
+  const { metadata } = only(one.handle({ kind: 'turn' }), 'commit')
+  assert.ok(JSON.stringify({ ...JSON.parse(metadata), moved: 999_999 }).length <= 4096)
+  const decoded = decodeLog(metadata)
+  assert.ok(decoded.kind === 'log' && decoded.log.intents.length > 150)
+})
+
 void test('logs are read as they were written, and nothing else is', () => {
   assert.deepEqual(decodeLog(encodeLog(LOG)), { kind: 'log', log: LOG })
   for (const broken of [
