@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -69,7 +70,7 @@ void test('a topic that comes later, and partitions that are added, are found wi
   assert.match(worker.log.join(''), /a partition was added/)
 })
 
-void test('a broker that takes little metadata of a commit: shorter logs after one line, and nothing lost', async (t) => {
+void test('a broker that takes little metadata of a commit: the worker ends and says what to do; fewer in flight go on', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'millrace-little-metadata-'))
   const kafka = await startKafka({ dataDir, properties: { 'offset.metadata.max.bytes': '260' } })
   t.after(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
@@ -79,10 +80,17 @@ void test('a broker that takes little metadata of a commit: shorter logs after o
   const pipeline = await openPipeline(t, { partitions: 1, broker, consumer, routes: { visits: SCHEMA } })
   for (let from = 0; from < 20_000; from += 1000) await pipeline.publish('visits', visits(from, 1000))
   const worker = pipeline.worker()
-  await expectRows(pipeline, 20_000, 60_000).catch((error: unknown) =>
-    assert.fail(`${String(error)}\n${worker.log.join('')}`),
+  const [code] = await once(worker.child, 'exit')
+  assert.equal(code, 2)
+  assert.match(
+    worker.log.join(''),
+    /metadata .*too large\nfix: set offset.metadata.max.bytes .*or lower consumer.in_flight\n/,
   )
-  const lines = worker.log.join('').split('\n')
-  assert.equal(lines.filter((line) => line.includes('offset.metadata.max.bytes')).length, 1, worker.log.join(''))
-  assert.equal(await worker.kill('SIGTERM'), 0)
+  const text = readFileSync(pipeline.configFile, 'utf8')
+  writeFileSync(pipeline.configFile, text.replace(consumer, `${consumer}, in_flight: 1`))
+  const fewer = pipeline.worker()
+  await expectRows(pipeline, 20_000, 60_000).catch((error: unknown) =>
+    assert.fail(`${String(error)}\n${fewer.log.join('')}`),
+  )
+  assert.equal(await fewer.kill('SIGTERM'), 0)
 })

@@ -1,14 +1,11 @@
 import {
   type Committed,
   type FetchedBatch,
-  KafkaError,
   keyOf,
   type Membership,
-  type PartitionCommit,
   type PartitionOffsets,
   type PartitionStop,
 } from '../../shared/kafka/index.ts'
-import type { Log } from '../../shared/telemetry/index.ts'
 import { PartitionTask } from './partition-task.ts'
 import type { TaskContext } from './place.ts'
 import { countPartitions } from './prepare-commits.ts'
@@ -23,18 +20,13 @@ export class Assignment {
   readonly #membership: Membership
   readonly #byKey: ReadonlyMap<string, PartitionTask>
   readonly #checkpoints: NodeJS.Timeout
-  readonly #log: Log
   /** The membership has ended. */
   over = false
-  /** Undefined: as many as Kafka takes by default. */
-  logBytesMax: number | undefined
   #committing = false
   #turnIsDue = false
 
   constructor(context: Omit<TaskContext, 'progressed'>, sinks: ReadonlyMap<string, RouteSink>, progressed: () => void) {
     this.#membership = context.membership
-    this.#log = context.log
-    this.logBytesMax = context.logBytesMax
     const own = {
       ...context,
       progressed: () => {
@@ -109,25 +101,14 @@ export class Assignment {
     const turns = this.tasks.map((task) => ({ task, entry: task.turn() })).filter(({ entry }) => entry !== undefined)
     if (turns.length === 0) return
     this.#committing = true
-    const entries = turns.flatMap(({ entry }) => entry ?? [])
     try {
-      await this.#membership.commit(entries)
-    } catch (error) {
-      if (error instanceof KafkaError && error.code === 'OFFSET_METADATA_TOO_LARGE') this.#shorten(entries)
+      await this.#membership.commit(turns.flatMap(({ entry }) => entry ?? []))
+    } catch {
       return // the membership has ended by it: everything is read again in the next one
     } finally {
       this.#committing = false
     }
     for (const { task } of turns) task.committed()
     this.#commitSoon()
-  }
-
-  /** Until the broker takes it, each membership writes shorter logs than the last one. */
-  #shorten(entries: readonly PartitionCommit[]): void {
-    const bytes = Math.max(...entries.map(({ metadata }) => Buffer.byteLength(metadata)))
-    const fix = 'set its offset.metadata.max.bytes to 4096'
-    if (this.logBytesMax === undefined)
-      this.#log.warn({ bytes }, `the broker takes no commit with so much metadata, so fewer appends go at once: ${fix}`)
-    this.logBytesMax = Math.floor((bytes * 7) / 8)
   }
 }

@@ -87,7 +87,6 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
       pool,
       log: options.log,
       acceptLoss: options.acceptLoss,
-      logBytesMax: assignment?.logBytesMax,
     }
     const before = assignment
     const begun = new Assignment(shared, sinks, () => options.onProgress?.(begun))

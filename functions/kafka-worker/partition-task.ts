@@ -53,7 +53,6 @@ export class PartitionTask {
       isOwnStream: (stream) => isStreamOf(stream, sink.route.table),
       from: sink.route.from,
       acceptLossAt: context.acceptLoss?.get(keyOf(at)),
-      logBytesMax: context.logBytesMax,
     })
   }
 

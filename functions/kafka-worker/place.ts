@@ -16,8 +16,6 @@ export interface TaskContext {
   readonly log: Log
   /** Offsets at which partitions go on although records were lost, by `topic/partition`. */
   readonly acceptLoss: ReadonlyMap<string, number> | undefined
-  /** What a commit's metadata may have at most; undefined: what Kafka takes by default. */
-  readonly logBytesMax: number | undefined
   /** Something happened that may need a commit, or that somebody may be waiting for. */
   readonly progressed: () => void
 }

@@ -1,4 +1,5 @@
 import { AssignerProtocol, type GroupMemberAssignment } from 'kafkajs'
+import { UserError } from '../errors.ts'
 import { createLog } from '../telemetry/index.ts'
 import { assign } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
@@ -92,7 +93,7 @@ export class Group {
         if (ending !== 'rebalance') await this.#leave()
         if (ending === 'lost') await pause(REJOIN_AFTER_MS, this.#closing.signal)
       } catch (thrown) {
-        if (isDefect(thrown)) throw thrown
+        if (isDefect(thrown) || thrown instanceof UserError) throw thrown
         const error = kafkaError(thrown)
         if (error.kind === 'unauthorized') throw error
         if (error.code === 'REBALANCE_IN_PROGRESS') continue // while joining: join again, under the same id

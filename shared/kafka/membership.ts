@@ -3,6 +3,7 @@ import { KafkaError, kafkaError } from './errors.ts'
 import { Fetcher, type FetchOptions, type FetchSink } from './fetcher.ts'
 import { commitRequest, fetchCommits } from './topics.ts'
 import type { Committed, PartitionCommit, TopicPartition } from './types.ts'
+import { UserError } from '../errors.ts'
 import { withTimeout } from './waiting.ts'
 
 /** What a member got from one JoinGroup and SyncGroup. */
@@ -23,6 +24,9 @@ export type Membership = Omit<GroupMembership, 'coordinator' | 'fetcher' | 'fini
  * What one generation of the group gave to this member. Ends when the member re-joins, leaves, was thrown out, or when a
  * commit failed or got no answer.
  */
+/** Kafka's default is 4,096: what a log has at most. */
+const METADATA_FIX = 'set offset.metadata.max.bytes of the brokers to 4096, or lower consumer.in_flight'
+
 export class GroupMembership {
   readonly group: string
   readonly generation: number
@@ -71,9 +75,10 @@ export class GroupMembership {
     if (this.ended.aborted) throw new KafkaError('ended', 'ENDED', 'the membership has ended, the commit was not sent')
     try {
       await withTimeout(this.#sendCommit(entries), this.#commitTimeoutMs)
-    } catch (error) {
-      this.lose()
-      throw kafkaError(error)
+    } catch (thrown) {
+      const error = kafkaError(thrown)
+      this.lose(error.code === 'OFFSET_METADATA_TOO_LARGE' ? new UserError(error.message, METADATA_FIX) : undefined)
+      throw error
     }
   }
 

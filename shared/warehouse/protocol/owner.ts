@@ -10,7 +10,7 @@ export interface OwnerOptions {
   readonly from: 'start' | 'end'
   /** The offset at which the operator lets the partition go on although records were lost. */
   readonly acceptLossAt?: number | undefined
-  readonly logBytesMax?: number | undefined
+  readonly logBytesMax?: number
 }
 
 type Phase =
