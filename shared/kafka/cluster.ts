@@ -58,6 +58,14 @@ export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}
 
 export type TopicEntries<Entry> = { topic: string; partitions: Entry[] }[]
 
+/** The entries of an answer by `topic/partition`. */
+export function byKey<Entry extends { partition: number }>(topics: TopicEntries<Entry>): Map<string, Entry> {
+  const keyed = topics.flatMap(({ topic, partitions }) =>
+    partitions.map((entry) => [keyOf({ topic, ...entry }), entry] as const),
+  )
+  return new Map(keyed)
+}
+
 /** Groups entries with a topic into the form of Kafka's requests: one element for each topic. */
 export function byTopic<Entry extends { topic: string }, Made>(
   entries: readonly Entry[],

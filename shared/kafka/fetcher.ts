@@ -218,8 +218,7 @@ export class Fetcher {
 
   async #outOfRange(place: Place): Promise<void> {
     const { epoch, offset } = place
-    const found = await bothEnds(this.#cluster, [place])
-    const [start = -1, end = -1] = found.map((offsets) => offsets.get(keyOf(place)))
+    const [{ start, end } = { start: -1, end: -1 }] = await bothEnds(this.#cluster, [place])
     if (this.#stopped || place.epoch !== epoch) return
     // Within the range: the leader that was asked had not caught up. It is asked again.
     if (offset < start || offset > end) this.#stop(place, { kind: 'out-of-range', start, end })

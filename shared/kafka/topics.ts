@@ -1,10 +1,14 @@
 import type { KafkaClient } from './client.ts'
-import { type Broker, byTopic, type Cluster, keyOf } from './cluster.ts'
+import { type Broker, byKey, byTopic, type Cluster, keyOf } from './cluster.ts'
 import { KafkaError, kafkaError, safeInteger } from './errors.ts'
 import type { Committed, PartitionCommit, PartitionOffsets, TopicPartition } from './types.ts'
 import { askAgain } from './waiting.ts'
 
 const ASK_AGAIN_WITHIN_MS = 3000
+
+type Partitions = readonly TopicPartition[]
+
+const topicsOf = (partitions: Partitions): string[] => [...new Set(partitions.map(({ topic }) => topic))]
 
 /**
  * Makes topics known to a cluster, with fresh metadata, and gives back those that do not exist. One that is missing makes Kafka's
@@ -39,12 +43,9 @@ export function offsetsSince(
   sinceMs: number,
 ): Promise<number[]> {
   return reading(client, async (cluster) => {
-    await findTopics(cluster, [...new Set(partitions.map(({ topic }) => topic))])
-    const found = await listOffsets(cluster, partitions, sinceMs)
-    return partitions.map((at) => {
-      const offset = found.get(keyOf(at)) ?? -1
-      return offset < 0 ? at.end : offset
-    })
+    await findTopics(cluster, topicsOf(partitions))
+    const found = await listOffsets(cluster, partitions, { fromTimestamp: sinceMs })
+    return partitions.map(({ end }, index) => (found[index]! < 0 ? end : found[index]!))
   })
 }
 
@@ -65,9 +66,7 @@ export function presentOffsets(
     const partitions = topics
       .filter((topic) => !missing.includes(topic))
       .flatMap((topic) => partitionsOf(cluster, topic))
-    const [starts, ends] = await bothEnds(cluster, partitions)
-    const found = partitions.map((at) => ({ ...at, start: starts.get(keyOf(at)) ?? 0, end: ends.get(keyOf(at)) ?? 0 }))
-    return { found, missing }
+    return { found: await bothEnds(cluster, partitions), missing }
   })
 }
 
@@ -83,67 +82,53 @@ export function unknownTopic(missing: readonly string[]): KafkaError {
   return new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
 }
 
-/** Starts and ends, as `listOffsets` gives them. */
-export function bothEnds(
-  cluster: Cluster,
-  partitions: readonly TopicPartition[],
-): Promise<[starts: Map<string, number>, ends: Map<string, number>]> {
-  return Promise.all([listOffsets(cluster, partitions, 'start'), listOffsets(cluster, partitions, 'end')])
+/** Start and end of each partition, in their order. */
+export async function bothEnds(cluster: Cluster, partitions: Partitions): Promise<PartitionOffsets[]> {
+  const [starts, ends] = await Promise.all(
+    [true, false].map((fromBeginning) => listOffsets(cluster, partitions, { fromBeginning })),
+  )
+  return partitions.map(({ topic, partition }, at) => ({ topic, partition, start: starts![at]!, end: ends![at]! }))
 }
 
 /**
- * One end of each partition, by `topic/partition`: the log's start, or the end that a read_committed consumer can reach; for a
- * time in milliseconds the first offset from then on, -1 where there is none.
+ * An offset of each partition, in their order: the log's start, the end that a read_committed consumer can reach, or the first from a
+ * time on (-1: none).
  * kafkajs leaves out partitions that its metadata do not have (other readers of the cluster may just refresh them): then this
  * throws, rather than give back less than was asked for.
  */
-export async function listOffsets(
+async function listOffsets(
   cluster: Cluster,
-  partitions: readonly TopicPartition[],
-  at: 'start' | 'end' | number,
-): Promise<Map<string, number>> {
+  partitions: Partitions,
+  where: { fromBeginning: boolean } | { fromTimestamp: number },
+): Promise<number[]> {
   const topics = byTopic(partitions, ({ partition }) => ({ partition }))
-  const where = typeof at === 'number' ? { fromTimestamp: at } : { fromBeginning: at === 'start' }
-  const found = await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, ...where })))
-  const offsets = new Map(
-    found.flatMap(({ topic, partitions }) =>
-      partitions.map(({ partition, offset }) => [keyOf({ topic, partition }), safeInteger(offset)]),
-    ),
-  )
-  if (offsets.size === partitions.length) return offsets
-  throw new KafkaError('unreachable', 'LEADER_NOT_AVAILABLE', 'not every partition has a known leader')
+  const found = byKey(await cluster.fetchTopicsOffset(topics.map((topic) => ({ ...topic, ...where }))))
+  return partitions.map((at) => {
+    const { offset } = found.get(keyOf(at)) ?? {}
+    if (offset !== undefined) return safeInteger(offset)
+    throw new KafkaError('unreachable', 'LEADER_NOT_AVAILABLE', `${keyOf(at)} has no known leader`)
+  })
 }
 
 /**
  * A group's commits for these partitions, with their metadata. After a crash only valid once `openProducer` of the same
  * transactional id has resolved: before, a transaction that is still ending may show an old position. Rejects with KafkaError.
  */
-export function readCommits(
-  client: KafkaClient,
-  group: string,
-  partitions: readonly TopicPartition[],
-): Promise<Committed[]> {
+export function readCommits(client: KafkaClient, group: string, partitions: Partitions): Promise<Committed[]> {
   return reading(client, async (cluster) => {
-    await findTopics(cluster, [...new Set(partitions.map(({ topic }) => topic))])
+    await findTopics(cluster, topicsOf(partitions))
     return fetchCommits(await cluster.findGroupCoordinator({ groupId: group }), group, partitions)
   })
 }
 
 /** The same, asked of the group's coordinator. One answer for each partition, in their order. */
-export async function fetchCommits(
-  coordinator: Broker,
-  group: string,
-  partitions: readonly TopicPartition[],
-): Promise<Committed[]> {
+export async function fetchCommits(coordinator: Broker, group: string, partitions: Partitions): Promise<Committed[]> {
   if (partitions.length === 0) return []
   const topics = byTopic(partitions, ({ partition }) => ({ partition }))
-  const { responses } = await coordinator.offsetFetch({ groupId: group, topics })
-  const found = new Map(
-    responses.flatMap(({ topic, partitions }) => partitions.map((p) => [keyOf({ topic, ...p }), p])),
-  )
+  const found = byKey((await coordinator.offsetFetch({ groupId: group, topics })).responses)
   return partitions.map(({ topic, partition }) => {
-    const commit = found.get(keyOf({ topic, partition }))
-    return { topic, partition, offset: safeInteger(commit?.offset ?? '-1'), metadata: commit?.metadata ?? '' }
+    const { offset = '-1', metadata } = found.get(keyOf({ topic, partition })) ?? {}
+    return { topic, partition, offset: safeInteger(offset), metadata: metadata ?? '' }
   })
 }
 

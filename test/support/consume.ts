@@ -7,7 +7,7 @@ import {
   type PartitionOffsets,
   topicOffsets,
 } from '../../shared/kafka/index.ts'
-import { findTopics, listOffsets } from '../../shared/kafka/topics.ts'
+import { findTopics, bothEnds } from '../../shared/kafka/topics.ts'
 import { eventually } from './eventually.ts'
 
 export interface ConsumedRecord {
@@ -71,8 +71,8 @@ async function settledOffsets(client: KafkaClient, topic: string): Promise<Parti
   const settled = async () => {
     const readable = await topicOffsets(client, [topic])
     await findTopics(cluster, [topic])
-    const written = await listOffsets(cluster, readable, 'end')
-    return readable.every(({ partition, end }) => end >= (written.get(`${topic}/${partition}`) ?? 0)) && readable
+    const written = await bothEnds(cluster, readable)
+    return readable.every(({ end }, index) => end >= (written[index]?.end ?? 0)) && readable
   }
   try {
     return await eventually(settled, { timeoutMs: SETTLE_MS }).catch(() => topicOffsets(client, [topic]))
