@@ -74,27 +74,13 @@ export class Publisher {
    * Undefined: not in touch. In a session the former lives are fenced and the positions read: what is decided now is decided
    * for ever. What was learnt in one need not hold in another one: another life may have come between.
    */
-  get session(): object | undefined {
+  get session(): Session | undefined {
     return this.#session
   }
 
   /** When it was in touch with Kafka for the first time, or could not be. */
   get tried(): Promise<void> {
     return this.#tried.promise
-  }
-
-  /** The entries of the last transaction, with the topic that carries them. */
-  entries(): { topic: string; entry: Entry }[] {
-    return this.#session?.entriesByTopic ?? []
-  }
-
-  /** When Kafka was last made to forget retired sources of this topic; 0: never. */
-  forgottenMs(topic: string): number {
-    return this.#session?.forgottenMs(topic) ?? Infinity
-  }
-
-  canUse(topic: string): boolean {
-    return this.#session?.topics.includes(topic) ?? false
   }
 
   /**

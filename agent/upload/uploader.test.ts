@@ -60,9 +60,6 @@ void test('a finished file with a line that came late is not deleted before that
   const objects: ObjectView[] = []
   const awayKafka = {
     session: undefined,
-    canUse: () => false,
-    forgottenMs: () => 0,
-    entries: () => [],
     decide: () => Promise.resolve(false),
   }
   const uploader = new Uploader(bucketOf(objects), follower, awayKafka, {
@@ -120,10 +117,13 @@ void test('as long as a file cannot be opened, nothing says which entries are th
   })
   const retired: string[] = []
   const publisher = {
-    session: {},
-    canUse: () => true,
-    forgottenMs: () => 0,
-    entries: () => Array.from(follower.entries, (entry) => ({ topic: 't', entry })),
+    session: {
+      topics: ['t'],
+      forgottenMs: () => 0,
+      get entriesByTopic() {
+        return Array.from(follower.entries, (entry) => ({ topic: 't', entry }))
+      },
+    },
     decide: (decision: Decision) => Promise.resolve(retired.push(decision.source) > 0),
   }
   const uploader = new Uploader(undefined, follower, publisher, {

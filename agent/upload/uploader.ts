@@ -4,7 +4,7 @@ import type { AgentConfig, Route } from '../../shared/config/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { framingName } from '../../shared/framing/index.ts'
 import { type Followed, type Follower, type PlainReader, splitId } from '../follow/index.ts'
-import type { Entry } from '../publish/index.ts'
+import type { Session } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
 import { type Authority, Decider } from './decider.ts'
 import { provisionalName } from './decide.ts'
@@ -27,11 +27,9 @@ export interface UploaderOptions {
 }
 
 /** The publisher, as far as it matters here. */
-export interface InTouch extends Authority {
+export interface InTouch extends Pick<Authority, 'decide'> {
   /** Undefined: not in touch. In each session the former lives are fenced and the positions read. */
-  readonly session: object | undefined
-  canUse(topic: string): boolean
-  entries(): readonly { topic: string; entry: Entry }[]
+  readonly session: Pick<Session, 'topics' | 'entriesByTopic' | 'forgottenMs'> | undefined
 }
 
 /** Between two rounds, at most. */
@@ -158,10 +156,13 @@ export class Uploader {
   }
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
-    return new Decider(bucket, chunks, publisher, this.#follower, this.#files, (route) => {
-      const topic = this.#options.routes.get(route)?.topic
-      const isUsable = topic !== undefined && this.#listedIn === publisher.session && publisher.canUse(topic)
-      return isUsable ? topic : undefined
+    const authority: Authority = {
+      forgottenMs: (topic) => publisher.session?.forgottenMs(topic) ?? Infinity,
+      decide: (decision) => publisher.decide(decision),
+    }
+    return new Decider(bucket, chunks, authority, this.#follower, this.#files, (route) => {
+      const topics = this.#listedIn === publisher.session ? publisher.session?.topics : undefined
+      return topics?.find((topic) => topic === this.#options.routes.get(route)?.topic)
     })
   }
 
@@ -227,7 +228,9 @@ export class Uploader {
     const topic = this.topicOf(followed)
     if (topic === undefined) return 'by chunk'
     if (this.#isCarried(followed)) return 'by Kafka'
-    return this.#publisher!.canUse(topic) && !this.#isOverdue(followed.file.changedAtMs) ? 'not yet' : 'undecided'
+    return this.#publisher?.session?.topics.includes(topic) && !this.#isOverdue(followed.file.changedAtMs)
+      ? 'not yet'
+      : 'undecided'
   }
 
   /** Whole: a line that came late, perhaps while no agent ran, is still to be published behind the end of a finished source. */
@@ -282,7 +285,7 @@ export class Uploader {
   #retire(publisher: InTouch): void {
     // Also of another name: it may turn out to be of this source.
     const undecided = new Set(this.#chunks?.undecided.map(({ metadata }) => splitId(metadata.source).base))
-    for (const { topic, entry } of publisher.entries()) {
+    for (const { topic, entry } of publisher.session?.entriesByTopic ?? []) {
       const { source } = entry
       if (this.#follower.sources.has(source)) {
         this.#options.parked?.delete(source)

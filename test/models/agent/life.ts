@@ -87,9 +87,6 @@ export class Life {
       get session() {
         return publisher.session
       },
-      canUse: (topic: string) => publisher.canUse(topic),
-      forgottenMs: (topic: string) => publisher.forgottenMs(topic),
-      entries: () => publisher.entries(),
       decide: async (decision: Parameters<Publisher['decide']>[0]) => {
         const after = decision.change(this.#follower.entry(decision.source))
         if (after?.retired) return publisher.decide(decision) // nobody waits for it
