@@ -65,13 +65,13 @@ export function entryBytes(entry: Entry): number {
 
 /** Throws when the text is not what `encodeEntries` makes: positions are never guessed. */
 export function decodeEntries(metadata: string): DecodedEntries {
-  const reader = new Reader(Buffer.from(metadata, 'base64'))
+  const reader = readerOf(Buffer.from(metadata, 'base64'))
   const version = reader.byte()
   if (version > VERSION) throw new Error(`positions of version ${version}; this agent reads version ${VERSION}`)
   const groups = reader.varint()
   const forgottenMs = version === 1 ? 0 : reader.varint()
   const entries: Entry[] = []
-  while (!reader.atEnd) entries.push(readEntry(reader))
+  while (!reader.atEnd()) entries.push(readEntry(reader))
   return { groups, forgottenMs, entries }
 }
 
@@ -118,40 +118,25 @@ function pushVarint(bytes: number[], value: number): void {
   bytes.push(rest)
 }
 
-class Reader {
-  readonly #bytes: Buffer
-  #at = 0
+type Reader = ReturnType<typeof readerOf>
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes
+/** Takes bytes one after the other; throws when there are no more. */
+function readerOf(bytes: Buffer) {
+  let at = 0
+  const take = (length: number): Buffer => {
+    at += length
+    if (at > bytes.length) throw new Error('positions are cut off')
+    return bytes.subarray(at - length, at)
   }
-
-  get atEnd(): boolean {
-    return this.#at === this.#bytes.length
-  }
-
-  byte(): number {
-    return this.take(1)[0]!
-  }
-
-  take(length: number): Buffer {
-    const taken = this.#bytes.subarray(this.#at, this.#at + length)
-    if (taken.length < length) throw new Error('positions are cut off')
-    this.#at += length
-    return taken
-  }
-
-  uint32(): number {
-    return this.take(4).readUInt32BE()
-  }
-
-  varint(): number {
+  const byte = (): number => take(1)[0]!
+  const varint = (): number => {
     let value = 0
     for (let scale = 1; ; scale *= 0x80) {
-      const byte = this.byte()
-      value += (byte & 0x7f) * scale
+      const next = byte()
+      value += (next & 0x7f) * scale
       if (!Number.isSafeInteger(value)) throw new Error('positions are corrupt')
-      if (byte < 0x80) return value
+      if (next < 0x80) return value
     }
   }
+  return { take, byte, varint, uint32: () => take(4).readUInt32BE(), atEnd: () => at === bytes.length }
 }
