@@ -44,7 +44,7 @@ void test('a server that says good-bye gets no new calls: they go over another c
   assert.equal(ended, 0)
 })
 
-void test('a peer that vanished without a word is noticed, and its calls end', async (t) => {
+void test('a peer that vanished without a word is noticed, and its calls end', { timeout: 20_000 }, async (t) => {
   const sockets: Socket[] = []
   const server = createTcpServer((socket) => void sockets.push(socket.on('error', () => undefined).resume()))
   server.listen(0, '127.0.0.1')
