@@ -24,7 +24,15 @@ void test('a drain takes what is there, says so, and leaves a stream that the ne
   const pipeline = await openPipeline(t, { routes: route })
   await pipeline.publish('visits', events(500), { partition: 0 })
   await pipeline.publish('visits', [...events(300), Buffer.from('no json')], { partition: 1, compression: 'gzip' })
-  const first = await drain(pipeline.config, log)
+  const said: [message: string, of: Record<string, unknown>][] = []
+  const info = (of: { metrics?: object }, message: string) => void said.push([message, { ...of.metrics }])
+  const first = await drain(pipeline.config, Object.assign(createLog('test'), { info }))
+  assert.deepEqual(
+    said.map(([message]) => message),
+    ['assigned', 'millrace.metrics'],
+  )
+  const figures = { events: 801, rows: 800, dead_letters: 1, partitions: 2, lag_events: 0 }
+  assert.partialDeepStrictEqual(said[1]?.[1], { ...figures, dead_letters_by_reason: { json_syntax: 1 } })
   assert.deepEqual(first, { partitions: 2, events: 801, rows: 800, dead_letters: 1, remaining: 0 })
   assert.equal(await rowsOf(pipeline), 800)
 

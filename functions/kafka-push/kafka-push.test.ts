@@ -161,6 +161,22 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     assert.deepEqual(await numbers(push, 'visits_once'), ['1', '2', '3', '3'])
   })
 
+  void test('a dead letter whose event has a row by now is not open any more', async (t) => {
+    const push = await startPush(t)
+    const agents = { key: `${SOURCE}@0+9` }
+    const send = (...records: object[]) => push.post('/', JSON.stringify(records))
+    const open = () => push.query('SELECT kafka_offset AS k FROM logs.millrace_dead_letters_open ORDER BY k')
+    for (let twice = 0; twice < 2; twice++) await send(record(0, {}, agents), record(1, { x: 1 }), record(2, { x: 1 }))
+    await send(record(0, { x: 1 }, agents))
+    assert.deepEqual(await open(), [{ k: '1' }, { k: '2' }])
+    await send(record(2, { number: 3 }))
+    assert.deepEqual(await open(), [{ k: '1' }])
+    await send(record(8, { x: 1 }, { key: `${SOURCE}@9+9` }))
+    assert.deepEqual(await open(), [{ k: '1' }, { k: '8' }])
+    await send(record(9, { number: 4 }, { key: `${SOURCE}@9+9` }))
+    assert.deepEqual(await open(), [{ k: '1' }])
+  })
+
   void test('topics of several routes in one body, protobuf among them', async (t) => {
     const push = await startPush(t)
     const click = Buffer.from([0x08, 0x05, 0x12, 0x01, 0x70]).toString('base64')
