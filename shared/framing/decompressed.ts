@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress, type ZstdDecompress } from 'node:zlib'
 
@@ -15,11 +14,10 @@ export function encodingOf(head: Uint8Array): Encoding {
 }
 
 /**
- * The plain bytes of a file (by its path) or a stream; concatenated members and frames are read through. The stream
- * fails when the copy is cut off or corrupt, after the bytes before the damage. Destroy it to close the file.
+ * The plain bytes of a stream; concatenated members and frames are read through. What it gives fails when the copy is cut off or
+ * corrupt, after the bytes before the damage. Destroy it to close the source.
  */
-export function openDecompressed(source: string | Readable, encoding: Encoding): Readable {
-  const input = typeof source === 'string' ? createReadStream(source, { highWaterMark: CHUNK_BYTES }) : source
+export function openDecompressed(input: Readable, encoding: Encoding): Readable {
   if (encoding === 'plain') return input
   // pipeline() hands an error of either side to the other; whoever reads the output sees it there.
   if (encoding === 'gzip') return pipeline(input, createGunzip({ chunkSize: CHUNK_BYTES }), () => {})

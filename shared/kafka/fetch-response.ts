@@ -7,22 +7,7 @@ import { BATCH_HEADER_BYTES, BATCH_LENGTH_FROM } from './record-batch.ts'
 import { createRange, type RecordRange } from './record-range.ts'
 
 /** One partition of a Fetch answer, its records not looked at yet. */
-export interface FetchedPartition {
-  readonly topic: string
-  readonly partition: number
-  readonly errorCode: number
-  /** How far a read_committed consumer can read. */
-  readonly lastStableOffset: number
-  readonly aborted: readonly AbortedTransaction[]
-  readonly records: Buffer
-  /** What `records` is a part of; absent: the collector's. */
-  readonly memory?: SharedMemory
-}
-
-export interface AbortedTransaction {
-  readonly producerId: bigint
-  readonly firstOffset: number
-}
+export type FetchedPartition = ReturnType<typeof readPartition>
 
 /**
  * Reads a Fetch answer of versions 4 to 11, as kafkajs's protocol/requests/fetch describes them, down to the RecordBatches.
@@ -40,7 +25,7 @@ export function decodeFetch(payload: Buffer, version: number): { throttleMs: num
   return { throttleMs, partitions: topics.flat() }
 }
 
-function readPartition(decoder: Decoder, topic: string, version: number, memory: SharedMemory): FetchedPartition {
+function readPartition(decoder: Decoder, topic: string, version: number, memory: SharedMemory) {
   const partition = decoder.readInt32()
   const errorCode = decoder.readInt16()
   const highWatermark = safeInteger(decoder.readInt64())
@@ -52,6 +37,7 @@ function readPartition(decoder: Decoder, topic: string, version: number, memory:
   }))
   if (version >= 11) decoder.readInt32() // preferred replica: leaders are read
   const records = decoder.readBytes() ?? Buffer.alloc(0)
+  /** How far a read_committed consumer can read. */
   const lastStableOffset = lastStable < 0 ? highWatermark : lastStable
   return { topic, partition, errorCode, lastStableOffset, aborted, records, memory }
 }
@@ -87,7 +73,7 @@ export function readRanges(fetched: FetchedPartition, fetchOffset: number): Reco
     if (range.records === 0 && before?.records === 0) before.lastOffset = range.lastOffset
     else {
       ranges.push(range)
-      if (range.records > 0) fetched.memory?.hold() // until it is released
+      if (range.records > 0) fetched.memory.hold() // until it is released
     }
   }
   return ranges

@@ -4,6 +4,7 @@ import { eventually } from '../../test/support/eventually.ts'
 import type { Cluster } from './cluster.ts'
 import { KafkaError } from './errors.ts'
 import { Fetcher } from './fetcher.ts'
+import { SharedMemory } from './memory.ts'
 
 const at = { topic: 't', partition: 0 }
 
@@ -90,7 +91,8 @@ test('what was asked for before a seek says nothing about the place after it', a
   const fetcher = new Fetcher(cluster as unknown as Cluster, [at], { fetchBytes: 1, fetchWaitMs: 1 }, sink)
   fetcher.seek(at, 100)
   fetcher.start()
-  const refused = { ...at, errorCode: 29, lastStableOffset: 200, aborted: [], records: Buffer.alloc(0) }
+  const nothing = { records: Buffer.alloc(0), memory: new SharedMemory(Buffer.alloc(0)) }
+  const refused = { ...at, errorCode: 29, lastStableOffset: 200, aborted: [], ...nothing }
   await eventually(() => answers.length === 1)
   fetcher.seek(at, 5)
   answers[0]?.resolve([refused])

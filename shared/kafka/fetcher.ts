@@ -151,7 +151,7 @@ export class Fetcher {
         ask.place.troubled = false
         await this.#take(ask.place, answer)
       }
-      answers[0]?.memory?.release() // its batches hold it from here on
+      answers[0]?.memory.release() // its batches hold it from here on
       return this.#tell(later, 'their leader has moved')
     } catch (thrown) {
       const error = kafkaError(thrown)

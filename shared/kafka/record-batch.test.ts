@@ -6,6 +6,7 @@ import { crc32c } from '@node-rs/crc32'
 import { decompress } from './compression.ts'
 import { KafkaError } from './errors.ts'
 import { decodeFetch, type FetchedPartition, readRanges } from './fetch-response.ts'
+import { SharedMemory } from './memory.ts'
 import { EncodedPartition, ProduceBody, type ProduceOptions } from './produce-request.ts'
 import { BatchBuilder } from './record-batch.ts'
 import { sealAs } from '../../test/support/other-codecs.ts'
@@ -64,7 +65,8 @@ function onTheWire(batch: SealedBatch, { baseOffset = 0, producerId = 7, transac
 }
 
 function fetched(records: Buffer, rest: Partial<FetchedPartition> = {}): FetchedPartition {
-  return { topic: 't', partition: 0, errorCode: 0, lastStableOffset: 1e6, aborted: [], records, ...rest }
+  const memory = new SharedMemory(records)
+  return { topic: 't', partition: 0, errorCode: 0, lastStableOffset: 1e6, aborted: [], records, memory, ...rest }
 }
 
 function readAll(ranges: readonly FetchedBatch[]): (Given & { offset: number })[] {

@@ -25,13 +25,8 @@ export type AppendAnswer =
   | { readonly kind: 'later'; readonly reason: 'quota' | 'schema'; readonly message: string }
   | { readonly kind: 'exists' | 'gap' | 'gone' | 'denied' | 'lost'; readonly message: string }
 
-/** A failure of the service, in-band or as the end of a call. */
-export interface Failure {
-  readonly code: number
-  readonly message: string
-  /** StorageError codes by name. */
-  readonly storageErrors: readonly string[]
-}
+/** A failure of the service, in-band or as the end of a call; StorageError codes by name. */
+type Failure = ReturnType<typeof failureOf>
 
 /** The class of every AppendRowsResponse. Row errors first, then the StorageError, then the text, the gRPC code last. */
 export function classifyResponse(response: Record<string, unknown>): AppendAnswer {
@@ -88,7 +83,7 @@ export function classifyFailure({ code, message, storageErrors }: Failure): Appe
 }
 
 /** Anything that a call threw or ended with. */
-export function failureOf(thrown: unknown): Failure {
+export function failureOf(thrown: unknown) {
   const { code = STATUS.UNKNOWN, details } = thrown instanceof GrpcError ? thrown : {}
   return { code, message: messageOf(thrown), storageErrors: details ? storageErrorsOf(rpcStatus.decode(details)) : [] }
 }
