@@ -82,11 +82,3 @@ export function nextName(base: string, taken: Iterable<string>): string {
 
 /** How a chunk's bytes relate to a source. `unknown`: there is too little to tell. */
 export type Kinship = 'same' | 'differs' | 'unknown'
-
-/** The source that a chunk with a provisional name is of; `nobody`: of one that is not known yet. */
-export function ownerOf(
-  candidates: readonly { readonly source: string; readonly kinship: Kinship }[],
-): { readonly source: string } | 'wait' | 'nobody' {
-  const owner = candidates.find(({ kinship }) => kinship === 'same')
-  return owner ?? (candidates.some(({ kinship }) => kinship === 'unknown') ? 'wait' : 'nobody')
-}

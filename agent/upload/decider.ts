@@ -2,7 +2,7 @@ import { type Bucket, encodeRanges, type Range, RANGES_KEY } from '../../shared/
 import { type Follower, HEAD_BYTES, type HeadAndTail, splitId } from '../follow/index.ts'
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, fingerprintOf, inOrder, type OwnChunks } from './chunks.ts'
-import { handOver, isProvisional, judge, type Kinship, nextName, ownerOf } from './decide.ts'
+import { handOver, isProvisional, judge, type Kinship, nextName } from './decide.ts'
 
 /** What the last transaction has made durable. */
 export type Entries = Pick<Follower, 'entries' | 'entry'>
@@ -110,6 +110,7 @@ export class Decider {
     return carried
   }
 
+  /** The source that a chunk is of: with a provisional name the one that has its bytes, or a new one. Undefined: that cannot be told now. */
   async #ownerOf({ object, metadata }: Chunk): Promise<string | undefined> {
     const { source: named } = metadata
     if (!isProvisional(named)) return named
@@ -117,17 +118,19 @@ export class Decider {
     if (known !== undefined) return known
     const names = this.#namesakes(named)
     if (Date.now() < (this.#askAgainAtMs.get(named) ?? 0)) return undefined
-    const candidates = []
-    for (const source of names) candidates.push({ source, kinship: await this.#compare(named, source) })
-    const owner = ownerOf(candidates)
-    if (owner === 'wait') {
-      this.#askAgainAtMs.set(named, Date.now() + ASK_AGAIN_EVERY_MS)
-      this.untold.add(object.name)
-      return undefined
+    let isNew = true
+    for (const source of names) {
+      const kinship = await this.#compare(named, source)
+      if (kinship === 'same') {
+        this.#owners.set(object.name, source)
+        return source
+      }
+      isNew &&= kinship === 'differs'
     }
-    if (owner === 'nobody') return nextName(splitId(named).base, names)
-    this.#owners.set(object.name, owner.source)
-    return owner.source
+    if (isNew) return nextName(splitId(named).base, names)
+    this.#askAgainAtMs.set(named, Date.now() + ASK_AGAIN_EVERY_MS)
+    this.untold.add(object.name)
+    return undefined
   }
 
   /** The sources that are known with this first event. */
