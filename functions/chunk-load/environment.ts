@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Bucket, openBucket } from '../../shared/chunks/index.ts'
-import type { Config } from '../../shared/config/index.ts'
+import type { Config, Route } from '../../shared/config/index.ts'
 import { createLog, type Log } from '../../shared/telemetry/index.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
-import { openTables, type Tables } from './tables.ts'
+import { openSink, type RouteSink } from '../kafka-worker/route-sink.ts'
 
 /** The time, as an invocation sees it. */
 interface Clock {
@@ -16,7 +16,7 @@ export interface Environment {
   readonly config: Config
   readonly bucket: Bucket
   readonly warehouse: Warehouse
-  readonly tables: Tables
+  sinkOf(route: Route): Pick<RouteSink, 'codec' | 'ensureOnce'>
   readonly log: Log
   readonly clock: Clock
 }
@@ -24,12 +24,18 @@ export interface Environment {
 /** The environment of a function that loads chunks: clients are opened once for an instance. */
 export function openEnvironment(config: Config, entry: string): Environment {
   const warehouse = openWarehouse(config, entry)
+  const log = createLog(entry)
+  const sinks = new Map<Route, RouteSink>()
   return {
     config,
     bucket: openBucket(config, entry),
     warehouse,
-    tables: openTables(config, warehouse),
-    log: createLog(entry),
+    log,
+    sinkOf(route) {
+      const sink = sinks.get(route) ?? openSink(config, route, warehouse, log, {})
+      sinks.set(route, sink)
+      return sink
+    },
     clock: { nowMs: Date.now, pause },
   }
 }

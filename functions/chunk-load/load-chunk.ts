@@ -48,7 +48,7 @@ async function takeStep(environment: Environment, state: ObjectState): Promise<N
   const step = nextStep(state.state, plan.ranges, state.token, environment.clock.nowMs())
   if (step.do === 'leave') return done(step.reason)
   if (step.do === 'later') return later(step.reason)
-  await environment.tables.ensure(plan.route)
+  await environment.sinkOf(plan.route).ensureOnce()
   switch (step.do) {
     case 'claim':
       await state.claim()

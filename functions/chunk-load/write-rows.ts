@@ -67,10 +67,10 @@ class ChunkWriter {
   /** Of the rows in the buffer: the index of each one's event. */
   #buffered: number[] = []
 
-  constructor({ warehouse, tables, bucket }: Environment, plan: Plan, object: ObjectView) {
+  constructor({ warehouse, sinkOf, bucket }: Environment, plan: Plan, object: ObjectView) {
     const { route } = plan
     this.#plan = plan
-    this.#codec = tables.codecOf(route)
+    this.#codec = sinkOf(route).codec
     this.#object = objectId(bucket.name, object)
     this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
     this.#deadLetters = new PendingStream(warehouse, beside(route.table, DEAD_LETTERS.name), DEAD_LETTERS.descriptor)

@@ -27,7 +27,6 @@ const emptyPiece = (): Piece => ({ rows: new RowBuffer(BUFFER_BYTES), indexes: [
 export class RouteWriter {
   readonly #sink: RouteSink
   readonly #rows: DefaultWriter
-  #tables: Promise<void> | undefined
   #failing = 0
 
   constructor(config: Config, warehouse: Warehouse, log: Log, route: Route) {
@@ -39,11 +38,7 @@ export class RouteWriter {
 
   /** Dead letters first, then rows. Resolves when all are durable; rejects when that is not known once `signal` fires. */
   async write(events: readonly PushedEvent[], signal: AbortSignal): Promise<Result[]> {
-    this.#tables ??= this.#sink.ensureTables()
-    await this.#tables.catch((error: unknown) => {
-      this.#tables = undefined
-      throw error
-    })
+    await this.#sink.ensureOnce()
     const results: Result[] = []
     const letters: Buffer[] = []
     const pieces = [emptyPiece()]

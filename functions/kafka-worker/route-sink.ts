@@ -17,6 +17,8 @@ export interface RouteSink {
   readonly letters: LetterWriter
   /** Makes the route's tables, or has them gain columns; also later: they may have been deleted meanwhile. */
   ensureTables(): Promise<void>
+  /** The same unless it was done before. */
+  ensureOnce(): Promise<void>
 }
 
 /** @throws UserError when the schema is broken */
@@ -34,5 +36,13 @@ export function openSink(
     if (kind === 'patched') log.warn(`changed the table ${tableId(route.table)}: gained ${gained.join(', ')}`)
   }
   const letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensureTables, log, options)
-  return { route, codec, letters, ensureTables }
+  let ensured: Promise<void> | undefined
+  const ensureOnce = () => {
+    ensured ??= ensureTables().catch((error: unknown) => {
+      ensured = undefined
+      throw error
+    })
+    return ensured
+  }
+  return { route, codec, letters, ensureTables, ensureOnce }
 }

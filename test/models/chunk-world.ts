@@ -178,7 +178,7 @@ export class ChunkWorld {
       config: CONFIG,
       bucket: this.#bucket(life),
       warehouse: this.#warehouse(life),
-      tables: TABLES,
+      sinkOf: () => SINK,
       log: { warn: () => undefined, error: () => undefined } as unknown as Log,
       clock: { nowMs: () => this.nowMs, pause },
     }
@@ -333,10 +333,7 @@ const CODEC: RowCodec = {
   },
 }
 
-const TABLES: Environment['tables'] = {
-  codecOf: () => CODEC,
-  ensure: () => Promise.resolve(),
-}
+const SINK: ReturnType<Environment['sinkOf']> = { codec: CODEC, ensureOnce: () => Promise.resolve() }
 
 /** The lines in a ProtoRows body: rows are lines as they are; a dead letter holds its line in `bytes`. */
 function linesOf(body: Buffer): string[] {
