@@ -8,7 +8,6 @@ import {
 } from '../../shared/kafka/index.ts'
 import { PartitionTask } from './partition-task.ts'
 import type { TaskContext } from './place.ts'
-import { countPartitions } from './prepare-commits.ts'
 import type { RouteSink } from './route-sink.ts'
 
 /** What is durable is put into the log at least this often, even when no append needs a commit. */
@@ -55,8 +54,7 @@ export class Assignment {
       const { start = 0, end = 0 } = topics.get(keyOf(at)) ?? {}
       const carried = earlier.get(keyOf(at))?.durable ?? 0
       const task = this.#byKey.get(keyOf(at))
-      const partitions = countPartitions(offsets, at.topic)
-      if (offset >= 0 || carried <= 0) task?.begin({ offset, metadata }, { start, end, partitions })
+      if (offset >= 0 || carried <= 0) task?.begin({ offset, metadata }, { start, end })
       else
         task?.refuse(`the topic was made again: the group was at ${carried}, and now it holds ${start} to ${end - 1}`)
     }

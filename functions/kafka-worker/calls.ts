@@ -51,8 +51,7 @@ export class Calls {
     const { topic, partition } = this.#place.at
     const commits = await this.#place.membership.readCommits()
     const own = commits.find((commit) => commit.topic === topic && commit.partition === partition)
-    const content = { offset: own?.offset ?? -1, metadata: own?.metadata ?? '' }
-    return { kind: 'read', ...content, start: 0, end: 0, partitions: 0, now: Date.now() }
+    return { kind: 'read', offset: own?.offset ?? -1, metadata: own?.metadata ?? '', start: 0, end: 0, now: Date.now() }
   }
 
   async #finalize(stream: string): Promise<Event> {

@@ -147,23 +147,13 @@ async function join(
   handlers: GroupHandlers,
 ): Promise<Group> {
   const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = config.consumer
-  const groupId = groupOf(config, mode)
+  const limits = { sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs }
   try {
     await refuseBothModes(kafka, config, mode)
-    return await joinGroup(
-      kafka,
-      { groupId, topics: topicsOf(config), sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs },
-      handlers,
-    )
+    return await joinGroup(kafka, { groupId: groupOf(config, mode), topics: topicsOf(config), ...limits }, handlers)
   } catch (error) {
     if (error instanceof UserError) throw error
-    const brokers = config.kafka?.brokers.join(', ')
-    throw new UserError(
-      `cannot reach Kafka at ${brokers}: ${messageOf(error)}`,
-      'start it, or correct kafka in the configuration',
-      {
-        cause: error,
-      },
-    )
+    const message = `cannot reach Kafka at ${config.kafka?.brokers.join(', ')}: ${messageOf(error)}`
+    throw new UserError(message, 'start it, or correct kafka in the configuration', { cause: error })
   }
 }

@@ -79,7 +79,7 @@ export class PartitionTask {
     return this.#intake.heldBytes
   }
 
-  begin(commit: { offset: number; metadata: string }, topic: { start: number; end: number; partitions: number }): void {
+  begin(commit: { offset: number; metadata: string }, topic: { start: number; end: number }): void {
     this.#endOffset = topic.end
     this.#handle({ kind: 'read', ...commit, ...topic, now: Date.now() })
   }

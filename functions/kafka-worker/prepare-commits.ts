@@ -35,7 +35,8 @@ export async function refuseBothModes(kafka: KafkaClient, config: Config, mode: 
 
 /**
  * The commits that a new generation goes on from, of its partitions: takes over what the other mode's group has left, and gives partitions that were
- * added to a topic which the group reads already a commit at their start, whatever the route's `from`.
+ * added to a topic which the group reads already a commit at their start, whatever the route's `from`. Offset -1: there is none, and the metadata are those
+ * that the first one is to go on from.
  * docs/protocols/kafka-to-bigquery.md, "Another mode". Rejects while the other mode's group has members.
  */
 export async function prepareCommits(
@@ -59,28 +60,25 @@ export async function prepareCommits(
   const without = choices.filter(({ offset, copy }) => offset < 0 && !copy)
   const all = without.length > 0 ? [membership.group, other] : []
   const commits = await Promise.all(all.map((group) => readCommits(kafka, group, offsets)))
-  const added = beginAdded(without, offsets, commits.flat())
+  const begun = without.map((at) => beginningOf(at, offsets, commits.flat()))
+  const added = begun.filter(({ offset }) => offset >= 0)
   for (const { topic, partition, offset } of added) log.warn({ topic, partition, offset }, 'a partition was added')
-  const prepared = new Map([...inherited, ...added].map((commit) => [keyOf(commit), commit]))
-  if (prepared.size > 0) await membership.commit([...prepared.values()])
+  if (inherited.length + added.length > 0) await membership.commit([...inherited, ...added])
+  const prepared = new Map([...inherited, ...begun].map((commit) => [keyOf(commit), commit]))
   return own.map((commit) => prepared.get(keyOf(commit)) ?? commit)
 }
 
-/** The commits of partitions that were added, at their start: they hold nothing that `from: end` was meant to leave out. */
-function beginAdded(
-  without: readonly TopicPartition[],
+/** What a partition without a commit begins with: at its start if it was added, since it holds nothing that `from: end` was meant to leave out. */
+function beginningOf(
+  { topic, partition }: TopicPartition,
   offsets: readonly PartitionOffsets[],
   commits: readonly Committed[],
-): PartitionCommit[] {
-  const added = new Set(without.filter((at) => isAdded(at, commits)).map(keyOf))
-  return offsets.flatMap(({ topic, partition, start }) => {
-    const log = { ...EMPTY_LOG, partitions: countPartitions(offsets, topic) }
-    return added.has(keyOf({ topic, partition })) ? { topic, partition, offset: start, metadata: encodeLog(log) } : []
-  })
+): Committed {
+  const its = offsets.filter((range) => range.topic === topic)
+  const start = its.find((range) => range.partition === partition)?.start ?? 0
+  const offset = isAdded({ topic, partition }, commits) ? start : -1
+  return { topic, partition, offset, metadata: encodeLog({ ...EMPTY_LOG, partitions: its.length }) }
 }
-
-export const countPartitions = (offsets: readonly TopicPartition[], topic: string): number =>
-  offsets.filter((range) => range.topic === topic).length
 
 /**
  * Whether a partition without a commit was added: it was not there when another of its topic was begun. That there are commits is not enough: another

@@ -39,10 +39,8 @@ export async function createStream(
   for (let attempt = 1; ; attempt++) {
     await turn()
     try {
-      const stream = await channel.unary('CreateWriteStream', `parent=${encodeURIComponent(parent)}`, {
-        parent,
-        writeStream: { type },
-      })
+      const request = { parent, writeStream: { type } }
+      const stream = await channel.unary('CreateWriteStream', `parent=${encodeURIComponent(parent)}`, request)
       return String(stream['name'])
     } catch (error) {
       if (attempt >= DENIED_ATTEMPTS || failureOf(error).code !== STATUS.PERMISSION_DENIED) throw error

@@ -21,12 +21,6 @@ interface TableResource {
   readonly rangePartitioning?: { readonly field?: string }
 }
 
-/** A table as it is. `everyRow`: a condition that each row meets, and without which some tables refuse to be asked. */
-export interface FoundTable {
-  readonly fields: readonly TableField[]
-  readonly everyRow: string
-}
-
 const WAY_OUT =
   'give the changed column another name, name another table in the route, or change the schema so that it only gains columns'
 /** Where the table is in the REST interface. */
@@ -45,7 +39,8 @@ async function getTable(rest: Rest, table: TableName): Promise<TableResource | u
 }
 
 /** Undefined: there is no such table. */
-export async function findTable(rest: Rest, name: TableName): Promise<FoundTable | undefined> {
+/** A table as it is: `everyRow` is a condition that each row meets, and without which some tables refuse to be asked. Undefined: there is none. */
+export async function findTable(rest: Rest, name: TableName) {
   const found = await getTable(rest, name)
   return found && { fields: found.schema?.fields ?? [], everyRow: everyRow(found) }
 }

@@ -2,8 +2,8 @@ import type { AppendAnswer } from '../answers.ts'
 
 /** What has happened, for one partition. */
 export type Event = Readonly<
-  /** The group's commit, read in this generation at `now`, what the partition holds, and how many the topic has. `offset` -1: there is none. */
-  | { kind: 'read'; offset: number; metadata: string; start: number; end: number; partitions: number; now: number }
+  /** The group's commit, read in this generation at `now`, and what the topic holds. `offset` -1: there is none; the metadata say `partitions`. */
+  | { kind: 'read'; offset: number; metadata: string; start: number; end: number; now: number }
   /** Finalize has answered. */
   | { kind: 'counted'; rows: number }
   | { kind: 'gone' }

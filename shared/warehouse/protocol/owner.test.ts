@@ -27,7 +27,6 @@ const read = (offset: number, metadata: string, start = 0, end = 1000): Event =>
   metadata,
   start,
   end,
-  partitions: 3,
   now: 7,
 })
 const kinds = (effects: readonly Effect[]) => effects.map(({ kind }) => kind)
@@ -37,7 +36,7 @@ const only = <K extends Effect['kind']>(effects: readonly Effect[], kind: K) =>
 
 void test('an append goes: piece, stream, commit with the intent, and only then the append', () => {
   const one = owner()
-  assert.equal(only(one.handle(read(-1, '')), 'fetch').from, 0)
+  assert.equal(only(one.handle(read(-1, encodeLog({ ...EMPTY_LOG, partitions: 3 }))), 'fetch').from, 0)
   assert.deepEqual(kinds(one.handle({ kind: 'piece', id: 1, end: 10, rows: 3, letters: false })), [])
   assert.deepEqual(kinds(one.handle({ kind: 'turn' })), ['create', 'commit'])
   one.handle({ kind: 'committed' })
@@ -171,17 +170,17 @@ void test('metadata of somebody else stop the partition; none at all is a new st
 })
 
 void test('intents wait for room, and a name without room for one stops', () => {
-  const tight = owner({ logBytesMax: 105 })
+  const tight = owner({ logBytesMax: 90 })
   tight.handle(read(-1, ''))
   for (let id = 1; id <= 9; id++) tight.handle({ kind: 'piece', id, end: id * 10, rows: 1, letters: false })
   only(tight.handle({ kind: 'turn' }), 'commit')
   tight.handle({ kind: 'committed' })
   tight.handle({ kind: 'created', stream: 's1' })
   const effects = tight.handle({ kind: 'turn' })
-  assert.ok(only(effects, 'commit').metadata.length <= 105)
+  assert.ok(only(effects, 'commit').metadata.length <= 90)
   assert.equal(only(effects, 'note').rule, 'room-waited')
   tight.handle({ kind: 'committed' })
-  const none = owner({ logBytesMax: 55 })
+  const none = owner({ logBytesMax: 40 })
   none.handle(read(-1, ''))
   none.handle({ kind: 'created', stream: 's1' })
   none.handle({ kind: 'piece', id: 1, end: 1, rows: 1, letters: false })

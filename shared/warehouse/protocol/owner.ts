@@ -117,13 +117,12 @@ export class Owner {
 
   // Taking over, from another owner or from itself.
 
-  #onRead({ offset, metadata, start, end, partitions, now }: Event & { kind: 'read' }): void {
+  #onRead({ offset, metadata, start, end, now }: Event & { kind: 'read' }): void {
     this.#topic = { start, end }
     this.#since = now
-    this.#partitions = partitions
-    if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
     const decoded = decodeLog(metadata, offset)
     this.#partitions = decoded.kind === 'log' ? (decoded.log.partitions ?? 0) : 0
+    if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
     if (decoded.kind === 'foreign') return this.#stop('foreign-log', `commit at ${offset}: ${decoded.message}`)
     if (decoded.kind === 'wiped') return this.#beginAnew(offset, 'offsets-reset', 'a commit without metadata')
     const { log } = decoded

@@ -66,12 +66,12 @@ class Topic {
         at,
         [...this.commits.values()].map((commit) => this.#mutate(commit)),
       )
-    const content = isNew
-      ? { offset: START, metadata: encodeLog({ ...EMPTY_LOG, partitions: this.partitions }) }
-      : { offset: own.offset, metadata: own.metadata }
-    if (isNew) this.commit(task.partition, content.offset, content.metadata)
+    const metadata = encodeLog({ ...EMPTY_LOG, partitions: this.partitions })
+    if (isNew) this.commit(task.partition, START, metadata)
+    const { offset } = this.commits.get(task.partition) ?? own
+    const content = own.offset < 0 ? { offset, metadata } : own
     task.owner = new Owner({ isOwnStream: () => true, from: 'end' })
-    task.owner.handle({ kind: 'read', ...content, start: START, end: END, partitions: this.partitions, now: 1 })
+    task.owner.handle({ kind: 'read', ...content, start: START, end: END, now: 1 })
   }
 
   commit(partition: number, offset: number, metadata: string): void {

@@ -118,7 +118,7 @@ export class Driver {
     this.#world.send(this, () => {
       const { committed, start, end } = this.#world.kafka
       const told = this.#world.mutant === 'loss-skipped' ? Math.min(start, Math.max(committed.offset, 0)) : start
-      this.handle({ kind: 'read', ...committed, start: told, end, partitions: 1, now: this.#world.tick })
+      this.handle({ kind: 'read', ...committed, start: told, end, now: this.#world.tick })
     })
   }
 

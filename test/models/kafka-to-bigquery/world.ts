@@ -56,7 +56,7 @@ export class World {
     this.random = createRandom(seed)
     this.mutant = mutant
     this.rules = rules
-    this.logBytesMax = this.random.pick([110, 125, 155, 4096])
+    this.logBytesMax = this.random.pick([95, 110, 140, 4096])
     const often = (probability: number) => (this.random.chance(0.5) ? probability : 0)
     const newTable = often(0.4)
     this.faults = { lostCommit: often(0.05), later: often(0.15), hungLater: often(0.4), hungAppend: 0.6, newTable }
