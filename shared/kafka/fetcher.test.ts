@@ -103,3 +103,27 @@ test('what was asked for before a seek says nothing about the place after it', a
   assert.deepEqual(stops, [5])
   fetcher.stop()
 })
+
+test('bytes that are no batch are fetched again, and stop the partition when they come again and again', async () => {
+  const [bad, none] = [Buffer.alloc(100), Buffer.alloc(0)]
+  const answers = [bad, bad, none, bad, bad, bad]
+  let asked = 0
+  const answer = async () => {
+    const records = answers[asked++] ?? assert.fail('asked again')
+    return [{ ...at, errorCode: 0, lastStableOffset: 9, aborted: [], records }]
+  }
+  const broker = { lookupRequest: () => () => ({ request: { apiVersion: 11 } }), connectionPool: { send: answer } }
+  const cluster = { findLeaderForPartitions: () => ({ 1: [0] }), findBroker: async () => broker }
+  const stops: object[] = []
+  const sink = {
+    batch: () => assert.fail('no batch has come'),
+    failed: (error: unknown) => assert.fail(String(error)),
+    stopped: ({ kind, offset }: { kind: string; offset: number }) => stops.push({ kind, offset, asked }),
+  }
+  const fetcher = new Fetcher(cluster as unknown as Cluster, [at], { fetchBytes: 1, fetchWaitMs: 1 }, sink)
+  fetcher.seek(at, 0)
+  fetcher.start()
+  await eventually(() => stops.length > 0)
+  fetcher.stop()
+  assert.deepEqual(stops, [{ kind: 'corrupt', offset: 0, asked: answers.length }])
+})
