@@ -59,11 +59,12 @@ export class Claims {
     if (file.base !== undefined) return true
     const { framing, complete } = file.log
     const final = nowMs - file.changedAtMs >= this.#options.agent.finish_after && (!file.newest || complete)
-    if (!file.fresh && !final) return false
+    if (!file.fresh && !final && file.hole === 0) return false
     file.fresh = false
     if (file.seen.size < (isNamedCompressed(file) ? MAGIC_BYTES : 1)) return false
-    const first = await this.#files.read(file, (reader) => firstEvent(reader, framing, final, this.#scratch))
-    if (!first) return false
+    const first = await this.#files.read(file, (reader) => firstEvent(reader, framing, final, this.#scratch, file.hole))
+    file.hole = first && 'hole' in first ? first.hole : 0
+    if (!first || 'hole' in first) return false
     file.base = baseId(this.#options.agent.id, file.log.route, first.event)
     file.head = first.head
     return true

@@ -104,7 +104,7 @@ export class Files implements Iterable<LogFile> {
       if (this.isThere(file)) continue
       file.updateMissing(nowMs)
       if (file.missed === 1) this.#disownCopies(file)
-      if (file.missed >= MISSED_LOOKS_MAX && file.role !== 'source') this.forget(file)
+      if (file.missed >= MISSED_LOOKS_MAX && file.role !== 'source' && file.hole === 0) this.forget(file)
     }
   }
 

@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Events, type FramingOptions } from '../../shared/framing/index.ts'
 import { Follower } from './follower.ts'
+import { baseId } from './identity.ts'
 import type { FollowerOptions } from './followed.ts'
 import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
@@ -307,6 +308,22 @@ void test('a hole that takes long to read, or a line, is passed in turns; its by
     if (source.progress.position > 80 * 2 ** 20) break
   }
   assert.deepEqual(seen, ['piece', 'passed', 'passed', 'piece'])
+})
+
+void test('the first event behind a large hole is looked for in turns, also when the file is deleted meanwhile; others are followed', async (t) => {
+  const { folder, follower } = follow(t, '*.log')
+  const path = join(folder, 'truncated.log')
+  writeFileSync(path, '')
+  truncateSync(path, 600 * 1024 * 1024)
+  appendFileSync(path, 'behind\n')
+  writeFileSync(join(folder, 'other.log'), 'other\n')
+  const names = () => Array.from(follower.sources.keys())
+  const nameOf = (event: string) => baseId('a', '*.log', Buffer.from(event))
+  await follower.look()
+  assert.deepEqual(names(), [nameOf('other')])
+  rmSync(path)
+  for (let look = 0; look < 3; look++) await follower.look()
+  assert.deepEqual(names(), [nameOf('other'), nameOf('behind')])
 })
 
 void test('what was put in the place of the bytes before the place since the last look is not read as what follows them', async (t) => {

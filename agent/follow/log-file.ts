@@ -36,6 +36,8 @@ export class LogFile {
   fresh = true
   /** The name of its sources-to-be, once its first event is known. */
   base: string | undefined
+  /** So many NULs it begins with, while its first event is looked for behind them. */
+  hole = 0
   /** Its first bytes when that was found out, at most HEAD_BYTES. */
   head: Buffer = Buffer.alloc(0)
   /** The source that it is read for, or has a copy of. */
@@ -86,6 +88,7 @@ export class LogFile {
     this.source = undefined
     this.original = undefined
     this.base = undefined
+    this.hole = 0
     this.fresh = true
     this.#encoding = undefined
   }
