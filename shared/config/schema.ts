@@ -161,9 +161,7 @@ export const route = z.strictObject({
   metadata: z.string().default('millrace').describe('name of the metadata column'),
   from: z.enum(['start', 'end']).default('start').describe('where a consumer without a commit begins'),
   push: flag.describe('kafka-push takes the events over HTTP, at least once; worker and drain leave the topic alone'),
-  stop_after: positive
-    .default(10_000)
-    .describe('dead letters that stop the route; each row makes up for a hundred'),
+  stop_after: positive.default(10_000).describe('dead letters that stop the route; each row makes up for a hundred'),
 })
 
 export const log = z.strictObject({
