@@ -49,4 +49,7 @@ void test('every response has one class', () => {
   })
   assert.equal(classifyResponse({ error: { code: 11, message: '' } }).kind, 'gap')
   assert.equal(classifyResponse({}).kind, 'lost')
+  // The route's schema says what is sent, whatever the table has gained.
+  const gained = { appendResult: { offset: { value: '7' } }, updatedSchema: { fields: [{ name: 'new' }] } }
+  assert.deepEqual(classifyResponse(gained), { kind: 'written', offset: 7 })
 })
