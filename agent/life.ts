@@ -32,11 +32,12 @@ export interface Host {
 export class Life {
   readonly config: Config
   readonly follower: Follower
+  readonly publisher: Publisher | undefined
+  readonly uploader: Uploader
+  readonly startedMs = Date.now()
   readonly #host: Host
   readonly #waker = new Waker()
   readonly #client: KafkaClient | undefined
-  readonly #publisher: Publisher | undefined
-  readonly #uploader: Uploader
   readonly #stop = new AbortController()
   #isRunning = false
 
@@ -46,22 +47,18 @@ export class Life {
     this.#host = host
     const { agent } = config
     const report = reporter(host.log, (about) => hintOn(about, config))
-    this.follower = new Follower({
-      agent,
-      logs: followedLogs(config),
-      report,
-    })
+    this.follower = new Follower({ agent, logs: followedLogs(config), report })
     const topics = topicsOf(config)
     if (config.kafka && topics.length > 0) {
       this.#client = connectKafka(config.kafka, `millrace-agent-${agent.id}`)
-      this.#publisher = this.#openPublisher(this.#client, topics, report)
+      this.publisher = this.#openPublisher(this.#client, topics, report)
     }
-    this.#uploader = this.#openUploader(report)
+    this.uploader = this.#openUploader(report)
   }
 
   /** It has done with its configuration what a wrong one cannot: begun, and been in touch with Kafka if it has topics. */
   get hasBegun(): boolean {
-    return this.#publisher ? this.#publisher.counts.sessions > 0 : this.#isRunning
+    return this.publisher ? this.publisher.counts.sessions > 0 : this.#isRunning
   }
 
   /** Has `run` come to its end as at the signal. */
@@ -73,37 +70,28 @@ export class Life {
   async run(signal: AbortSignal): Promise<void> {
     const { agent } = this.config
     const follower = this.follower
-    const parts = {
-      agent: agent.id,
-      follower,
-      publisher: this.#publisher,
-      uploader: this.#uploader,
-      startedMs: Date.now(),
-    }
     const watch = new FolderWatch((name) => {
       follower.touch(name)
       this.#waker.wake()
     })
     const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
-    const metrics = setInterval(
-      () => this.#host.log.info({ metrics: measures(parts) }, 'millrace.metrics'),
-      METRICS_EVERY_MS,
-    )
+    const tell = () => this.#host.log.info({ metrics: measures(this) }, 'millrace.metrics')
+    const metrics = setInterval(tell, METRICS_EVERY_MS)
     const ending = AbortSignal.any([signal, this.#stop.signal])
     ending.addEventListener('abort', () => this.#waker.wake())
     let publishing: Promise<void> | undefined
     let server: Server | undefined
     try {
-      if (agent.port !== undefined) server = await serveStatus(agent.port, this.config.file, parts)
+      if (agent.port !== undefined) server = await serveStatus(agent.port, this)
       await follower.look()
       watch.follow(follower.folders)
       this.#isRunning = true
       await together(ending, agent.stop_within, (end) => {
-        publishing = this.#publisher?.run(end)
+        publishing = this.publisher?.run(end)
         // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.
         const patience = delay(TRIED_WITHIN_MS, undefined, { ref: false })
-        const tried = Promise.race([this.#publisher?.tried, publishing, patience])
-        const uploading = tried.then(() => this.#uploader.run(end))
+        const tried = Promise.race([this.publisher?.tried, publishing, patience])
+        const uploading = tried.then(() => this.uploader.run(end))
         return [...(publishing ? [publishing] : []), uploading]
       })
     } finally {
@@ -127,14 +115,14 @@ export class Life {
       topicOf: (route) => routes[route]?.topic,
       topics,
       from: { new: from ?? agent.from, forgotten: from },
-      leaves: (followed) => this.#uploader.takesOver(followed),
+      leaves: (followed) => this.uploader.takesOver(followed),
       report,
     })
   }
 
   #openUploader(report: Report): Uploader {
     const { agent, bucket, routes } = this.config
-    return new Uploader(bucket ? openBucket(this.config, 'agent') : undefined, this.follower, this.#publisher, {
+    return new Uploader(bucket ? openBucket(this.config, 'agent') : undefined, this.follower, this.publisher, {
       agent,
       routes: new Map(agent.logs.map(({ route }) => [route, routes[route]!])),
       parked: this.#host.parked,

@@ -1,18 +1,11 @@
 import type { Server } from 'node:http'
 import type { SourceStatus } from '../shared/status/index.ts'
 import { type Answer, prometheusPage, servePages } from '../shared/telemetry/index.ts'
-import type { Followed, Follower } from './follow/index.ts'
-import type { Publisher } from './publish/index.ts'
-import type { Uploader } from './upload/index.ts'
+import type { Followed } from './follow/index.ts'
+import type { Life } from './life.ts'
 
-/** The parts of a running agent that can be asked how they are. */
-export interface Parts {
-  readonly agent: string
-  readonly follower: Follower
-  readonly publisher: Publisher | undefined
-  readonly uploader: Uploader
-  readonly startedMs: number
-}
+/** What of a running agent can be asked how it is. */
+export type Parts = Pick<Life, 'config' | 'follower' | 'publisher' | 'uploader' | 'startedMs'>
 
 /** Counters since the start, and the state now; names are those of the metrics. */
 export function measures({ follower, publisher, uploader, startedMs }: Parts): Record<string, number> {
@@ -65,14 +58,14 @@ function statusOf(followed: Followed, { follower, uploader }: Pick<Parts, 'follo
 
 /**
  * Serves /healthz, /metrics (Prometheus) and /status (JSON) on 127.0.0.1. Rejects with UserError when the port is taken.
- * @param file the configuration that names the port
  */
-export function serveStatus(port: number, file: string, parts: Parts): Promise<Server> {
-  const status = () => ({ agent: parts.agent, ...measures(parts), open: statuses(parts) })
+export function serveStatus(port: number, parts: Parts): Promise<Server> {
+  const { config } = parts
+  const status = () => ({ agent: config.agent.id, ...measures(parts), open: statuses(parts) })
   const pages = {
     '/healthz': (): Answer => [200, 'ok\n'],
     '/metrics': () => prometheusPage('millrace_agent_', measures(parts), (name) => name.endsWith('_total')),
     '/status': (): Answer => [200, `${JSON.stringify(status(), undefined, 1)}\n`, 'application/json'],
   }
-  return servePages(port, `agent.port in ${file}`, pages, '127.0.0.1')
+  return servePages(port, `agent.port in ${config.file}`, pages, '127.0.0.1')
 }
