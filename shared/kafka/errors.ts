@@ -81,8 +81,8 @@ const KIND_OF_CODE: Readonly<Record<string, KafkaErrorKind>> = {
   KafkaJSTopicMetadataNotLoaded: 'unknown-topic',
 }
 
-/** Errors that kafkajs 2.2.4 has no name for, by Kafka's number. */
-const UNNAMED_CODES: Readonly<Record<string, string>> = { '90': 'PRODUCER_FENCED' }
+/** kafkajs 2.2.4 has no name for this error of Kafka, PRODUCER_FENCED. */
+const PRODUCER_FENCED = /error code 90\b/
 
 /** Classifies anything that kafkajs threw: the innermost cause that has a known name decides. */
 export function kafkaError(thrown: unknown): KafkaError {
@@ -115,13 +115,9 @@ export function isDefect(thrown: unknown): boolean {
 function codeOf(thrown: unknown): string {
   let code = 'UNKNOWN'
   for (const error of causes(thrown)) {
-    if ('type' in error && typeof error.type === 'string') code = named(error.type, error.message)
+    if ('type' in error && typeof error.type === 'string')
+      code = PRODUCER_FENCED.test(error.message) ? 'PRODUCER_FENCED' : error.type
     else if (code === 'UNKNOWN' || KIND_OF_CODE[error.name]) code = error.name
   }
   return code
-}
-
-function named(type: string, message: string): string {
-  const number = type === 'KAFKAJS_UNKNOWN_ERROR_CODE' ? /error code (\d+)/.exec(message)?.[1] : undefined
-  return (number && UNNAMED_CODES[number]) ?? type
 }

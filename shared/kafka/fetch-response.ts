@@ -3,7 +3,7 @@ import Decoder from 'kafkajs/src/protocol/decoder.js'
 import { CODECS } from './compression.ts'
 import { corrupt, safeInteger } from './errors.ts'
 import { SharedMemory } from './memory.ts'
-import { BATCH_HEADER_BYTES, BATCH_LENGTH_FROM } from './record-batch.ts'
+import { BATCH_HEADER_BYTES, BATCH_LENGTH_FROM, MAGIC, TRANSACTIONAL } from './record-batch.ts'
 import { createRange, type RecordRange } from './record-range.ts'
 
 /** One partition of a Fetch answer, its records not looked at yet. */
@@ -42,10 +42,8 @@ function readPartition(decoder: Decoder, topic: string, version: number, memory:
   return { topic, partition, errorCode, lastStableOffset, aborted, records, memory }
 }
 
-const MAGIC = 2
 const CODEC_MASK = 0x07
 const APPEND_TIME = 0x08
-const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 const ABORT = 0
 /** Where the bytes under a batch's checksum begin. */
@@ -104,11 +102,9 @@ function readRange(fetched: FetchedPartition, batch: Buffer, fetchOffset: number
     appendTimestampMs: attributes & APPEND_TIME ? Number(batch.readBigInt64BE(35)) : undefined,
     endOffset: fetched.lastStableOffset,
   }
-  if (records === 0) return createRange(head, NOTHING)
+  if (records === 0) return createRange(head, Buffer.alloc(0))
   return createRange(head, batch.subarray(BATCH_HEADER_BYTES), fetched.memory)
 }
-
-const NOTHING = Buffer.alloc(0)
 
 function lastOffsetOf(batch: Buffer): number {
   return safeInteger(batch.readBigInt64BE(0)) + batch.readInt32BE(23)

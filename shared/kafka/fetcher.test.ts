@@ -110,7 +110,7 @@ test('bytes that are no batch are fetched again, and stop the partition when the
   let asked = 0
   const answer = async () => {
     const records = answers[asked++] ?? assert.fail('asked again')
-    return [{ ...at, errorCode: 0, lastStableOffset: 9, aborted: [], records }]
+    return [{ ...at, errorCode: 0, lastStableOffset: 9, aborted: [], records, memory: new SharedMemory(records) }]
   }
   const broker = { lookupRequest: () => () => ({ request: { apiVersion: 11 } }), connectionPool: { send: answer } }
   const cluster = { findLeaderForPartitions: () => ({ 1: [0] }), findBroker: async () => broker }

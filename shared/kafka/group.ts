@@ -165,7 +165,8 @@ export class Group {
     this.#membership = membership
     const beating = this.#beat(membership, joined.leader)
     try {
-      const started = this.#begin(membership).catch((error: unknown) => this.#fail(membership, error))
+      const assigned = this.#handlers.assigned(membership).then(() => membership.fetcher.start())
+      const started = assigned.catch((error: unknown) => this.#fail(membership, error))
       const ending = await membership.over
       membership.fetcher.stop()
       await withTimeout(this.#revoke(membership, started), this.#options.revokeTimeoutMs).catch((error: unknown) =>
@@ -178,15 +179,9 @@ export class Group {
     }
   }
 
-  async #begin(membership: GroupMembership): Promise<void> {
-    await this.#handlers.assigned(membership)
-    membership.fetcher.start()
-  }
-
   async #revoke(membership: GroupMembership, started: Promise<void>): Promise<void> {
     await started
-    if (membership.ended.aborted) return
-    await this.#handlers.revoking(membership)
+    if (!membership.ended.aborted) await this.#handlers.revoking(membership)
   }
 
   /** A handler that throws must not take the fetch loop with it. */
@@ -221,10 +216,11 @@ export class Group {
           if (this.#layout() !== known) membership.finish('rebalance') // a leader that joins again makes a new generation
         }
       } catch (error) {
-        const verdict = judgeHeartbeat(error)
+        // A coordinator that moved or cannot be reached is asked again until the session is over.
+        const isOver = isThrownOut(error) || performance.now() - heardAt > sessionTimeoutMs
         if (isDefect(error)) membership.lose(error)
-        else if (verdict === 'rebalance') membership.finish('rebalance')
-        else if (verdict === 'lost' || performance.now() - heardAt > sessionTimeoutMs) membership.lose()
+        else if (kafkaError(error).code === 'REBALANCE_IN_PROGRESS') membership.finish('rebalance')
+        else if (isOver) membership.lose()
       }
     }
   }
@@ -255,12 +251,9 @@ export class Group {
   }
 }
 
-/** What a failed heartbeat means. A coordinator that moved or cannot be reached is asked again until the session is over. */
-function judgeHeartbeat(error: unknown): 'rebalance' | 'lost' | 'again' {
+function isThrownOut(error: unknown): boolean {
   const { code, kind } = kafkaError(error)
-  if (code === 'REBALANCE_IN_PROGRESS') return 'rebalance'
-  if (code === 'UNKNOWN_MEMBER_ID' || code === 'ILLEGAL_GENERATION' || code === 'FENCED_INSTANCE_ID') return 'lost'
-  return kind === 'unauthorized' ? 'lost' : 'again'
+  return code === 'UNKNOWN_MEMBER_ID' || code === 'ILLEGAL_GENERATION' || kind === 'unauthorized'
 }
 
 function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {

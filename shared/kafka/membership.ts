@@ -73,22 +73,16 @@ export class GroupMembership {
    */
   async commit(entries: readonly PartitionCommit[]): Promise<void> {
     if (this.ended.aborted) throw new KafkaError('ended', 'ENDED', 'the membership has ended, the commit was not sent')
+    const { group, generation: groupGenerationId, memberId } = this
+    const request = { ...commitRequest(group, entries), groupGenerationId, memberId }
     try {
-      await withTimeout(this.#sendCommit(entries), this.#commitTimeoutMs)
+      // kafkajs's broker sends a request once: the retries of commits that it is known for are in its consumer.
+      await withTimeout(this.coordinator.offsetCommit(request), this.#commitTimeoutMs)
     } catch (thrown) {
       const error = kafkaError(thrown)
       this.lose(error.code === 'OFFSET_METADATA_TOO_LARGE' ? new UserError(error.message, METADATA_FIX) : undefined)
       throw error
     }
-  }
-
-  /** kafkajs's broker sends a request once: the retries of commits that it is known for are in its consumer. */
-  #sendCommit(entries: readonly PartitionCommit[]): Promise<unknown> {
-    return this.coordinator.offsetCommit({
-      ...commitRequest(this.group, entries),
-      groupGenerationId: this.generation,
-      memberId: this.memberId,
-    })
   }
 
   /** The group's commits of all assigned partitions, read after this generation was formed. */

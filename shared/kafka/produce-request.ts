@@ -2,7 +2,7 @@ import { crc32c } from '@node-rs/crc32'
 import Encoder from 'kafkajs/src/protocol/encoder.js'
 import { CODECS } from './compression.ts'
 import { KafkaError } from './errors.ts'
-import { BATCH_LENGTH_FROM } from './record-batch.ts'
+import { BATCH_LENGTH_FROM, MAGIC, TRANSACTIONAL } from './record-batch.ts'
 import type { PartitionBatch, SealedBatch } from './types.ts'
 
 /** What stands where kafkajs keeps the messages of one partition; it adds `length` to its sequence number. */
@@ -91,9 +91,6 @@ export class ProduceBody {
     this.length = parts.reduce((sum, part) => sum + part.length, 0)
   }
 }
-
-const TRANSACTIONAL = 0x10
-const MAGIC = 2
 
 /**
  * Partition, size of its records, and the header of the one RecordBatch in them. Made when the request is, because producer id,

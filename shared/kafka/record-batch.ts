@@ -87,6 +87,9 @@ export class BatchBuilder {
   }
 }
 
+/** The format's number, and the attribute of batches in a transaction. */
+export const MAGIC = 2
+export const TRANSACTIONAL = 0x10
 /** Size of a RecordBatch before its records. */
 export const BATCH_HEADER_BYTES = 61
 /** Offset and length itself, which a RecordBatch's length does not count. */
