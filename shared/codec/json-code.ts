@@ -152,7 +152,7 @@ const tag = (value: number) =>
     ? `into.setInt8(o, ${value}); o = o + 1 | 0`
     : `into.setInt16(o, ${(value & 127) | 128 | ((value >> 7) << 8)}, true); o = o + 2 | 0`
 
-/** Up to 127 characters of ASCII without escapes, copied while the quote is looked for (see specialOf in strings.ts). */
+/** Up to 127 characters of ASCII without escapes, copied while the quote is looked for (see plainTextEnd). */
 function string(slotTag: number): string {
   const head = slotTag < 128 ? 2 : 3
   return `if (bytes[p] !== 34) break odd

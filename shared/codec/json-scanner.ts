@@ -51,7 +51,7 @@ export abstract class JsonScanner extends ByteWalker {
   /** The content of the string that begins behind a quote, checked; answers the position behind the closing one. */
   protected text(start: number): number {
     const { bytes } = this
-    const q = stringEnd(bytes, plainTextEnd(bytes, this.view, start, this.end), this.end)
+    const q = stringEnd(bytes, plainTextEnd(this.view, start, this.end), this.end)
     if (q < 0) return q
     if (seen.wide && !isUtf8(bytes, start, q)) return UTF8
     this.source = bytes

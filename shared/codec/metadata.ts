@@ -40,7 +40,6 @@ export class MetadataWriter {
   /** The column's tag, room for its length, and what does not change. */
   readonly fixed = new RowBuffer(512)
   lengthAt = 0
-  private isCommon = false
 
   /** @param number field number of the metadata column */
   constructor(number: number) {
@@ -69,7 +68,7 @@ export class MetadataWriter {
       origin.kafkaTopic !== last.kafkaTopic
     )
       this.remember(origin)
-    return this.isCommon
+    return origin.source !== null
   }
 
   private write(origin: Origin, out: RowBuffer): void {
@@ -93,15 +92,12 @@ export class MetadataWriter {
     this.lengthAt = fixed.length
     fixed.length += 1
     if (source !== null) text(fixed, SOURCE, source)
-    fixed.reserve(CHANGING_MAX)
     if (kafkaTopic !== null) {
       text(fixed, TOPIC, kafkaTopic)
-      fixed.reserve(CHANGING_MAX)
       integer(fixed, PARTITION, kafkaPartition)
     }
     integer(fixed, INGESTED, ingestedAtMicros)
     fixed.reserve(CHANGING_MAX)
-    this.isCommon = source !== null
   }
 }
 

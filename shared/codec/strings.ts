@@ -6,34 +6,24 @@ export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_U = 0x75
 
-/** 1 for bytes that a JSON string shows as they are: ASCII without controls, quote and backslash. */
-export const PLAIN = Uint8Array.from({ length: 256 }, (_, c) =>
-  c >= 0x20 && c < 0x80 && c !== QUOTE && c !== BACKSLASH ? 1 : 0,
-)
-
-/** Whether bytes[start, end) is UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
+/**
+ * Whether bytes[start, end) is UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). Node's own
+ * isUtf8 wants a view of them, which is 200 bytes of garbage.
+ */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   let p = start
   while (p < end) {
-    const length = sequenceLength(bytes, p, end)
-    if (length === 0) return false
-    p += length
+    const lead = bytes[p++] as number
+    if (lead < 0x80) continue
+    const more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3
+    if (lead < 0xc2 || lead > 0xf4 || p + more > end) return false
+    const second = bytes[p] as number
+    const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+    const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+    if (second < low || second > high) return false
+    for (const stop = p + more; ++p < stop; ) if (((bytes[p] as number) & 0xc0) !== 0x80) return false
   }
   return true
-}
-
-/** Bytes of the character at p, or 0 when it is none. Node's own isUtf8 wants a view: 240 bytes of garbage. */
-function sequenceLength(bytes: Uint8Array, p: number, end: number): number {
-  const lead = bytes[p] as number
-  if (lead < 0x80) return 1
-  const length = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0
-  if (length === 0 || p + length > end) return 0
-  const second = bytes[p + 1] as number
-  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  if (second < low || second > high) return 0
-  for (let i = p + 2; i < p + length; i++) if (((bytes[i] as number) & 0xc0) !== 0x80) return 0
-  return length
 }
 
 let shown: Buffer = Buffer.alloc(0)
@@ -57,13 +47,12 @@ export function stringEnd(bytes: Uint8Array, start: number, end: number): number
   seen.wide = false
   for (let p = start; p < end; p++) {
     const c = bytes[p] as number
-    if (PLAIN[c] === 1) continue
     if (c === QUOTE) return p
+    if (c < 0x20) return JSON_SYNTAX
     if (c === BACKSLASH) {
       seen.escapes = true
       p++
-    } else if (c < 0x20) return JSON_SYNTAX
-    else seen.wide = true
+    } else if (c > 0x7f) seen.wide = true
   }
   return TRUNCATED
 }
@@ -71,7 +60,7 @@ export function stringEnd(bytes: Uint8Array, start: number, end: number): number
 /** The closing quote of a text in a line of text whose content begins at p, or the end; backslashes in seen.escapes. */
 export function quoteEnd(bytes: Buffer, start: number, end: number): number {
   seen.escapes = false
-  let p = plainTextEnd(bytes, viewOf(bytes), start, end)
+  let p = plainTextEnd(viewOf(bytes), start, end)
   while (p < end && bytes[p] !== QUOTE) {
     if (bytes[p] === BACKSLASH) {
       seen.escapes = true
@@ -129,18 +118,17 @@ export function writeBase64(bytes: Uint8Array, start: number, end: number, out: 
   return 0
 }
 
-/** The first byte at or behind `start` that a JSON string does not show as it is, or the end. */
-export function plainTextEnd(bytes: Uint8Array, view: DataView, start: number, end: number): number {
+/**
+ * A place up to which a JSON string shows the bytes from `start` on as they are: that of the first quote, backslash,
+ * control or byte beyond ASCII, or at most three bytes before the end. Looks at four at a time: the top bit of each that
+ * is one of these comes to be set, exactly so for the first.
+ */
+export function plainTextEnd(view: DataView, start: number, end: number): number {
   let p = start
   for (const stop = end - 4; p <= stop; p += 4) {
-    const special = specialOf(view.getInt32(p, true))
+    const word = view.getInt32(p, true)
+    const special = (((word ^ 0x02020202) - 0x21212121) | ((word ^ 0x5c5c5c5c) - 0x01010101) | word) & 0x80808080
     if (special !== 0) return p + ((31 - Math.clz32(special & -special)) >> 3)
   }
-  while (p < end && PLAIN[bytes[p] as number] === 1) p++
   return p
-}
-
-/** The top bit of each of four bytes that is a quote, a backslash, a control or beyond ASCII; exact for the lowest such. */
-function specialOf(word: number): number {
-  return (((word ^ 0x02020202) - 0x21212121) | ((word ^ 0x5c5c5c5c) - 0x01010101) | word) & 0x80808080
 }
