@@ -37,7 +37,7 @@ function scene(t: TestContext) {
 }
 
 function bucketOf(objects: ObjectView[]): Bucket {
-  const fixed = { generation: '1', metageneration: '1', contentEncoding: undefined, createdMs: 0, size: 1 }
+  const fixed = { generation: '1', metageneration: '1', createdMs: 0, size: 1 }
   return {
     name: 'b',
     stat: () => Promise.resolve(undefined),

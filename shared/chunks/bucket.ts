@@ -15,7 +15,6 @@ export interface ObjectView {
   readonly metageneration: string
   /** Stored bytes. */
   readonly size: number
-  readonly contentEncoding: string | undefined
   readonly createdMs: number
   readonly metadata: Readonly<Record<string, string | undefined>>
 }
@@ -140,7 +139,6 @@ function viewOf(metadata: FileMetadata): ObjectView {
     generation: String(metadata.generation),
     metageneration: String(metadata.metageneration),
     size: Number(metadata.size),
-    contentEncoding: metadata.contentEncoding,
     createdMs: Date.parse(metadata.timeCreated ?? ''),
     metadata: Object.fromEntries(Object.entries(metadata.metadata ?? {}).map(([key, value]) => [key, String(value)])),
   }

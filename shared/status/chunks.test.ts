@@ -13,7 +13,7 @@ const CONFIG = parseConfig(
 
 function object(name: string, ageMs: number, metadata: Record<string, string> = {}): ObjectView {
   const createdMs = Date.now() - ageMs
-  return { name, generation: '1', metageneration: '1', size: 1, contentEncoding: undefined, createdMs, metadata }
+  return { name, generation: '1', metageneration: '1', size: 1, createdMs, metadata }
 }
 
 /** Of an agent, first read on a day that is so long ago. */

@@ -75,7 +75,7 @@ export class ChunkWorld {
     const size = EVENTS * LINE_BYTES
     const chunk = { route: 'lines', format: 'raw', framing: 'lines', agent: 'a', path: '/l', source: 's', start: 0 }
     const metadata = encodeMetadata({ ...chunk, size, events: EVENTS, ranges, crc32c: CRC32C })
-    const base = { name: 'o', generation: '1', metageneration: '1', size, contentEncoding: undefined, createdMs: 0 }
+    const base = { name: 'o', generation: '1', metageneration: '1', size, createdMs: 0 }
     this.#object = { ...base, metadata }
   }
 

@@ -93,7 +93,7 @@ export class ModelBucket {
   upload(name: string, content: Buffer, metadata: Record<string, string>, nowMs: number): UploadAnswer {
     const existing = this.objects.get(name)
     if (existing) return { kind: 'exists', object: existing.view }
-    const fixed = { generation: '1', metageneration: '1', contentEncoding: undefined, createdMs: nowMs }
+    const fixed = { generation: '1', metageneration: '1', createdMs: nowMs }
     const view = { name, ...fixed, size: content.length, metadata }
     this.objects.set(name, { view, content })
     return { kind: 'uploaded', object: view }
