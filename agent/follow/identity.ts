@@ -24,10 +24,6 @@ export function splitId(source: string): { base: string; number: number } {
   return at < 0 ? { base: source, number: 1 } : { base: source.slice(0, at), number: Number(source.slice(at + 1)) }
 }
 
-export function fileHint(dev: number, ino: number): number {
-  return crc32(`${dev}:${ino}`)
-}
-
 /** What a file is recognised by at a position: CRC-32 of its first HEAD_BYTES at most, and of the TAIL_BYTES before. */
 export interface HeadAndTail {
   readonly head: number

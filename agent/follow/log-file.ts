@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
 import type { FollowedLog } from './followed.ts'
-import { fileHint } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import { keyOf, type Seen } from './scan.ts'
 
@@ -20,6 +20,7 @@ function openFilesMax(): number {
 /** A file that a look has found, by its inode: names change. */
 export class LogFile {
   readonly key: string
+  /** What an entry notes of its inode. */
   readonly hint: number
   seen: Seen
   log: FollowedLog
@@ -52,7 +53,7 @@ export class LogFile {
 
   constructor(seen: Seen, log: FollowedLog, nowMs: number) {
     this.key = seen.key
-    this.hint = fileHint(seen.dev, seen.ino)
+    this.hint = crc32(seen.key)
     this.seen = seen
     this.log = log
     this.changedAtMs = Math.min(nowMs, seen.mtimeMs)

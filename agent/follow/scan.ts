@@ -1,4 +1,4 @@
-import { constants, type Dirent, readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ANY_DEPTH, parseGlob, type Segment } from './glob.ts'
 import { type RotationName, rotationName } from './names.ts'
@@ -129,8 +129,9 @@ function matches(segment: Segment, name: string): boolean {
 
 function see({ place, seen }: Name, problems: Map<string, string>): Seen | null {
   try {
-    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs, mode } = statSync(place.path) // of what a symbolic link points to
-    if (!isRegular(mode)) return null
+    const stats = statSync(place.path) // of what a symbolic link points to
+    if (!stats.isFile()) return null
+    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs } = stats
     if (seen?.ino === ino && seen.dev === dev && seen.size === size && seen.mtimeMs === mtimeMs) return seen
     return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
@@ -144,10 +145,6 @@ function see({ place, seen }: Name, problems: Map<string, string>): Seen | null 
 
 export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
   return `${dev}:${ino}`
-}
-
-function isRegular(mode: number): boolean {
-  return (mode & constants.S_IFMT) === constants.S_IFREG
 }
 
 function expand(folder: string, segments: readonly Segment[], list: (folder: string) => Dirent[], depth = 0): string[] {
