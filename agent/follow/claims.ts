@@ -32,22 +32,34 @@ export class Claims {
   async settle(nowMs: number): Promise<boolean> {
     const unclaimed: LogFile[] = []
     for (const file of this.#files) if (file.role === 'copy' && file.fresh) file.disown()
+    const isThere = (file: LogFile) => this.#files.isThere(file)
+    const rotations = Map.groupBy([...this.#files].filter(isThere), rotationOf)
     for (const file of this.#unnamed().sort(compareFiles)) {
-      const original = this.#files.try(file, () => originalOf(file, this.#files.namesakes(file)))
+      const others = rotations.get(rotationOf(file))?.filter((other) => other !== file) ?? []
+      const original = this.#files.try(file, () => originalOf(file, others))
       if (original) Object.assign(file, { role: 'copy', original })
       else if (await this.#name(file, nowMs)) unclaimed.push(file)
     }
-    if (this.#unnamed().some((file) => file.fresh && file.base === undefined && this.#files.isThere(file))) return false
-    if (unclaimed.length === 0) return true
-    const known = this.#known(new Set(unclaimed.map(({ base }) => base)))
-    const likenesses = await this.#compare(unclaimed, known)
+    if (this.#unnamed().some((file) => file.fresh && file.base === undefined && isThere(file))) return false
+    const alike = Map.groupBy(unclaimed, ({ base }) => base)
+    const known = Map.groupBy(this.#known(new Set(alike.keys())), ({ source }) => splitId(source).base)
+    let isSettled = true
+    for (const [base = '', files] of alike)
+      isSettled = (await this.#settleAlike(files, known.get(base) ?? [])) && isSettled
+    return isSettled
+  }
+
+  /** The same for all files with one first event, and all that is known of its sources. */
+  async #settleAlike(files: readonly LogFile[], known: readonly KnownAt[]): Promise<boolean> {
+    const likenesses = await this.#compare(files, known)
     const like = (key: string, source: string) => likenesses.get(`${key} ${source}`)
-    const named = unclaimed.filter(({ base }) => base !== undefined)
+    const named = files.filter(({ base }) => base !== undefined)
     if (known.some(({ source, held }) => held && !this.#holdings.sources.has(source))) return false
     const claims = recognise(named, known, (key, source) => like(key, source) ?? 'other')
+    const sources = new Set([...known, ...claims.values()].map(({ source }) => source))
     // A compressed file may turn out to be the copy of one that is claimed in this look.
     named.sort((a, b) => Number(a.encoding !== 'plain') - Number(b.encoding !== 'plain'))
-    return named.map((file) => this.#claim(file, claims.get(file.key)!, like)).every(Boolean)
+    return named.map((file) => this.#claim(file, claims.get(file.key)!, sources, like)).every(Boolean)
   }
 
   #unnamed(): LogFile[] {
@@ -87,11 +99,7 @@ export class Claims {
   /** Of a file that cannot be compared nothing is said: it loses its name, and is tried again. */
   async #compare(files: readonly LogFile[], known: readonly KnownAt[]): Promise<Map<string, Likeness>> {
     const likenesses = new Map<string, Likeness>()
-    const pairs = files.flatMap((file) =>
-      known
-        .filter(({ source }) => splitId(source).base === file.base)
-        .map((at) => ({ file, at, pair: `${file.key} ${at.source}` })),
-    )
+    const pairs = files.flatMap((file) => known.map((at) => ({ file, at, pair: `${file.key} ${at.source}` })))
     for (const { file, at, pair } of pairs) {
       const like = await this.#files.read(file, (reader) =>
         likeness((from, to) => reader.read(from, to, this.#scratch), at),
@@ -136,12 +144,12 @@ export class Claims {
   }
 
   /** Returns false when that cannot be said yet: look again. */
-  #claim(file: LogFile, { kind, source: id }: Claim, like: Like): boolean {
+  #claim(file: LogFile, { kind, source: id }: Claim, namesakes: Iterable<string>, like: Like): boolean {
     const { entries, lost, sources } = this.#holdings
     if (kind === 'new') {
-      const namesakes = [...sources.values()].filter(({ source }) => splitId(source.id).base === file.base)
-      for (const holder of namesakes) {
-        const relation = this.#relation(file, holder, like(file.key, holder.source.id))
+      for (const namesake of namesakes) {
+        const holder = sources.get(namesake)
+        const relation = holder ? this.#relation(file, holder, like(file.key, namesake)) : 'apart'
         if (relation !== 'apart') return relation === 'copy'
       }
     }
@@ -197,4 +205,9 @@ const NO_BYTES = Buffer.alloc(0)
 function knownAs({ source, file }: { source: Source; file?: LogFile }): KnownAt {
   const held = file !== undefined && file.missed < MISSED_LOOKS_MAX
   return { source: source.id, ...source.progress, start: source.head, hint: file?.hint ?? NO_HINT, held, ended: false }
+}
+
+/** Whatever is a copy of a file has its route and its stem. */
+function rotationOf({ log, seen }: LogFile): string {
+  return `${log.route} ${seen.stem}`
 }

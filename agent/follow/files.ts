@@ -108,11 +108,6 @@ export class Files implements Iterable<LogFile> {
     }
   }
 
-  /** The other files of the same route that are there. */
-  namesakes(file: LogFile): LogFile[] {
-    return [...this].filter((other) => other !== file && this.isThere(other) && other.log.route === file.log.route)
-  }
-
   /** What a file was taken for is not true any more; nor is it of its copies. */
   disown(file: LogFile): void {
     file.disown()

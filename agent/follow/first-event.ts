@@ -7,7 +7,7 @@ const PROBE_BYTES = 64 * 1024
 const HOLE = Buffer.alloc(PROBE_BYTES)
 const HOLE_HEAD = HOLE.subarray(0, HEAD_BYTES)
 /** So much of it is looked at in one go: nothing else is read or published meanwhile. */
-const HOLE_BYTES_MAX = 512 * 1024 * 1024
+const HOLE_BYTES_MAX = 128 * 1024 * 1024
 
 export interface FirstEvent {
   readonly event: Buffer

@@ -23,8 +23,8 @@ export interface Claim {
 export const HEIRS: ReadonlySet<Likeness> = new Set(['continues', 'ends'])
 
 /**
- * Says which source each file is (docs/protocols/agent-positions.md, "Which file is which source"). `files` are in the
- * order of their age, oldest first. `like` compares one file with one source.
+ * Says which source each file is (docs/protocols/agent-positions.md, "Which file is which source"). `files`, in the order of their
+ * age, oldest first, and `known` have one first event. `like` compares one file with one source.
  */
 export function recognise(
   files: readonly Unclaimed[],
@@ -34,34 +34,17 @@ export function recognise(
   const claims = new Map<string, Claim>()
   // What was read furthest is recognised by the most: a file of the same beginning may continue several.
   const free = known.filter(({ held }) => !held).sort((a, b) => b.position - a.position)
-  const sameName = ({ base }: Unclaimed, source: string) => splitId(source).base === base
   for (const { source, hint } of free) {
-    const candidates = files.filter(
-      (file) => !claims.has(file.key) && sameName(file, source) && HEIRS.has(like(file.key, source)),
-    )
+    const candidates = files.filter((file) => !claims.has(file.key) && HEIRS.has(like(file.key, source)))
     const file = candidates.find((candidate) => candidate.hint === hint) ?? candidates[0]
     if (file) claims.set(file.key, { kind: 'continues', source })
   }
-  const numbers = highestNumbers(known)
+  let number = known.reduce((highest, { source }) => Math.max(highest, splitId(source).number), 0)
   for (const file of files) {
     if (claims.has(file.key)) continue
-    const old = known.find(({ source }) => sameName(file, source) && like(file.key, source) === 'copy')
+    const old = known.find(({ source }) => like(file.key, source) === 'copy')
     if (old) claims.set(file.key, { kind: 'copy', source: old.source })
-    else {
-      const base = file.base!
-      const number = (numbers.get(base) ?? 0) + 1
-      numbers.set(base, number)
-      claims.set(file.key, { kind: 'new', source: sourceId(base, number) })
-    }
+    else claims.set(file.key, { kind: 'new', source: sourceId(file.base!, ++number) })
   }
   return claims
-}
-
-function highestNumbers(known: readonly Known[]): Map<string, number> {
-  const numbers = new Map<string, number>()
-  for (const { source } of known) {
-    const { base, number } = splitId(source)
-    numbers.set(base, Math.max(number, numbers.get(base) ?? 0))
-  }
-  return numbers
 }
