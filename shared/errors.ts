@@ -23,7 +23,14 @@ export function orUserError<T>(attempt: () => T, where: string, fix: string): T 
   try {
     return attempt()
   } catch (cause) {
+    return asUserError(where, fix)(cause)
+  }
+}
+
+/** The same for a promise that rejects: to be its `catch`. */
+export const asUserError =
+  (where: string, fix: string) =>
+  (cause: unknown): never => {
     if (cause instanceof UserError) throw cause
     throw new UserError(`${where}: ${messageOf(cause)}`, fix, { cause })
   }
-}

@@ -1,5 +1,5 @@
 import type { Config, Route } from '../../shared/config/index.ts'
-import { messageOf, UserError } from '../../shared/errors.ts'
+import { asUserError, UserError } from '../../shared/errors.ts'
 import {
   connectKafka,
   type Group,
@@ -49,12 +49,6 @@ const routesOf = (config: Config): Route[] =>
 
 export const topicsOf = (config: Config): string[] => routesOf(config).flatMap(({ topic }) => topic ?? [])
 
-function cannotMake({ name }: Route, cause: unknown): never {
-  if (cause instanceof UserError) throw cause
-  const fix = 'check network, credentials and rights: millrace check --connect tries them'
-  throw new UserError(`BigQuery and the tables of route ${name}: ${messageOf(cause)}`, fix, { cause })
-}
-
 /**
  * Makes sure of the tables and joins the group.
  * @throws UserError when the configuration, a schema or a table does not allow it
@@ -70,7 +64,9 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const sinks = new Map<string, RouteSink>()
   for (const route of routes) {
     const sink = openSink(config, route, warehouse, options.log, { answerWithinMs: config.consumer.answer_within })
-    await sink.ensureTables().catch((cause: unknown) => cannotMake(route, cause)) // before the first record is read
+    const fix = 'check network, credentials and rights: millrace check --connect tries them'
+    const isMade = sink.ensureTables().catch(asUserError(`BigQuery and the tables of route ${route.name}`, fix))
+    await isMade // before the first record is read
     sinks.set(route.topic!, sink)
   }
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
@@ -110,7 +106,8 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   }
   const group = await join(config, options, kafka, handlers).catch(async (error: unknown) => {
     await disconnect()
-    throw error
+    const where = `cannot reach Kafka at ${config.kafka?.brokers.join(', ')}`
+    return asUserError(where, 'start it, or correct kafka in the configuration')(error)
   })
 
   return {
@@ -148,12 +145,6 @@ async function join(
 ): Promise<Group> {
   const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = config.consumer
   const limits = { sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs }
-  try {
-    await refuseBothModes(kafka, config, mode)
-    return await joinGroup(kafka, { groupId: groupOf(config, mode), topics: topicsOf(config), ...limits }, handlers)
-  } catch (error) {
-    if (error instanceof UserError) throw error
-    const message = `cannot reach Kafka at ${config.kafka?.brokers.join(', ')}: ${messageOf(error)}`
-    throw new UserError(message, 'start it, or correct kafka in the configuration', { cause: error })
-  }
+  await refuseBothModes(kafka, config, mode)
+  return joinGroup(kafka, { groupId: groupOf(config, mode), topics: topicsOf(config), ...limits }, handlers)
 }

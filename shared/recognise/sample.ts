@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { messageOf, UserError } from '../errors.ts'
+import { asUserError } from '../errors.ts'
 import { createCutter, cutEvents } from '../framing/index.ts'
 
 /** What is looked at of each file. */
@@ -22,7 +22,6 @@ export async function readSample(file: string): Promise<Buffer[]> {
     }
     return lines
   } catch (error) {
-    if (error instanceof UserError) throw error
-    throw new UserError(`cannot read ${file}: ${messageOf(error)}`, 'name a file that is there and may be read')
+    return asUserError(`cannot read ${file}`, 'name a file that is there and may be read')(error)
   }
 }
