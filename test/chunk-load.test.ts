@@ -11,6 +11,8 @@ import { getTestServer } from '@google-cloud/functions-framework/testing'
 import { crc32c } from '@node-rs/crc32'
 import { backfill } from '../functions/backfill/index.ts'
 import { type Environment, loadChunk, openEnvironment } from '../functions/chunk-load/index.ts'
+import { planOf } from '../functions/chunk-load/plan.ts'
+import { carriesRow } from '../functions/chunk-load/settle.ts'
 import { startBigQuery } from '../local/bigquery/index.ts'
 import { type Call, createFaults, createRecorder, type Faults, type Recorder } from '../local/faults/index.ts'
 import { startStorage } from '../local/storage/index.ts'
@@ -50,7 +52,7 @@ project: p
 dataset: d
 bucket: ${BUCKET}
 routes:
-  numbers: { schema: numbers.json, table: numbers }
+  numbers: { schema: numbers.json, table: numbers, partition: { by: day } }
   foreign: { prefix: foreign/, schema: numbers.json, table: foreigners }
   places: { prefix: places/, schema: places.json, table: places }
 endpoints: { bigquery: '${bigquery.rest}', bigquery_storage: '${bigquery.grpc}', storage: '${storage.endpoint}' }
@@ -162,6 +164,23 @@ void suite('chunk-load', { timeout: 240_000 }, () => {
       }),
     )
     await Promise.all(trials)
+  })
+
+  void test('a table that requires a filter on its partitions is asked whether it has a row of a chunk', async (t) => {
+    const cloud = await startCloud(t)
+    const { environment } = cloud
+    const { bucket, config } = environment
+    const object = await bucket.stat(await upload(cloud, WHOLE))
+    assert.equal((await loadChunk(environment, object!.name, object!.generation)).kind, 'done')
+    const plan = planOf(object!, config)
+    assert.ok('route' in plan)
+    const url = `${config.endpoints.bigquery}/bigquery/v2/projects/p/datasets/d/tables/numbers`
+    const body = JSON.stringify({ requirePartitionFilter: true })
+    const patched = await fetch(url, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body })
+    assert.equal(patched.status, 200)
+    await assert.rejects(numbersIn(cloud), /without a filter/)
+    assert.equal(await carriesRow(environment, plan), true)
+    assert.equal(await carriesRow(environment, { ...plan, source: 'another' }), false)
   })
 
   void test('an object of somebody else is loaded by its prefix, plain or compressed, and anew when it is overwritten', async (t) => {
