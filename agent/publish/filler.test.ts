@@ -57,3 +57,19 @@ test('told to begin at the end, it passes files that Kafka does not know, and go
   )
   assert.equal(known.source.progress.position, 0)
 })
+
+test('a source about which something is decided is read no further until that is done; others are', async (t) => {
+  const { folder, follower, filler, session } = await fillerOf(t, '*.log')
+  writeFileSync(join(folder, 'decided.log'), 'decided\n')
+  writeFileSync(join(folder, 'other.log'), 'other\n')
+  await follower.look()
+  const { source } = [...follower.sources.values()].find(({ file }) => file.seen.path.endsWith('/decided.log'))!
+  const decision = { source: source.id, topic: 'logs', change: () => undefined, settle: () => undefined }
+  const filling = new Filling()
+  await filler.fill(filling, session, [decision])
+  assert.deepEqual(filling.decisions, [decision])
+  assert.equal(filling.batch.lanes[0]?.bytes, 'other\n'.length)
+  filler.thaw(source.id)
+  await filler.fill(filling, session, [])
+  assert.equal(filling.batch.lanes[0]?.bytes, 'other\ndecided\n'.length)
+})
