@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { AgentConfig } from '../../shared/config/index.ts'
-import { messageOf, UserError } from '../../shared/errors.ts'
+import { messageOf, orUserError } from '../../shared/errors.ts'
 import {
   type Commit,
   type Committed,
@@ -211,12 +211,8 @@ function groupsIn(text: string): number {
 }
 
 function decoding<T>(agent: string, { topic }: TopicPartition, decode: () => T): T {
-  try {
-    return decode()
-  } catch (error) {
-    throw new UserError(
-      `the positions of group ${positionsGroup(agent)} in topic ${topic} cannot be read: ${messageOf(error)}`,
-      'use the version of Millrace that wrote them, or delete the group and start with --from start or --from end',
-    )
-  }
+  const where = `the positions of group ${positionsGroup(agent)} in topic ${topic} cannot be read`
+  const fix =
+    'use the version of Millrace that wrote them, or delete the group and start with --from start or --from end'
+  return orUserError(decode, where, fix)
 }

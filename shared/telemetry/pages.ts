@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import { messageOf, UserError } from '../errors.ts'
+import { asUserError } from '../errors.ts'
 
 /** What a page answers. */
 export type Answer = readonly [status: number, body: string, type?: string]
@@ -19,10 +19,7 @@ export async function servePages(port: number | string, key: string, pages: Page
     const [status, body, type = 'text/plain'] = (page ?? nowhere)()
     response.writeHead(status, { 'content-type': type }).end(body)
   })
-  try {
-    await once(server.listen(Number(port), host), 'listening')
-    return server
-  } catch (cause) {
-    throw new UserError(`cannot listen on port ${port}: ${messageOf(cause)}`, `correct ${key}`, { cause })
-  }
+  const listening = async () => once(server.listen(Number(port), host), 'listening')
+  await listening().catch(asUserError(`cannot listen on port ${port}`, `correct ${key}`))
+  return server
 }
