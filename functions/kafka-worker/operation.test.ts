@@ -337,10 +337,10 @@ void test("a table of the user's own is refused with the fix, and nothing is rea
   const refused = /was not made by Millrace/
   await assert.rejects(runWorker(config, { signal: new AbortController().signal }), refused)
   await assert.rejects(drain(config, createLog('test')), refused)
-  const sql = 'SELECT 1 AS number, STRUCT(1 AS kafka_offset) AS millrace'
-  await pipeline.warehouse.ensureView({ project, dataset, table: 'seen' }, { sql })
+  const view = { description: '', sql: 'SELECT 1 AS number, STRUCT(1 AS kafka_offset) AS millrace' }
+  await pipeline.warehouse.ensureView({ name: { project, dataset, table: 'seen' }, ...view })
   writeFileSync(pipeline.configFile, readFileSync(pipeline.configFile, 'utf8').replace('table: visits', 'table: seen'))
   await assert.rejects(drain(loadConfig(pipeline.configFile, {}), createLog('test')), /logs\.seen is a view/)
-  const taken = pipeline.warehouse.ensureView({ project, dataset, table: 'visits' }, { sql })
+  const taken = pipeline.warehouse.ensureView({ name: { project, dataset, table: 'visits' }, ...view })
   await assert.rejects(taken, /logs\.visits is a table, and a view/)
 })

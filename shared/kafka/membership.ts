@@ -20,13 +20,13 @@ export type Ending = 'rebalance' | 'leaving' | 'lost'
 /** What those see of it who work for the group. */
 export type Membership = Omit<GroupMembership, 'coordinator' | 'fetcher' | 'finish' | 'end' | 'lost' | 'over'>
 
+/** Kafka's default is 4,096: what a log has at most. */
+const METADATA_FIX = 'set offset.metadata.max.bytes of the brokers to 4096, or lower consumer.in_flight'
+
 /**
  * What one generation of the group gave to this member. Ends when the member re-joins, leaves, was thrown out, or when a
  * commit failed or got no answer.
  */
-/** Kafka's default is 4,096: what a log has at most. */
-const METADATA_FIX = 'set offset.metadata.max.bytes of the brokers to 4096, or lower consumer.in_flight'
-
 export class GroupMembership {
   readonly group: string
   readonly generation: number

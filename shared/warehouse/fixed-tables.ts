@@ -1,6 +1,6 @@
-import { type Route, type TableName, tableId } from '../config/index.ts'
+import type { TableName } from '../config/index.ts'
 import { descriptorOf, recordFromTableSchema, type TableField } from '../schema/index.ts'
-import type { TableSpec, ViewSpec } from './table-spec.ts'
+import type { TableSpec } from './table-spec.ts'
 import { field, varint } from './wire.ts'
 
 /** A table whose columns Millrace defines itself: scalars only, all nullable. */
@@ -10,7 +10,8 @@ export interface FixedTable extends TableSpec {
   readonly descriptor: object
 }
 
-export type FixedValue = string | number | Uint8Array | null | undefined
+/** What a column takes. */
+type FixedValue = string | number | Uint8Array | null | undefined
 
 /** DESIGN section 11. */
 export const DEAD_LETTERS: FixedTable = fixedTable(
@@ -28,62 +29,8 @@ export const SOURCES: FixedTable = fixedTable(
   generation INT64, ranges JSON, finished_at TIMESTAMP`,
 )
 
-export const DEAD_LETTERS_VIEW = 'millrace_dead_letters_open'
-export const SOURCES_VIEW = 'millrace_sources_once'
-
 /** The fixed table or view of that name beside a route's table. */
 export const beside = (table: TableName, name: string): TableName => ({ ...table, table: name })
-
-/** One row for each object, however often it was written. */
-export function sourcesView(dataset: TableName): ViewSpec {
-  return {
-    description: 'Finished sources, each once.',
-    sql: `SELECT * FROM \`${tableId(beside(dataset, SOURCES.name))}\`
-WHERE TRUE
-QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at) = 1`,
-  }
-}
-
-/** Beside the table of a route that is written at least once. */
-export const onceViewOf = (table: TableName): TableName => ({ ...table, table: `${table.table}_once` })
-
-/** The first of those that share their coordinates: source and position, or else those in Kafka. Those that have none are all there. */
-function onceEach(row: string, orderedBy: string): string {
-  const inKafka = ['kafka_topic', 'kafka_partition', 'kafka_offset'].map(
-    (name) => `IF(${row}.source IS NULL, ${row}.${name}, NULL)`,
-  )
-  return `QUALIFY (${row}.source IS NULL AND ${row}.kafka_offset IS NULL) OR ROW_NUMBER() OVER (
-  PARTITION BY ${row}.source, ${row}.position, ${inKafka.join(', ')}
-  ORDER BY ${row}.${orderedBy}
-) = 1`
-}
-
-/** One row for each coordinates. */
-export function onceView({ table, metadata }: Route): ViewSpec {
-  return {
-    description: `The rows of ${table.table}, which is written at least once, each once.`,
-    sql: `SELECT * FROM \`${tableId(table)}\`\nWHERE TRUE\n${onceEach(metadata, 'ingested_at')}`,
-  }
-}
-
-/** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
-export function deadLettersView(routes: readonly Route[], dataset: TableName): ViewSpec {
-  return {
-    description: 'Events that have no row, each once.',
-    sql: `SELECT d.* FROM \`${tableId(beside(dataset, DEAD_LETTERS.name))}\` AS d
-WHERE TRUE${routes.map(withoutRowIn).join('')}\n${onceEach('d', 'failed_at')}`,
-  }
-}
-
-export const inSameDataset = (a: TableName, b: TableName): boolean => a.project === b.project && a.dataset === b.dataset
-
-function withoutRowIn({ table, metadata: m }: Route): string {
-  const rows = `SELECT 1 FROM \`${tableId(table)}\` AS r WHERE`
-  return `
-  AND NOT EXISTS (${rows} r.${m}.source = d.source AND r.${m}.position = d.position)
-  AND (d.source IS NOT NULL OR NOT EXISTS (${rows} r.${m}.kafka_topic = d.kafka_topic
-    AND r.${m}.kafka_partition = d.kafka_partition AND r.${m}.kafka_offset = d.kafka_offset))`
-}
 
 /** @param columns as in SQL; the last one is what the table is partitioned by */
 function fixedTable(name: string, description: string, columns: string): FixedTable {

@@ -4,15 +4,9 @@ export { type DefaultWriter, openDefaultWriter } from './default-writer.ts'
 export { highestOffset } from './highest-offset.ts'
 export type { Row } from './query.ts'
 export { defaultStream, isStreamOf, type StreamName } from './streams.ts'
-export { type SchemaChange, planChange, type TableSpec, type ViewSpec } from './table-spec.ts'
+export { planChange } from './table-spec.ts'
 export { refusedChange, type TableState } from './tables.ts'
 export { openWarehouse, type Warehouse } from './warehouse.ts'
-export {
-  beside,
-  DEAD_LETTERS,
-  DEAD_LETTERS_VIEW,
-  encodeFixedRow,
-  SOURCES,
-  SOURCES_VIEW,
-} from './fixed-tables.ts'
+export { beside, DEAD_LETTERS, encodeFixedRow, SOURCES } from './fixed-tables.ts'
+export { DEAD_LETTERS_VIEW, SOURCES_VIEW } from './views.ts'
 export { ensureRouteTables, tableSpec } from './route-tables.ts'

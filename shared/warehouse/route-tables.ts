@@ -1,19 +1,9 @@
 import type { Config, Route } from '../config/index.ts'
 import type { TableField } from '../schema/index.ts'
-import {
-  beside,
-  DEAD_LETTERS,
-  DEAD_LETTERS_VIEW,
-  deadLettersView,
-  inSameDataset,
-  onceView,
-  onceViewOf,
-  SOURCES,
-  SOURCES_VIEW,
-  sourcesView,
-} from './fixed-tables.ts'
+import { beside, DEAD_LETTERS, SOURCES } from './fixed-tables.ts'
 import type { TableSpec } from './table-spec.ts'
 import type { TableState } from './tables.ts'
+import { deadLettersView, onceView, sourcesView } from './views.ts'
 import type { Warehouse } from './warehouse.ts'
 
 /** What a route's table is to be. */
@@ -34,18 +24,21 @@ export async function ensureRouteTables(
 ): Promise<TableState> {
   const { table } = route
   const state = await warehouse.ensureTable(table, tableSpec(route, fields))
-  if (route.push) await warehouse.ensureView(onceViewOf(table), onceView(route))
+  if (route.push) await warehouse.ensureView(onceView(route))
   await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
   await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
-  await warehouse.ensureView(beside(table, SOURCES_VIEW), sourcesView(table))
+  await warehouse.ensureView(sourcesView(table))
   const present = await routesWithTable(warehouse, config, route)
-  await warehouse.ensureView(beside(table, DEAD_LETTERS_VIEW), deadLettersView(present, table))
+  await warehouse.ensureView(deadLettersView(present, table))
   return state
 }
 
 /** A view may name only tables that are there: it is written anew when another route of the dataset gets its own. */
 async function routesWithTable(warehouse: Warehouse, { routes }: Config, { table }: Route): Promise<Route[]> {
-  const beside = Object.values(routes).filter((route) => inSameDataset(route.table, table))
-  const present = await Promise.all(beside.map(async (route) => (await warehouse.findTable(route.table)) !== undefined))
-  return beside.filter((_, index) => present[index])
+  const { project, dataset } = table
+  const near = Object.values(routes).filter(
+    (other) => other.table.project === project && other.table.dataset === dataset,
+  )
+  const present = await Promise.all(near.map((other) => warehouse.findTable(other.table)))
+  return near.filter((_, index) => present[index])
 }

@@ -14,11 +14,6 @@ export interface TableSpec {
   readonly ownColumn?: string
 }
 
-export interface ViewSpec {
-  readonly sql: string
-  readonly description?: string
-}
-
 /** What is to be done to an existing table: `fields` is then its whole new schema. */
 export type SchemaChange =
   | { readonly kind: 'same' }

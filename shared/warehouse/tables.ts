@@ -3,7 +3,8 @@ import { UserError } from '../errors.ts'
 import { query } from './query.ts'
 import { codeOf, describeApiError, type Rest } from './rest.ts'
 import type { TableField } from '../schema/index.ts'
-import { describeFields, planChange, type TableSpec, typeText, type ViewSpec } from './table-spec.ts'
+import { describeFields, planChange, type TableSpec, typeText } from './table-spec.ts'
+import type { ViewSpec } from './views.ts'
 
 /** What `ensureTable` found or did; `gained`: columns that the table did not have. */
 export interface TableState {
@@ -97,17 +98,17 @@ async function widen(rest: Rest, table: TableName, column: TableField): Promise<
 }
 
 /** Creates or replaces a view. @throws UserError when a table has its name */
-export async function ensureView(rest: Rest, name: TableName, spec: ViewSpec): Promise<void> {
-  const view = { query: spec.sql, useLegacySql: false }
+export async function ensureView(rest: Rest, { name, description, sql }: ViewSpec): Promise<void> {
+  const view = { query: sql, useLegacySql: false }
   const existing = await getTable(rest, name)
-  if (existing?.view?.query === spec.sql) return
+  if (existing?.view?.query === sql) return
   if (existing && !existing.view)
     throw new UserError(
       `${tableId(name)} is a table, and a view of Millrace has this name`,
       'rename or delete the table',
     )
   if (existing) await rest.call({ method: 'PATCH', ...at(name), json: { view } })
-  else await create(rest, name, { view, description: spec.description })
+  else await create(rest, name, { view, description })
 }
 
 /** False: somebody else created it meanwhile. */

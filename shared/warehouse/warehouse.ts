@@ -4,8 +4,9 @@ import { openChannel } from './channel.ts'
 import { type Parameters, query } from './query.ts'
 import { openRest } from './rest.ts'
 import { commitStream, createPacer, createStream, finalizeStream, type StreamName, tableOfStream } from './streams.ts'
-import type { TableSpec, ViewSpec } from './table-spec.ts'
+import type { TableSpec } from './table-spec.ts'
 import { ensureTable, ensureView, findTable } from './tables.ts'
+import type { ViewSpec } from './views.ts'
 import { descriptorProto } from './wire.ts'
 
 /** BigQuery, as functions and commands use it. Calls throw the service's own error when their effect is unknown. */
@@ -21,7 +22,7 @@ export function openWarehouse(config: Config, entry: string) {
     ensureTable: (table: TableName, spec: TableSpec, options?: { adopt?: boolean }) =>
       ensureTable(rest, table, spec, options),
     findTable: (table: TableName) => findTable(rest, table),
-    ensureView: (name: TableName, spec: ViewSpec) => ensureView(rest, name, spec),
+    ensureView: (spec: ViewSpec) => ensureView(rest, spec),
     query: (sql: string, parameters?: Parameters) => query(rest, sql, parameters),
     /** Paced: at most two a second after a burst of twenty. */
     createStream: (table: TableName, type: 'COMMITTED' | 'PENDING') => createStream(channel, table, type, streamTurn),

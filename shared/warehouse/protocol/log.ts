@@ -13,7 +13,7 @@ export interface Log {
   /** The topic lost records that nobody has read: nothing is done until an operator accepts it, however the topic grows. */
   readonly lost?: boolean
   /** How many partitions the topic had when this one was begun; 0 or absent: not known. */
-  readonly partitions?: number
+  readonly partitions?: number | undefined
 }
 
 export interface Commit {

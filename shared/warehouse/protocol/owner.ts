@@ -50,8 +50,6 @@ export class Owner {
   #created = 0
   /** When this owner began. */
   #since = 0
-  /** The topic's, when this one was begun. */
-  #partitions = 0
   #creating = false
   /** Something sent to the stream was answered "not now": whatever the answer said, a copy may land later. */
   #doubtful = false
@@ -121,12 +119,11 @@ export class Owner {
     this.#topic = { start, end }
     this.#since = now
     const decoded = decodeLog(metadata, offset)
-    this.#partitions = decoded.kind === 'log' ? (decoded.log.partitions ?? 0) : 0
+    if (decoded.kind === 'log') this.#accepted = { offset, log: decoded.log }
     if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
     if (decoded.kind === 'foreign') return this.#stop('foreign-log', `commit at ${offset}: ${decoded.message}`)
     if (decoded.kind === 'wiped') return this.#beginAnew(offset, 'offsets-reset', 'a commit without metadata')
     const { log } = decoded
-    this.#accepted = { offset, log }
     if (log.clean || log.stream === null) return this.#adopt(offset, log)
     this.#note('taken-over', `finalizes ${log.stream}, ${log.intents.length} intents from ${offset}`)
     this.#close()
@@ -279,7 +276,7 @@ export class Owner {
     const clean = intents.length === 0
     const stream = { stream: this.#stream, created: this.#created, offset: this.#pieces.base }
     const log = this.#stream === null ? EMPTY_LOG : { ...stream, intents, clean }
-    return { offset: this.durable, log: { ...log, lost: this.#lost, partitions: this.#partitions } }
+    return { offset: this.durable, log: { ...log, lost: this.#lost, partitions: this.#accepted.log.partitions } }
   }
 
   #isAccepted({ offset, log }: Commit): boolean {
