@@ -58,8 +58,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   if (!config.kafka || routes.length === 0) {
     throw new UserError(`${config.file}: no route has a topic`, 'add kafka.brokers, and topic to a route')
   }
-  const entry = `kafka-${options.mode}`
-  const warehouse = openWarehouse(config, entry)
+  const warehouse = openWarehouse(config, `kafka-${options.mode}`)
   /** By topic, of which each has one route. */
   const sinks = new Map<string, RouteSink>()
   for (const route of routes) {
