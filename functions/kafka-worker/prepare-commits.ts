@@ -51,7 +51,7 @@ export async function prepareCommits(
   await refuseBothModes(kafka, config, mode)
   const other = groupOf(config, OTHER[mode])
   const [own, others] = await Promise.all([membership.readCommits(), readCommits(kafka, other, membership.partitions)])
-  const choices = own.map((commit, index) => ({ ...commit, ...chooseCommit(commit, others[index] ?? NONE) }))
+  const choices = own.map((commit, index) => ({ ...commit, ...chooseCommit(commit, others[index]!) }))
   const marks = choices.flatMap(({ topic, partition, mark }) => (mark ? [{ topic, partition, ...mark }] : []))
   if (marks.length > 0) await commitFor(kafka, other, marks)
   const inherited = choices.flatMap(({ topic, partition, copy }) => (copy ? [{ topic, partition, ...copy }] : []))
@@ -88,8 +88,6 @@ export function isAdded({ topic, partition }: TopicPartition, commits: readonly 
   const partitionsOf = ({ metadata }: Committed) => Number(parseMetadata(metadata)?.['partitions'] ?? 0)
   return commits.some((commit) => commit.topic === topic && commit.offset >= 0 && partition >= partitionsOf(commit))
 }
-
-const NONE: Content = { offset: -1, metadata: '' }
 
 /**
  * Which of the two groups' commits a partition goes on from. A commit that the other mode has taken over says `moved`, with a number that
