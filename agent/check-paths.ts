@@ -27,11 +27,9 @@ export function checkPaths({ file, agent }: Config): string[] {
 }
 
 function problemWith(path: string): string | undefined {
-  const folder = folderOf(path)
   try {
     new LogPattern(path)
-    if (!statSync(folder).isDirectory()) return `${folder} is a file, nothing can lie in it`
-    readdirSync(folder)
+    readdirSync(folderOf(path))
     if (SPECIAL.test(path)) return undefined
     const found = statSync(path)
     if (found.isDirectory()) return `it is a folder; for the files in it write ${path}/*`

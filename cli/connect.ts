@@ -8,23 +8,17 @@ import { describeServiceError } from './service-error.ts'
 /** Asks every service that the configuration names for something harmless. @throws UserError that lists what failed */
 export async function connectAll(config: Config): Promise<void> {
   const checks = [
-    probe(`kafka ${config.kafka?.brokers.join(', ')}`, () => askKafka(config)),
-    probe(`bucket ${config.bucket}`, () => askBucket(config)),
-    askWarehouse && probe(`BigQuery, project ${config.project}`, () => askWarehouse(config)),
+    problemOf(`kafka ${config.kafka?.brokers.join(', ')}`, askKafka(config)),
+    problemOf(`bucket ${config.bucket}`, askBucket(config)),
+    askWarehouse && problemOf(`BigQuery, project ${config.project}`, askWarehouse(config)),
   ]
   const problems = (await Promise.all(checks)).filter((problem) => problem !== undefined)
   if (problems.length > 0)
     throw new UserError(problems.join('\n'), 'check the addresses, the network and the rights of this account')
 }
 
-/** What is wrong. */
-async function probe(what: string, ask: () => Promise<void>): Promise<string | undefined> {
-  try {
-    await ask()
-    return undefined
-  } catch (error) {
-    return `${what}: ${describeServiceError(error)}`
-  }
+function problemOf(what: string, asked: Promise<void>): Promise<string | void> {
+  return asked.catch((error: unknown) => `${what}: ${describeServiceError(error)}`)
 }
 
 async function askKafka(config: Config): Promise<void> {

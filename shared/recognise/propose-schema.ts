@@ -64,12 +64,12 @@ function fieldOf({ name, shape }: Member, parent: Shape, wishes: SchemaWishes, d
   return { name, mode: required ? 'REQUIRED' : 'NULLABLE', ...type }
 }
 
-function typeOf(shape: Shape, name: string, wishes: SchemaWishes, depth: number): TypeProposal {
+function typeOf(shape: Shape, name: string, wishes: SchemaWishes, depth: number, inArray = false): TypeProposal {
   const [kind, ...others] = shape.kinds
   if (kind === undefined) return { type: wishes.mixed }
   if (others.length > 0) return { type: mixedType([kind, ...others], wishes) }
   if (kind === 'array') return arrayType(shape, name, wishes, depth)
-  if (kind === 'object') return objectType(shape, wishes, depth, false)
+  if (kind === 'object') return objectType(shape, wishes, depth, inArray)
   const isTime = kind === 'INT64' && TIME_NAME.test(name) && shape.epochs === shape.count
   return { type: isTime ? 'TIMESTAMP' : kind }
 }
@@ -86,10 +86,7 @@ function mixedType(kinds: readonly string[], { mixed }: SchemaWishes): string {
 /** BigQuery's arrays hold neither NULL nor arrays: one that does is JSON as a whole, and so is one of changing kinds. */
 function arrayType({ items }: Shape, name: string, wishes: SchemaWishes, depth: number): TypeProposal {
   if (!items || items.nulls > 0 || items.kinds.size === 0) return { type: 'JSON' }
-  const item =
-    items.kinds.has('object') && items.kinds.size === 1
-      ? objectType(items, wishes, depth, true)
-      : typeOf(items, name, wishes, depth)
+  const item = typeOf(items, name, wishes, depth, true)
   return item.type === 'JSON' || item.mode === 'REPEATED' ? { type: 'JSON' } : { ...item, mode: 'REPEATED' }
 }
 

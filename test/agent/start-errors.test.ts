@@ -113,7 +113,7 @@ const REFUSED: readonly Case[] = [
       writeFileSync(join(folder, 'app.log'), 'line\n')
       return logs(join(folder, 'app.log', 'app.log'))
     },
-    says: 'agent.logs[0].path F/app.log/app.log: F/app.log is a file, nothing can lie in it',
+    says: 'agent.logs[0].path F/app.log/app.log: a part of it is a file, nothing can lie in it',
     fix: PATH_FIX,
   },
   {
