@@ -1,5 +1,13 @@
 import { MAGIC_BYTES } from '../../shared/framing/index.ts'
-import { isBeginningOf, isHeldCopy, isNamedCompressed, isRotated, isSuccessor, originalOf } from './copies.ts'
+import {
+  isBeginningOf,
+  isHeldCopy,
+  isNamedCompressed,
+  isRotated,
+  isSibling,
+  isSuccessor,
+  originalOf,
+} from './copies.ts'
 import { type Files, MISSED_LOOKS_MAX } from './files.ts'
 import { firstEvent } from './first-event.ts'
 import { type Followed, type FollowerOptions, type Holdings, isFinished, NOTHING_READ } from './followed.ts'
@@ -128,17 +136,17 @@ export class Claims {
   }
 
   /**
-   * The source is read from a file that was rotated out of the way of this one; or from one without a name, which has other bytes
+   * The source is read from a file that was rotated out of the way of this one, or that lies beside it; or from one without a name, which has other bytes
    * than this one: both begin with a header, perhaps. Or from none any more, and was forgotten but for its name: then a log is it
    * only by its inode.
    */
   #isForeign(file: LogFile, { source: id, ended, hint }: KnownAt): boolean {
     const { source, file: holder } = this.#holdings.sources.get(id) ?? {}
-    if (!source || !holder) return ended && !isRotated(file) && file.hint !== hint
+    if (!source || !holder) return ended && !isRotated(file) && !file.log.complete && file.hint !== hint
     const isThere = this.#files.isThere(holder)
     // What has no name any more has been rotated as its copy has.
     const named = isThere ? holder : ([...this.#files].find(({ original }) => original === holder) ?? holder)
-    if (isSuccessor(file, named)) return true
+    if (isSuccessor(file, named) || (this.#files.isThere(named) && isSibling(file, named))) return true
     if (isThere || !holder.isOpen) return false
     return this.#files.try(file, () => !isHeldCopy(file, source.head, holder, false)) ?? true
   }

@@ -20,6 +20,12 @@ export function isSuccessor(file: LogFile, other: LogFile): boolean {
   return !isRotated(file) && isRotated(other)
 }
 
+/** Two rotated files that lie side by side under different names: a copy is made under the name of its original. */
+export function isSibling(file: LogFile, other: LogFile): boolean {
+  const [a, b] = [file.seen, other.seen]
+  return isRotated(file) && isRotated(other) && a.folder === b.folder && a.plain !== b.plain
+}
+
 /** The file that this one is a mere copy of: compressed beside it, or made by copytruncate before it truncates. */
 export function originalOf(file: LogFile, there: readonly LogFile[]): LogFile | undefined {
   const { folder, stem, plain, mark } = file.seen
