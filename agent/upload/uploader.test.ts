@@ -97,6 +97,20 @@ void test('a compressed file that was cut off does not keep the others from the 
   assert.equal(existsSync(cut), true)
 })
 
+void test('a life that ends while it measures a file uploads nothing of it: its descriptor may be that of another file by then', async (t) => {
+  const { follower } = scene(t)
+  await follower.look()
+  const objects: ObjectView[] = []
+  const life = new AbortController()
+  const uploader = new Uploader(bucketOf(objects), follower, undefined, {
+    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
+    routes: new Map([['r', CONFIG.routes['r']!]]),
+    report: (about) => about.includes(':') && life.abort(), // the file could be read
+  })
+  await uploader.round(life.signal)
+  assert.deepEqual(objects, [])
+})
+
 void test('a file that grew since it was looked at keeps its name', async (t) => {
   const { path, source, follower } = scene(t)
   await follower.look()

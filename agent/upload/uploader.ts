@@ -122,7 +122,7 @@ export class Uploader {
         if (signal.aborted) return
         // Meanwhile it may have been found to be another source.
         if (this.#follower.sources.get(followed.source.id)?.source !== followed.source) continue
-        await this.#upload(this.#bucket, chunks, followed)
+        await this.#upload(this.#bucket, chunks, followed, signal)
       }
       waits ||= chunks.undecided.some((chunk) => !undecided.includes(chunk))
     }
@@ -172,7 +172,7 @@ export class Uploader {
   }
 
   /** Uploads what no chunk has yet of a source that is finished. */
-  async #upload(bucket: Bucket, chunks: OwnChunks, followed: Followed): Promise<void> {
+  async #upload(bucket: Bucket, chunks: OwnChunks, followed: Followed, signal: AbortSignal): Promise<void> {
     const { source } = followed
     const state = stateOf(followed)
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
@@ -183,7 +183,8 @@ export class Uploader {
     if (!found) return
     const { reader, known, start, measured } = found
     try {
-      if (measured) {
+      // At the end the files are closed: what is read now may be another one's bytes. (What is uploaded is compared with what was measured.)
+      if (measured && !signal.aborted) {
         const name = known ?? provisionalName(source.id, measured.crc32c)
         this.#names.give(followed, name)
         if (known === undefined && chunks.of(name).length > 0) return void this.#done.set(source.id, state)
