@@ -7,6 +7,7 @@ export interface TableName {
   readonly table: string
 }
 
+/** A route as the file has it, with its defaults. */
 export type FileRoute = FileConfig['routes'][string]
 
 /** The path of one kind of event: topic, schema, table and format. */
@@ -19,6 +20,7 @@ export interface Route extends Omit<FileRoute, 'table' | 'framing' | 'schema'> {
 }
 
 type FileAgent = FileConfig['agent']
+/** What an agent follows. */
 export type LogConfig = FileAgent['logs'][number]
 
 /** Durations in milliseconds, sizes in bytes, paths absolute. */
@@ -27,8 +29,11 @@ export interface AgentConfig extends FileAgent {
   readonly lock_file: string
 }
 
+/** The section `kafka`: where the brokers are, and how they know us. */
 export type KafkaConfig = NonNullable<FileConfig['kafka']>
+/** The section `consumer`, of worker and drain. */
 export type ConsumerConfig = FileConfig['consumer']
+/** The section `push`. */
 export type PushConfig = NonNullable<FileConfig['push']>
 export type Endpoints = FileConfig['endpoints']
 

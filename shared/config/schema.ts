@@ -241,4 +241,5 @@ export const fileSchema = z.strictObject({
   local: local.prefault({}),
 })
 
+/** The file, checked: durations in milliseconds, sizes in bytes. */
 export type FileConfig = z.output<typeof fileSchema>

@@ -1,6 +1,7 @@
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress, type ZstdDecompress } from 'node:zlib'
 
+/** How the bytes of a copy are stored. */
 export type Encoding = 'plain' | 'gzip' | 'zstd'
 
 /** How many bytes of a file's head `encodingOf` needs. */

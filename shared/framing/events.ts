@@ -1,5 +1,6 @@
 /** Why an extent holds no usable event; 0 means that it does. The names travel in the record header `millrace-dead`. */
 export const DEAD_REASONS = ['', 'too_long', 'bad_length', 'truncated'] as const
+/** A reason by its name. */
 export type DeadReason = Exclude<(typeof DEAD_REASONS)[number], ''>
 
 const DEAD_MESSAGES: Readonly<Record<DeadReason, string>> = {
@@ -14,6 +15,7 @@ export function uncutReason(dead = 0): { readonly reason: DeadReason; readonly m
   return reason ? { reason, message: DEAD_MESSAGES[reason] } : undefined
 }
 
+/** Indexes of DEAD_REASONS. */
 export const TOO_LONG = 1
 export const BAD_LENGTH = 2
 export const TRUNCATED = 3

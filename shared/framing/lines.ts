@@ -86,6 +86,7 @@ function isUtf16(buffer: Buffer, start: number, length: number): boolean {
   return (a !== 0 && b === 0 && c !== 0 && d === 0) || (a === 0 && b !== 0 && c === 0 && d !== 0)
 }
 
+/** Nothing but spaces, tabs, CR and NULs. */
 export function isBlank(buffer: Buffer, start: number, end: number): boolean {
   for (let i = start; i < end; i++) {
     const byte = buffer[i]!

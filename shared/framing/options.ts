@@ -5,6 +5,7 @@ import { MULTILINE_PRESETS } from './multiline-presets.ts'
 /** The part of a route that says how its bytes become events. */
 type FramedRoute = Pick<Route, 'framing' | 'multiline'>
 
+/** How a route's bytes are cut. */
 export function framingOf({ framing, multiline }: FramedRoute, maxEventBytes: number): FramingOptions {
   if (!multiline) return { kind: framing, maxEventBytes }
   const start = multiline.preset ? MULTILINE_PRESETS[multiline.preset] : (multiline.start ?? '')

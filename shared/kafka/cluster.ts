@@ -38,6 +38,7 @@ export interface Broker extends Pick<KafkajsBroker, 'offsetCommit'> {
   }): Promise<{ responses: TopicEntries<PartitionOffset & { metadata: string | null }> }>
 }
 
+/** The members are told to the leader alone. */
 export interface JoinAnswer {
   readonly generationId: number
   readonly leaderId: string
@@ -56,6 +57,7 @@ export type Cluster = Omit<KafkajsCluster, 'findBroker' | 'findGroupCoordinator'
 /** `topic/partition`, to find it again by. */
 export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
+/** The form in which Kafka's requests and answers name partitions. */
 export type TopicEntries<Entry> = { topic: string; partitions: Entry[] }[]
 
 /** The entries of an answer by `topic/partition`. */

@@ -27,8 +27,10 @@ const LEADER_MOVED = new Set([5, 6, 9, 13, 56, 74, 75, 78, 100])
 /** Fetched from one broker at once, in bytes. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024
 
+/** How much is asked for at once, and how long a broker may wait for it. */
 export type FetchOptions = Pick<Required<GroupOptions>, 'fetchBytes' | 'fetchWaitMs'>
 
+/** Who is told what was fetched. */
 export interface FetchSink {
   batch(batch: FetchedBatch): void
   stopped(stop: PartitionStop): void

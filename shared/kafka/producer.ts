@@ -7,6 +7,7 @@ import { commitRequest } from './topics.ts'
 import type { Commit, PartitionBatch } from './types.ts'
 import { askAgain, withTimeout } from './waiting.ts'
 
+/** One life of a transactional id. */
 export interface ProducerOptions {
   readonly transactionalId: string
   /** The broker aborts a transaction that is open for longer. */

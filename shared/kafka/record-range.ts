@@ -4,6 +4,7 @@ import { free, type SharedMemory } from './memory.ts'
 import { type RecordView, View } from './record-view.ts'
 import type { Codec, RangeHead } from './types.ts'
 
+/** With what the fetcher alone looks at. */
 export type RecordRange = ReturnType<typeof createRange>
 
 /**

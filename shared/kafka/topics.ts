@@ -78,6 +78,7 @@ function partitionsOf(cluster: Cluster, topic: string): TopicPartition[] {
     .sort((a, b) => a.partition - b.partition)
 }
 
+/** KafkaError `unknown-topic`. */
 export function unknownTopic(missing: readonly string[]): KafkaError {
   return new KafkaError('unknown-topic', 'UNKNOWN_TOPIC_OR_PARTITION', `no topic ${missing.join(', ')}`)
 }

@@ -3,6 +3,7 @@ export type Compression = 'none' | 'gzip' | 'zstd'
 /** How anybody may have. */
 export type Codec = Compression | 'snappy' | 'lz4'
 
+/** One partition of a topic. */
 export interface TopicPartition {
   readonly topic: string
   readonly partition: number
@@ -31,6 +32,7 @@ export interface PartitionOffsets extends TopicPartition {
   readonly end: number
 }
 
+/** A header that a record is written with. */
 export interface RecordHeader {
   readonly key: string
   readonly value: Uint8Array
@@ -70,6 +72,7 @@ export interface RangeHead extends TopicPartition {
   readonly appendTimestampMs: number | undefined
 }
 
+/** Why a partition cannot be fetched any further. */
 export type StopReason =
   | { readonly kind: 'out-of-range'; readonly start: number; readonly end: number }
   | { readonly kind: 'corrupt' | 'refused'; readonly message: string }
@@ -96,6 +99,7 @@ export const GROUP_DEFAULTS = {
   watchEveryMs: 30_000,
 }
 
+/** Which topics a group reads; the rest has the values of GROUP_DEFAULTS. */
 export interface GroupOptions extends Readonly<Partial<typeof GROUP_DEFAULTS>> {
   readonly groupId: string
   readonly topics: readonly string[]

@@ -20,6 +20,7 @@ export const ROW_TYPES = {
   RECORD: 'message',
 } as const satisfies Readonly<Record<string, RowType>>
 
+/** A column's type by its name in GoogleSQL. */
 export type ColumnType = keyof typeof ROW_TYPES
 
 export const COLUMN_TYPES = Object.keys(ROW_TYPES)
@@ -74,6 +75,7 @@ export const COLUMNS = {
   json: ['JSON', 'string'],
 } as const satisfies Readonly<Record<string, readonly [ColumnType, RowType]>>
 
+/** What a field of a message is, as its column sees it. */
 export type ProtoKind = keyof typeof COLUMNS
 
 /** Messages that become one column. */

@@ -2,6 +2,7 @@ import type { Type } from 'protobufjs'
 import { UserError } from '../errors.ts'
 import type { ColumnType, ProtoKind, RowType } from './kinds.ts'
 
+/** Of a column: absent allowed, not allowed, many. */
 export type Mode = 'NULLABLE' | 'REQUIRED' | 'REPEATED'
 
 /** An enum by name and by number; an alias has the number of the first name. */

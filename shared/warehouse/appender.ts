@@ -15,6 +15,7 @@ interface Pending {
   sentAtMs: number
 }
 
+/** Milliseconds for an answer, and bytes that are sent and not answered. */
 export interface AppenderOptions {
   readonly answerWithinMs?: number
   readonly inFlightBytesMax?: number

@@ -10,6 +10,7 @@ const SCOPE = 'https://www.googleapis.com/auth/bigquery'
 /** Connections to the Storage Write API. */
 export type Channel = ReturnType<typeof openChannel>
 
+/** @param entry who calls: part of the user agent */
 export function openChannel(config: Config, entry: string) {
   const address = config.endpoints.bigquery_storage
   const agent = { 'user-agent': userAgent(entry) }

@@ -6,6 +6,7 @@ import type { Rest } from './rest.ts'
 export type Row = Readonly<Record<string, unknown>>
 /** A whole number becomes INT64, a Date TIMESTAMP. */
 type Parameter = string | number | Date
+/** By the name that stands behind an @ in the statement. */
 export type Parameters = Readonly<Record<string, Parameter>>
 
 const PAGE_ROWS = 10_000

@@ -16,6 +16,7 @@ interface Call {
   readonly qs?: Readonly<Record<string, string | number>>
 }
 
+/** @param entry who calls: part of the user agent */
 export function openRest(config: Config, entry: string) {
   const client = new BigQuery(restOptions(config, entry))
   return {

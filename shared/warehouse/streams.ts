@@ -20,9 +20,11 @@ export const tablePath = ({ project, dataset, table }: TableName): string =>
 /** The stream of a table that takes rows at least once, without offsets, and lives as long as the table. */
 export const defaultStream = (table: TableName): StreamName => `${tablePath(table)}/streams/_default`
 
+/** Whether the table is the one in the stream's name. */
 export const isStreamOf = (stream: StreamName, table: TableName): boolean =>
   stream.startsWith(`${tablePath(table)}/streams/`)
 
+/** The table in a stream's name. */
 export function tableOfStream(stream: StreamName): TableName {
   const [, project = '', , dataset = '', , table = ''] = stream.split('/')
   return { project, dataset, table }
