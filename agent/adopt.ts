@@ -54,6 +54,8 @@ export async function adoptChunks(
     const topicOf = (route: string) => session.topics.find((topic) => topic === routes[route]?.topic)
     const decider = new Decider(bucket, chunks, authorityOf(session), session, NO_FILES, topicOf)
     const found = chunks.undecided
+    if (found.length === 0 && session.blank.size === session.topics.length)
+      report(`nobody knows an agent ${agent}: no positions in Kafka, no undecided chunks in the bucket`)
     const gaps = session.blank.union(session.torn)
     const forgotten = found.filter(({ metadata }) => gaps.has(topicOf(metadata.route) ?? ''))
     if (forgotten[0] && !from) throw blank(agent, topicOf(forgotten[0].metadata.route)!)

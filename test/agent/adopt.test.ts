@@ -48,14 +48,18 @@ function scene() {
     upload: (name, content, metadata) => objects.upload(name, content, metadata, 0),
     patch: (object, metadata) => objects.patch(object, metadata),
   })
+  const reports: string[] = []
   const adopt = (from?: AdoptOptions['from'], through: Bucket = bucket) =>
-    adoptChunks(store, through, CONFIG, AGENT, { report: () => undefined, ...(from ? { from } : {}) })
+    adoptChunks(store, through, CONFIG, AGENT, {
+      report: (message) => reports.push(message),
+      ...(from ? { from } : {}),
+    })
   const ranges = () => objects.list('').map(({ metadata }) => decodeMetadata(metadata)!.ranges)
   const commit = (forgottenMs: number) => {
     const metadata = encodeEntries({ groups: 1, forgottenMs, entries: [] })
     kafka.transact(kafka.epoch, [], [{ group: GROUP, topic: 'here', partition: 0, offset: 0, metadata }])
   }
-  return { kafka, objects, bucket, adopt, ranges, commit }
+  return { kafka, objects, bucket, adopt, ranges, commit, reports }
 }
 
 function upload(objects: ModelBucket, route: string): void {
@@ -71,6 +75,16 @@ function upload(objects: ModelBucket, route: string): void {
 
 const WHOLE = [[0, 'first of here\nsecond\n'.length]]
 const NOTHING = { agent: AGENT, undecided: 1, carried_by_kafka: 0, handed_over: 0, left: 0 }
+
+void test('an agent that nobody knows is told of: perhaps its name was mistyped', async () => {
+  const { adopt, reports, commit } = scene()
+  assert.deepEqual(await adopt(), { ...NOTHING, undecided: 0 })
+  assert.match(reports.at(-1) ?? '', /^nobody knows an agent host:/)
+  commit(0)
+  reports.length = 0
+  await adopt()
+  assert.ok(!reports.some((message) => message.startsWith('nobody')))
+})
 
 void test('positions that Kafka does not have are not guessed: the operator says it', async () => {
   for (const [from, expected] of [
