@@ -4,6 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { administer } from '../local/kafka/index.ts'
 import { runAgent } from '../agent/index.ts'
 import { drain } from '../functions/kafka-drain/index.ts'
 import { type Config, type KafkaConfig, loadConfig } from '../shared/config/index.ts'
@@ -16,6 +17,8 @@ import { startSecureBroker, unsecuredToken } from './support/secure-broker.ts'
 
 type Auth = Omit<KafkaConfig, 'brokers'>
 const EVENTS = 25
+/** Of Kafka's protocol: kinds of resources, of their names and of rights, and what may be done. */
+const [TOPIC, GROUP, LITERAL, ALLOW, READ, DESCRIBE] = [2, 3, 3, 3, 3, 8]
 
 /** The pipeline's configuration with another way to its broker, and an agent. */
 function configured({ folder, configFile }: Pipeline, address: string, auth: Auth) {
@@ -88,6 +91,23 @@ void test('agent and consumer authenticate in every way against a real broker, a
   }
   const [row] = await pipeline.query('SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers FROM logs.visits')
   assert.deepEqual(row, { n: `${first}`, numbers: `${first}` })
+
+  // What docs/guides/kafka-consumer.md says that it needs, and nothing less.
+  const allow = (resourceType: number, resourceName: string) => {
+    const acl = [READ, DESCRIBE].map((operation) => ({
+      ...{ resourceType, resourceName, resourcePatternType: LITERAL },
+      ...{ principal: 'User:dora', host: '*', operation, permissionType: ALLOW },
+    }))
+    return administer(pipeline.kafka, (admin) => admin.createAcls({ acl }))
+  }
+  const dora = configured(pipeline, kafka.listeners['LOGIN'] ?? '', sasl('plain', 'dora'))
+  await pipeline.publish('visits', [Buffer.from(`{"number":${first}}`)])
+  await allow(TOPIC, pipeline.topics['visits'] ?? '')
+  await allow(GROUP, `millrace.${dora.name}.drain`)
+  await assert.rejects(drain(dora, createLog('test')), /group coordinator/)
+  await allow(GROUP, `millrace.${dora.name}.worker`)
+  const { rows, remaining } = await drain(dora, createLog('test'))
+  assert.deepEqual({ rows, remaining }, { rows: 1, remaining: 0 })
 
   const wrong = { mechanism: 'plain', username: 'alice', password: file('wrong', 'no') } as const
   const refused = configured(pipeline, kafka.listeners['LOGIN'] ?? '', { auth: 'sasl', tls: false, sasl: wrong })

@@ -106,7 +106,7 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
   const group = await join(config, options, kafka, handlers).catch(async (error: unknown) => {
     await disconnect()
     const where = `cannot reach Kafka at ${config.kafka?.brokers.join(', ')}`
-    return asUserError(where, 'start it, or correct kafka in the configuration')(error)
+    return asUserError(where, 'start it, correct kafka, or grant Read and Describe on both groups')(error)
   })
 
   return {

@@ -16,7 +16,7 @@ export function startSecureBroker(dataDir: string, authority: Authority): Promis
     [`listener.name.${listener}.ssl.truststore.type`]: 'PEM',
     [`listener.name.${listener}.ssl.truststore.certificates`]: authority.cert,
   })
-  const plain = `${LOGIN}.plain.PlainLoginModule required user_alice="secret";`
+  const plain = `${LOGIN}.plain.PlainLoginModule required user_alice="secret" user_dora="secret";`
   return startKafka({
     dataDir,
     env: { ...process.env, KAFKA_BROKERS: '' },
@@ -27,6 +27,8 @@ export function startSecureBroker(dataDir: string, authority: Authority): Promis
       { name: 'BOTH', protocol: 'SASL_SSL' },
     ],
     properties: {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:ANONYMOUS;User:alice;User:bob;User:carol;User:CN=client',
       'listener.name.login.sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
       'listener.name.both.sasl.enabled.mechanisms': 'PLAIN',
       'listener.name.login.plain.sasl.jaas.config': plain,
