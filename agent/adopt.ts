@@ -5,6 +5,7 @@ import { connectKafka } from '../shared/kafka/index.ts'
 import { type PositionsStore, positionsStore, Session } from './publish/index.ts'
 import { type Authority, type Chunk, Decider, OwnChunks } from './upload/index.ts'
 
+/** How an agent is adopted; `report` is told what could not be. */
 export interface AdoptOptions {
   /** Of chunks of which nothing tells it: has Kafka carried all of them (`end`), or nothing (`start`)? */
   readonly from?: 'start' | 'end'

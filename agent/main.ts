@@ -6,6 +6,7 @@ import { Life, topicsOf } from './life.ts'
 import { HostLock } from './publish/index.ts'
 import { checkReload } from './reload.ts'
 
+/** What the command tells the agent. */
 export interface RunOptions {
   /** Where to begin in topics whose positions Kafka has forgotten. */
   readonly from?: 'start' | 'end'

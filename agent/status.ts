@@ -28,6 +28,7 @@ export function measures({ follower, publisher, uploader, startedMs }: Parts): R
   }
 }
 
+/** Of every source that is followed. */
 export function statuses(parts: Pick<Parts, 'follower' | 'uploader'>): SourceStatus[] {
   return Array.from(parts.follower.sources.values(), (followed) => statusOf(followed, parts))
 }

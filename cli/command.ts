@@ -75,6 +75,7 @@ function parseStrictly(name: string, command: Command, args: readonly string[]) 
   }
 }
 
+/** What `millrace NAME --help` prints. */
 export function helpOf(name: string, command: Command): string {
   const config = { value: 'FILE', help: 'the configuration (default millrace.yaml)' }
   const all = Object.entries({ ...command.options, config })

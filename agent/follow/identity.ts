@@ -15,10 +15,12 @@ export function baseId(agent: string, route: string, firstEvent: Uint8Array): st
   return encodeBase32(hash.subarray(0, HASH_BYTES))
 }
 
+/** `base`, and `~number` for the second and further sources with its first event. */
 export function sourceId(base: string, number: number): string {
   return number > 1 ? `${base}~${number}` : base
 }
 
+/** What `sourceId` was made of. */
 export function splitId(source: string): { base: string; number: number } {
   const at = source.indexOf('~')
   return at < 0 ? { base: source, number: 1 } : { base: source.slice(0, at), number: Number(source.slice(at + 1)) }

@@ -14,6 +14,7 @@ const MARK = String.raw`\d[\dT:Z._+-]*|old|bak`
 const SUFFIXED = new RegExp(`^(.+?)[._-](${MARK})$`)
 const INFIXED = new RegExp(String.raw`^(.+?)[._-](${MARK})(\.[A-Za-z]\w*)$`)
 
+/** Takes a file's name apart. */
 export function rotationName(name: string): RotationName {
   const plain = name.replace(COMPRESSED, '')
   const suffixed = SUFFIXED.exec(plain)

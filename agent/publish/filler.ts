@@ -6,6 +6,7 @@ import type { Filling, Pending } from './filling.ts'
 import type { TopicLimits } from './lane-limits.ts'
 import type { Place, Session } from './session.ts'
 
+/** What the filler asks of others. */
 export interface FillerOptions {
   readonly agent: Pick<AgentConfig, 'poll_interval'>
   readonly topicOf: (route: string) => string | undefined

@@ -3,6 +3,7 @@ import { Batch } from './batch.ts'
 import type { Entry } from './positions.ts'
 import type { Decision, Place } from './session.ts'
 
+/** A decision that waits for its transaction; `settle` is told whether that has made it. */
 export interface Pending extends Decision {
   settle(isDone: boolean): void
 }

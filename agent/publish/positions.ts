@@ -23,6 +23,7 @@ export interface Entry {
   readonly retired: boolean
 }
 
+/** The content of one commit. */
 export interface DecodedEntries {
   /** How many groups hold entries of this partition; counts only in the first. */
   readonly groups: number

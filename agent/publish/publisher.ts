@@ -17,6 +17,7 @@ import {
 } from './session.ts'
 import type { Waker } from './waker.ts'
 
+/** What a publisher is told besides what it works with. */
 export interface PublisherOptions extends FillerOptions, Omit<SessionOptions, 'refusing'> {
   readonly agent: AgentConfig
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */

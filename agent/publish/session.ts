@@ -16,6 +16,7 @@ import {
 import { PartitionLedger } from './ledger.ts'
 import { decodeEntries, type Entry } from './positions.ts'
 
+/** Whose session it is, and of which topics. */
 export interface SessionOptions {
   readonly agent: Pick<AgentConfig, 'id' | 'transaction_timeout'>
   readonly topics: readonly string[]
@@ -34,6 +35,7 @@ export interface PositionsStore {
   readCommits(group: string, partitions: readonly TopicPartition[]): Promise<readonly Committed[]>
 }
 
+/** The store that a broker is. */
 export function positionsStore(client: KafkaClient): PositionsStore {
   return {
     openProducer: (transactionalId, timeoutMs) => openProducer(client, { transactionalId, timeoutMs }),

@@ -70,6 +70,7 @@ export function provisionalName(source: string, crc32c: string): string {
   return sourceId(splitId(source).base, PROVISIONAL_MIN + Number.parseInt(crc32c, 16))
 }
 
+/** Whether a source is named by a chunk's bytes. */
 export function isProvisional(source: string): boolean {
   return splitId(source).number >= PROVISIONAL_MIN
 }

@@ -6,6 +6,7 @@ import { AgentKey } from '../kafka-worker/agent-key.ts'
 import { Refusal } from './refusal.ts'
 import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
 
+/** One event of a request. */
 export interface PushedEvent {
   readonly route: Route
   /** null: a tombstone. */
@@ -15,6 +16,7 @@ export interface PushedEvent {
   readonly dead?: Reason
 }
 
+/** The events of a request, in its order. */
 export interface Pushed {
   readonly events: readonly PushedEvent[]
   /** The body was an array: its sender gets a result for each element. */

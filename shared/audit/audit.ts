@@ -11,6 +11,7 @@ export interface Fault {
   readonly to: number
 }
 
+/** What an audit found. */
 export interface AuditReport {
   /** Sources looked at; of these, finished ones, which are vouched for whole. */
   readonly sources: number

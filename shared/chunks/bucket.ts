@@ -19,6 +19,7 @@ export interface ObjectView {
   readonly metadata: Readonly<Record<string, string | undefined>>
 }
 
+/** `exists`: an object of that name was there, and is as it was. */
 export type UploadAnswer = { readonly kind: 'uploaded' | 'exists'; readonly object: ObjectView }
 
 /** `changed`: somebody was faster (412), or the object is gone: read it again. Anything else is thrown, its effect unknown. */

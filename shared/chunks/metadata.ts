@@ -25,11 +25,13 @@ export interface ChunkMetadata {
   readonly crc32c: string
 }
 
+/** The value of `millrace-v`. */
 export const METADATA_VERSION = '1'
 /** Cloud Storage allows 8 KiB of custom metadata for an object. */
 export const METADATA_BYTES_MAX = 8192
 const PATH_BYTES_MAX = 4096
 
+/** The keys that change after the upload. */
 export const RANGES_KEY = 'millrace-ranges'
 export const STATE_KEY = 'millrace-state'
 
@@ -49,6 +51,7 @@ function cutPath(path: string): string {
   return encodeURI(path).slice(-PATH_BYTES_MAX)
 }
 
+/** The value of RANGES_KEY. */
 export function encodeRanges(ranges: Ranges): string {
   return ranges === 'undecided' ? ranges : JSON.stringify(ranges)
 }

@@ -35,6 +35,7 @@ export interface Committing {
   readonly end: number
 }
 
+/** The value of STATE_KEY; it names its object (`objectId`), so that a copy of it counts as none. */
 export function encodeState(object: string, state: ChunkState): string {
   return JSON.stringify({ v: 1, object, ...state })
 }

@@ -83,6 +83,7 @@ export class Shape {
   }
 }
 
+/** What was seen of one key of an object. */
 export interface Member {
   /** As it was spelled first. */
   readonly name: string

@@ -51,6 +51,7 @@ export interface PartitionStatus extends PartitionOffsets {
   readonly late: number
 }
 
+/** Where the installation's consumer stands, in all topics of its routes. */
 export interface ConsumerStatus {
   readonly group: string
   readonly members: number
@@ -70,6 +71,7 @@ export interface OpenChunk {
   readonly reason?: string
 }
 
+/** What of the bucket is not committed. */
 export interface ChunksStatus {
   /** The first day (UTC) that was looked at. */
   readonly since: string
@@ -84,6 +86,7 @@ export interface ChunksStatus {
   readonly cut?: string
 }
 
+/** Open dead letters of one route and reason. */
 export interface LetterCount {
   readonly route: string
   readonly reason: string

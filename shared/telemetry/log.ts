@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino'
 
+/** What `createLog` makes. */
 export type Log = Logger
 
 /**
