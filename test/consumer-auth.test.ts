@@ -18,7 +18,7 @@ import { startSecureBroker, unsecuredToken } from './support/secure-broker.ts'
 type Auth = Omit<KafkaConfig, 'brokers'>
 const EVENTS = 25
 /** Of Kafka's protocol: kinds of resources, of their names and of rights, and what may be done. */
-const [TOPIC, GROUP, LITERAL, ALLOW, READ, DESCRIBE] = [2, 3, 3, 3, 3, 8]
+const [TOPIC, GROUP, TRANSACTIONAL_ID, LITERAL, PREFIXED, ALLOW, READ, WRITE, DESCRIBE] = [2, 3, 5, 3, 4, 3, 3, 4, 8]
 
 /** The pipeline's configuration with another way to its broker, and an agent. */
 function configured({ folder, configFile }: Pipeline, address: string, auth: Auth) {
@@ -93,9 +93,9 @@ void test('agent and consumer authenticate in every way against a real broker, a
   assert.deepEqual(row, { n: `${first}`, numbers: `${first}` })
 
   // What docs/guides/kafka-consumer.md says that it needs, and nothing less.
-  const allow = (resourceType: number, resourceName: string) => {
-    const acl = [READ, DESCRIBE].map((operation) => ({
-      ...{ resourceType, resourceName, resourcePatternType: LITERAL },
+  const allow = (resourceType: number, resourceName: string, operations = [READ, DESCRIBE], pattern = LITERAL) => {
+    const acl = operations.map((operation) => ({
+      ...{ resourceType, resourceName, resourcePatternType: pattern },
       ...{ principal: 'User:dora', host: '*', operation, permissionType: ALLOW },
     }))
     return administer(pipeline.kafka, (admin) => admin.createAcls({ acl }))
@@ -108,6 +108,11 @@ void test('agent and consumer authenticate in every way against a real broker, a
   await allow(GROUP, `millrace.${dora.name}.worker`)
   const { rows, remaining } = await drain(dora, createLog('test'))
   assert.deepEqual({ rows, remaining }, { rows: 1, remaining: 0 })
+  // And docs/guides/install-agent.md of the agent.
+  await allow(TOPIC, pipeline.topics['visits'] ?? '', [WRITE])
+  await allow(GROUP, 'millrace.agent.secure', [READ, DESCRIBE], PREFIXED)
+  await allow(TRANSACTIONAL_ID, 'millrace.agent.secure', [WRITE, DESCRIBE], PREFIXED)
+  await carry(dora, pipeline, ['{"number":-1}'])
 
   const wrong = { mechanism: 'plain', username: 'alice', password: file('wrong', 'no') } as const
   const refused = configured(pipeline, kafka.listeners['LOGIN'] ?? '', { auth: 'sasl', tls: false, sasl: wrong })
