@@ -22,27 +22,27 @@ export function readNotification({ headers, body }: Notification): ObjectReferen
   const fields = asFields(body)
   if (!fields) return { invalid: 'the body is not a JSON object' }
   const message = asFields(fields['message'])
-  if (message) return readPushed(message)
+  if (message) {
+    const {
+      eventType,
+      bucketId: bucket,
+      objectId: name,
+      objectGeneration: generation,
+    } = asFields(message['attributes']) ?? {}
+    return eventType === 'OBJECT_FINALIZE' ? reference({ bucket, name, generation }) : 'ignored'
+  }
   const type = headers['ce-type'] ?? fields['type']
   if (type === undefined) return { invalid: 'neither a CloudEvent nor a Pub/Sub push' }
   if (type !== 'google.cloud.storage.object.v1.finalized') return 'ignored'
   return reference(headers['ce-type'] === undefined ? asFields(fields['data']) : fields)
 }
 
-function readPushed(message: Fields): ObjectReference | 'ignored' | { invalid: string } {
-  const attributes = asFields(message['attributes']) ?? {}
-  if (attributes['eventType'] !== 'OBJECT_FINALIZE') return 'ignored'
-  const { bucketId: bucket, objectId: name, objectGeneration: generation } = attributes
-  return reference({ bucket, name, generation })
-}
-
 function reference(data: Fields | undefined): ObjectReference | { invalid: string } {
   const { bucket, name, generation } = data ?? {}
-  if (typeof bucket !== 'string' || typeof name !== 'string')
-    return { invalid: 'bucket or name of the object is missing' }
-  if (typeof generation !== 'string' && typeof generation !== 'number')
-    return { invalid: 'generation of the object is missing' }
-  return { bucket, name, generation: String(generation) }
+  const isNumbered = typeof generation === 'string' || typeof generation === 'number'
+  if (typeof bucket === 'string' && typeof name === 'string' && isNumbered)
+    return { bucket, name, generation: String(generation) }
+  return { invalid: 'generation, bucket or name of the object is missing' }
 }
 
 function asFields(value: unknown): Fields | undefined {
