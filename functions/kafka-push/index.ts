@@ -3,8 +3,8 @@ import type { HttpFunction, Request } from '@google-cloud/functions-framework'
 import { type Config, loadConfig, type Route } from '../../shared/config/index.ts'
 import { messageOf, UserError } from '../../shared/errors.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
-import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
-import { type Authorize, openAuthorize } from './authorize.ts'
+import { openWarehouse } from '../../shared/warehouse/index.ts'
+import { openAuthorize } from './authorize.ts'
 import { type Pushed, readBody } from './read-body.ts'
 import { Refusal } from './refusal.ts'
 import { type Result, RouteWriter } from './route-writer.ts'
@@ -17,15 +17,10 @@ const ANSWER_WITHIN_MS = 25_000
 const RETRY_AFTER_SECONDS = 10
 
 /** What an instance opens once. */
-export interface Environment {
-  readonly config: Config
-  readonly warehouse: Warehouse
-  /** Undefined: nobody may send. */
-  readonly authorize: Authorize | undefined
-  readonly answerWithinMs: number
-}
+export type Environment = ReturnType<typeof openEnvironment>
 
-export function openEnvironment(config: Config): Environment {
+/** `authorize`: undefined when nobody may send. */
+export function openEnvironment(config: Config) {
   const authorize = config.push && openAuthorize(config.push)
   return { config, warehouse: openWarehouse(config, 'kafka-push'), authorize, answerWithinMs: ANSWER_WITHIN_MS }
 }

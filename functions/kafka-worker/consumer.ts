@@ -10,7 +10,7 @@ import {
   topicOffsets,
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
-import { openWarehouse } from '../../shared/warehouse/index.ts'
+import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
 import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
 import type { PartitionTask } from './partition-task.ts'
@@ -18,6 +18,7 @@ import { groupOf, type Mode, prepareCommits, refuseBothModes } from './prepare-c
 import { openSink, type RouteSink } from './route-sink.ts'
 import { RowPool } from './row-pool.ts'
 
+/** What worker and drain want differently. */
 export interface ConsumerOptions {
   /** `worker` or `drain`: part of the group's name and of the user agent. */
   readonly mode: Mode
@@ -31,43 +32,26 @@ export interface ConsumerOptions {
 }
 
 /** A member of the installation's consumer group: all routes with topics, partition by partition, exactly once. */
-export interface Consumer {
-  readonly metrics: Metrics
-  /** The partitions of the present membership; undefined: none. */
-  readonly assignment: Assignment | undefined
-  /** How it stands now, in the words of the `millrace.metrics` line. */
-  gauges(): Record<string, number>
-  /** Rejects when it cannot go on. */
-  readonly done: Promise<void>
-  /** Finishes, commits `clean`, leaves. */
-  close(): Promise<void>
-}
+export type Consumer = Awaited<ReturnType<typeof openConsumer>>
 
 /** Without those that kafka-push carries: one carrier for every event. */
 const routesOf = (config: Config): Route[] =>
   Object.values(config.routes).filter(({ topic, push }) => topic !== undefined && !push)
 
+/** The topics of those routes. */
 export const topicsOf = (config: Config): string[] => routesOf(config).flatMap(({ topic }) => topic ?? [])
 
 /**
  * Makes sure of the tables and joins the group.
  * @throws UserError when the configuration, a schema or a table does not allow it
  */
-export async function openConsumer(config: Config, options: ConsumerOptions): Promise<Consumer> {
+export async function openConsumer(config: Config, options: ConsumerOptions) {
   const routes = routesOf(config)
   if (!config.kafka || routes.length === 0) {
     throw new UserError(`${config.file}: no route has a topic`, 'add kafka.brokers, and topic to a route')
   }
   const warehouse = openWarehouse(config, `kafka-${options.mode}`)
-  /** By topic, of which each has one route. */
-  const sinks = new Map<string, RouteSink>()
-  for (const route of routes) {
-    const sink = openSink(config, route, warehouse, options.log, { answerWithinMs: config.consumer.answer_within })
-    const fix = 'check network, credentials and rights: millrace check --connect tries them'
-    const isMade = sink.ensureTables().catch(asUserError(`BigQuery and the tables of route ${route.name}`, fix))
-    await isMade // before the first record is read
-    sinks.set(route.topic!, sink)
-  }
+  const sinks = await openSinks(config, warehouse, options.log)
   const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
   const metrics = new Metrics()
   const pool = new RowPool(config.consumer.flush_bytes)
@@ -111,17 +95,33 @@ export async function openConsumer(config: Config, options: ConsumerOptions): Pr
 
   return {
     metrics,
+    /** The partitions of the present membership; undefined: none. */
     get assignment() {
       return assignment?.over ? undefined : assignment
     },
+    /** How it stands now, in the words of the `millrace.metrics` line. */
     gauges: () => gaugesOf(assignment?.over ? [] : (assignment?.tasks ?? [])),
+    /** Rejects when it cannot go on. */
     done: group.done,
-    async close() {
+    /** Finishes, commits `clean`, leaves. */
+    async close(): Promise<void> {
       await group.close()
       assignment?.dispose()
       await disconnect()
     },
   }
+}
+
+/** By topic, of which each has one route; their tables are there before the first record is read. */
+async function openSinks(config: Config, warehouse: Warehouse, log: Log): Promise<Map<string, RouteSink>> {
+  const sinks = new Map<string, RouteSink>()
+  for (const route of routesOf(config)) {
+    const sink = openSink(config, route, warehouse, log, { answerWithinMs: config.consumer.answer_within })
+    const fix = 'check network, credentials and rights: millrace check --connect tries them'
+    await sink.ensureTables().catch(asUserError(`BigQuery and the tables of route ${route.name}`, fix))
+    sinks.set(route.topic!, sink)
+  }
+  return sinks
 }
 
 /** How partitions stand now, in the words of the `millrace.metrics` line. */

@@ -1,6 +1,6 @@
-import { openCodec, type RowCodec } from '../../shared/codec/index.ts'
+import { openCodec } from '../../shared/codec/index.ts'
 import { type Config, type Route, tableId } from '../../shared/config/index.ts'
-import { type LetterWriter, openLetterWriter } from '../../shared/dead-letters/index.ts'
+import { openLetterWriter } from '../../shared/dead-letters/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import {
   type AppenderOptions,
@@ -11,25 +11,12 @@ import {
 } from '../../shared/warehouse/index.ts'
 
 /** Where a route's rows and dead letters go. */
-export interface RouteSink {
-  readonly route: Route
-  readonly codec: RowCodec
-  readonly letters: LetterWriter
-  /** Makes the route's tables, or has them gain columns; also later: they may have been deleted meanwhile. */
-  ensureTables(): Promise<void>
-  /** The same unless it was done before. */
-  ensureOnce(): Promise<void>
-}
+export type RouteSink = ReturnType<typeof openSink>
 
 /** @throws UserError when the schema is broken */
-export function openSink(
-  config: Config,
-  route: Route,
-  warehouse: Warehouse,
-  log: Log,
-  options: AppenderOptions,
-): RouteSink {
+export function openSink(config: Config, route: Route, warehouse: Warehouse, log: Log, options: AppenderOptions) {
   const codec = openCodec(route)
+  /** Makes the route's tables, or has them gain columns; also later: they may have been deleted meanwhile. */
   const ensureTables = async (): Promise<void> => {
     const { kind, gained } = await ensureRouteTables(warehouse, config, route, codec.fields)
     if (kind === 'created') log.warn(`made the table ${tableId(route.table)}`)
@@ -37,7 +24,8 @@ export function openSink(
   }
   const letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensureTables, log, options)
   let ensured: Promise<void> | undefined
-  const ensureOnce = () => {
+  /** The same unless it was done before. */
+  const ensureOnce = (): Promise<void> => {
     ensured ??= ensureTables().catch((error: unknown) => {
       ensured = undefined
       throw error
