@@ -49,15 +49,14 @@ function recordOf(columns: readonly unknown[], name: string, where: string): Rec
 function fieldOf(column: unknown, position: number, here: string, where: string): RecordField {
   if (typeof column !== 'object' || column === null)
     throw new UserError(`${here}: is no object`, 'write {"name": ..., "type": ...}')
-  const name: unknown = Reflect.get(column, 'name')
+  const { name, type: typeName, mode: given } = column as Readonly<Record<string, unknown>>
   if (typeof name !== 'string') throw new UserError(`${here}: has no name`, 'add "name"')
-  const typeName: unknown = Reflect.get(column, 'type')
   const type = typeof typeName === 'string' ? columnType(typeName) : undefined
   if (!type) {
     const problem = `type ${JSON.stringify(typeName)} is not known`
     throw new UserError(`${here} (${name}): ${problem}`, `use one of ${COLUMN_TYPES.join(', ')}`)
   }
-  const mode = String(Reflect.get(column, 'mode') ?? 'NULLABLE').toUpperCase()
+  const mode = String(given ?? 'NULLABLE').toUpperCase()
   if (!MODES.includes(mode))
     throw new UserError(`${here} (${name}): mode ${mode} is not known`, `use one of ${MODES.join(', ')}`)
   const record = type === 'RECORD' ? recordOf(fieldsOf(column) ?? [], name, where) : undefined

@@ -30,7 +30,8 @@ type Failure = ReturnType<typeof failureOf>
 
 /** The class of every AppendRowsResponse. Row errors first, then the StorageError, then the text, the gRPC code last. */
 export function classifyResponse(response: Record<string, unknown>): AppendAnswer {
-  const rows = refusedRows(response['rowErrors'])
+  const rowErrors = (response['rowErrors'] ?? []) as { index?: string; message?: string }[]
+  const rows = rowErrors.map(({ index = 0, message = '' }) => ({ index: Number(index), message }))
   if (rows.length > 0) return { kind: 'refused', rows }
   const error = response['error'] as { code?: number; message?: string; details?: unknown } | undefined
   if (error) {
@@ -40,14 +41,6 @@ export function classifyResponse(response: Record<string, unknown>): AppendAnswe
   const result = response['appendResult'] as { offset?: { value?: string } } | undefined
   if (!result) return { kind: 'lost', message: 'a response without result and without error' }
   return { kind: 'written', offset: result.offset ? Number(result.offset.value ?? 0) : undefined }
-}
-
-function refusedRows(rowErrors: unknown): RefusedRow[] {
-  if (!Array.isArray(rowErrors)) return []
-  return (rowErrors as { index?: string; message?: string }[]).map(({ index, message }) => ({
-    index: Number(index ?? 0),
-    message: message ?? '',
-  }))
 }
 
 const BY_STORAGE_ERROR: Readonly<Record<string, AppendAnswer['kind']>> = {
