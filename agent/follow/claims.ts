@@ -65,8 +65,9 @@ export class Claims {
     if (known.some(({ source, held }) => held && !this.#holdings.sources.has(source))) return false
     const claims = recognise(named, known, (key, source) => like(key, source) ?? 'other')
     const sources = new Set([...known, ...claims.values()].map(({ source }) => source))
-    // A compressed file may turn out to be the copy of one that is claimed in this look.
-    named.sort((a, b) => Number(a.encoding !== 'plain') - Number(b.encoding !== 'plain'))
+    // What seems new may turn out to be the copy of what is claimed in this look: a compressed one, or one that was deleted since.
+    const turn = (file: LogFile) => (claims.get(file.key)!.kind === 'new' ? 1 + Number(file.encoding !== 'plain') : 0)
+    named.sort((a, b) => turn(a) - turn(b))
     return named.map((file) => this.#claim(file, claims.get(file.key)!, sources, like)).every(Boolean)
   }
 
@@ -142,13 +143,18 @@ export class Claims {
    */
   #isForeign(file: LogFile, { source: id, ended, hint }: KnownAt): boolean {
     const { source, file: holder } = this.#holdings.sources.get(id) ?? {}
-    if (!source || !holder) return ended && !isRotated(file) && !file.log.complete && file.hint !== hint
+    if (!source || !holder) return ended && this.#isLog(file) && file.hint !== hint
     const isThere = this.#files.isThere(holder)
     // What has no name any more has been rotated as its copy has.
     const named = isThere ? holder : ([...this.#files].find(({ original }) => original === holder) ?? holder)
     if (isSuccessor(file, named) || (this.#files.isThere(named) && isSibling(file, named))) return true
     if (isThere || !holder.isOpen) return false
     return this.#files.try(file, () => !isHeldCopy(file, source.head, holder, false)) ?? true
+  }
+
+  /** By its name, as long as it has that: one that is written to, and not finished as it is. */
+  #isLog(file: LogFile): boolean {
+    return this.#files.isThere(file) && !isRotated(file) && !file.log.complete
   }
 
   /** Returns false when that cannot be said yet: look again. */

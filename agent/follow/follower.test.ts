@@ -424,3 +424,25 @@ for (const delay of [0, 1])
       assert.equal(follower.sources.size, day, 'each file holds a source of its own')
     }
   })
+
+for (const isRetired of [false, true]) {
+  void test(`a deleted file that a frozen life has open was read by another one meanwhile, compressed${isRetired ? ', and has retired' : ''}`, async (t) => {
+    const { folder, follower } = follow(t, 'app.log')
+    const path = join(folder, 'app.log')
+    const text = Array.from({ length: 500 }, (_, i) => `line ${i}\n`).join('')
+    writeFileSync(path, text.slice(0, 2000))
+    await follower.look()
+    const [source] = follower.sources.keys()
+    appendFileSync(path, text.slice(2000)) // from here on it is frozen
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, 'newer\n')
+    if (!isRetired) writeFileSync(`${path}.2.gz`, gzipSync(text))
+    rmSync(`${path}.1`)
+    const { length } = text
+    const [head, tail] = [crc32(text.slice(0, 4096)), crc32(text.slice(-256))]
+    const entry = { source: source!, position: length, start: 0, size: length, head, tail, file: 1, retired: isRetired }
+    follower.adopt([entry], false)
+    for (let look = 0; look < 3; look++) await follower.look()
+    assert.deepEqual(await readAll(follower), ['newer'])
+  })
+}
