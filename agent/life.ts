@@ -13,8 +13,6 @@ import { Uploader } from './upload/index.ts'
 import { FolderWatch } from './watch.ts'
 
 const METRICS_EVERY_MS = 60_000
-/** Brokers behind a silent firewall let the first try take more than a minute; uploads do not wait for that. */
-const TRIED_WITHIN_MS = 10_000
 /** Longer than an operator takes to see what is wrong, shorter than most lives: what was deleted between two of them retires. */
 const UNSEEN_MS = 12 * 3_600_000
 
@@ -89,8 +87,7 @@ export class Life {
       await together(ending, agent.stop_within, (end) => {
         publishing = this.publisher?.run(end)
         // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.
-        const patience = delay(TRIED_WITHIN_MS, undefined, { ref: false })
-        const tried = Promise.race([this.publisher?.tried, publishing, patience])
+        const tried = Promise.race([this.publisher?.tried, publishing])
         const uploading = tried.then(() => this.uploader.run(end))
         return [...(publishing ? [publishing] : []), uploading]
       })

@@ -35,6 +35,8 @@ const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
 /** Kafka forgets what is not renewed for a week. */
 const RENEW_EVERY_MS = 24 * 3_600_000
+/** Brokers behind a silent firewall let a try take more than a minute. */
+const PATIENCE_MS = 10_000
 /** Topics that could not be used are asked for again. */
 const TOPICS_EVERY_MS = 30_000
 
@@ -79,7 +81,7 @@ export class Publisher {
     return this.#session
   }
 
-  /** When it was in touch with Kafka for the first time, or could not be. */
+  /** When it was in touch with Kafka for the first time, or could not be within PATIENCE_MS. */
   get tried(): Promise<void> {
     return this.#tried.promise
   }
@@ -97,6 +99,11 @@ export class Publisher {
 
   /** Runs until the signal; then finishes the batch that it has begun. Rejects when it must not go on. */
   async run(signal: AbortSignal): Promise<void> {
+    const late = setTimeout(() => {
+      this.#options.report('kafka', 'not in touch with Kafka, trying again: no answer yet')
+      this.#tried.resolve()
+    }, PATIENCE_MS).unref()
+    void this.tried.then(() => clearTimeout(late))
     for (let backoffMs = BACKOFF_MS_MIN; !signal.aborted; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX)) {
       try {
         await this.#begin().finally(this.#tried.resolve)
@@ -109,6 +116,7 @@ export class Publisher {
         await this.#end()
       }
     }
+    this.#tried.resolve()
   }
 
   async #begin(): Promise<void> {
