@@ -13,14 +13,7 @@ export interface AdoptOptions {
 }
 
 /** What an adoption found undecided, and who carries it now. */
-export interface Adopted {
-  readonly agent: string
-  readonly undecided: number
-  readonly carried_by_kafka: number
-  readonly handed_over: number
-  /** Of routes whose topic cannot be used now, or without `from` of sources that Kafka may have forgotten. */
-  readonly left: number
-}
+export type Adopted = ReturnType<typeof reportOf>
 
 /** One for the transaction, one for the patch, and more for where somebody was faster. */
 const ROUNDS_MAX = 5
@@ -102,7 +95,8 @@ function blank(agent: string, topic: string): UserError {
   )
 }
 
-function reportOf(agent: string, found: readonly Chunk[], chunks: OwnChunks): Adopted {
+/** `left`: of routes whose topic cannot be used now, or without `from` of sources that Kafka may have forgotten. */
+function reportOf(agent: string, found: readonly Chunk[], chunks: OwnChunks) {
   const known = [...chunks.sources].flatMap((source) => chunks.of(source))
   const after = new Map(known.map(({ object, metadata }) => [object.name, metadata.ranges]))
   const ranges = found.map(({ object }) => after.get(object.name))

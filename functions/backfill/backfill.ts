@@ -2,25 +2,18 @@ import { type ObjectView, stateOf } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type Environment, loadChunk } from '../chunk-load/index.ts'
 
-/** What one backfill did. `failed` were thrown at, and are tried again by the next one, as `left` are. */
-export interface BackfillReport {
-  readonly seen: number
-  readonly loaded: number
-  readonly waiting: number
-  readonly failed: number
-  /** The name to go on from when the time was over. */
-  readonly left?: string
-}
+type Report = Record<'seen' | 'loaded' | 'waiting' | 'failed', number> & { left?: string }
 
 /**
  * Loads, through chunk-load's own state machine, what is decided and not committed: objects whose notification was lost, and
  * chunks that were undecided when they came. Lists in the order of names from `from` on, until `signal`.
+ * @returns what it did: `failed` were thrown at, and are tried again by the next one, as is what is `left`: the name to go on from
  */
 export async function backfill(
   environment: Environment,
   { from = '', signal }: { from?: string; signal: AbortSignal },
-): Promise<BackfillReport> {
-  const report = { seen: 0, loaded: 0, waiting: 0, failed: 0 }
+): Promise<Report> {
+  const report: Report = { seen: 0, loaded: 0, waiting: 0, failed: 0 }
   for (const prefix of prefixesOf(environment)) {
     for await (const object of environment.bucket.list(prefix, from > prefix ? from : undefined)) {
       if (signal.aborted) return { ...report, left: object.name }

@@ -3,7 +3,7 @@ import { loadConfig } from '../../shared/config/index.ts'
 import { type Environment, openEnvironment } from '../chunk-load/index.ts'
 import { backfill } from './backfill.ts'
 
-export { backfill, type BackfillReport } from './backfill.ts'
+export { backfill } from './backfill.ts'
 
 /** One invocation works this long, unless CLOUD_RUN_TIMEOUT_SECONDS says less; the next goes on from what is left. */
 const BUDGET_MS = 50 * 60_000
@@ -12,7 +12,7 @@ const MARGIN_MS = 60_000
 
 let environment: Environment | undefined
 
-/** The function `backfill`, called by Cloud Scheduler or by hand: POST {"from"?: NAME}; answers a BackfillReport. */
+/** The function `backfill`, called by Cloud Scheduler or by hand: POST {"from"?: NAME}; answers what it did. */
 export async function backfillFunction(request: Request, response: Response): Promise<void> {
   const { from } = (request.body ?? {}) as { from?: unknown }
   if (from !== undefined && typeof from !== 'string') {

@@ -26,25 +26,17 @@ const JOIN_EVERY_MS = 24 * 3_600_000
 /** When this process was last in a group. */
 const joinedMs = new Map<string, number>()
 
-/** What one drain has done. `remaining`: offsets before the ends seen at its start that are not in the tables yet. */
-export interface DrainAnswer {
-  readonly partitions: number
-  readonly events: number
-  readonly rows: number
-  readonly dead_letters: number
-  readonly remaining: number
-}
-
 /**
  * Takes every partition to the end that its topic has now, or as far as `consumer.budget` allows, and leaves a clean log
  * behind. Several at once share the partitions. When there is nothing to do it writes nothing, and joins once a day.
+ * @returns what it has done; `remaining`: offsets before the ends seen at its start that are not in the tables yet
  */
 export async function drain(
   config: Config,
   log: Log,
   acceptLoss: ReadonlyMap<string, number> = new Map(),
   joined = joinedMs,
-): Promise<DrainAnswer> {
+) {
   const deadline = performance.now() + config.consumer.budget
   const { kafka: kafkaConfig } = config
   if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }

@@ -5,7 +5,7 @@ import { createLog } from '../../shared/telemetry/index.ts'
 import { drain } from './drain.ts'
 
 export { parseAcceptLoss } from '../kafka-worker/accept-loss.ts'
-export { drain, type DrainAnswer } from './drain.ts'
+export { drain } from './drain.ts'
 
 /**
  * The function `kafka-drain`, called by Cloud Scheduler: 200 and what was done; 500 when it has failed, which the log tells, and the
