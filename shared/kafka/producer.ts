@@ -50,7 +50,9 @@ export class Producer {
   readonly #timeoutMs: number
   readonly #sent = new Map<string, number>()
   #state: 'ready' | 'busy' | 'unusable' = 'ready'
-  #open: Open | undefined
+  /** The one that is open, and when it was begun. */
+  #transaction: Transaction | undefined
+  #begunAt = 0
 
   constructor(producer: KafkajsProducer, { timeoutMs }: ProducerOptions) {
     this.#producer = producer
@@ -63,31 +65,31 @@ export class Producer {
    * id, read the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
    */
   async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
-    await this.#within(async ({ transaction, begunAt }) => {
+    await this.#within(async (transaction) => {
       await this.#sendRecords(transaction, batches)
-      await sendCommits(transaction, commits, begunAt + this.#timeoutMs - performance.now())
+      await sendCommits(transaction, commits, this.#begunAt + this.#timeoutMs - performance.now())
       await transaction.commit()
     })
-    this.#open = undefined
+    this.#transaction = undefined
   }
 
   /** Records that the next `transact` commits: so a transaction may be larger than what is held in memory. Rejects as that does. */
   async send(batches: readonly PartitionBatch[]): Promise<void> {
-    await this.#within(({ transaction }) => this.#sendRecords(transaction, batches))
+    await this.#within((transaction) => this.#sendRecords(transaction, batches))
   }
 
-  async #within(work: (open: Open) => Promise<void>): Promise<void> {
+  async #within(work: (transaction: Transaction) => Promise<void>): Promise<void> {
     if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
     this.#state = 'busy'
-    const begunAt = this.#open?.begunAt ?? performance.now()
+    if (!this.#transaction) this.#begunAt = performance.now()
     try {
-      this.#open ??= { begunAt, transaction: await this.#producer.transaction() }
-      await work(this.#open)
+      this.#transaction ??= await this.#producer.transaction()
+      await work(this.#transaction)
     } catch (error) {
       // kafkajs has rolled its sequence numbers back, the broker may have stored the batch: the next batch of the same
       // size would count as a repetition and be lost. So whatever the error was, this life is over.
       this.#state = 'unusable'
-      throw explain(error, performance.now() - begunAt >= this.#timeoutMs)
+      throw explain(error, performance.now() - this.#begunAt >= this.#timeoutMs)
     }
     this.#state = 'ready'
   }
@@ -113,11 +115,6 @@ export class Producer {
     if (sent > RECORDS_MAX) throw new KafkaError('expired', 'WORN', `more than ${RECORDS_MAX} records for ${keyOf(at)}`)
     this.#sent.set(keyOf(at), sent)
   }
-}
-
-interface Open {
-  readonly transaction: Transaction
-  readonly begunAt: number
 }
 
 /**

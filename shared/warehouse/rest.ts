@@ -7,23 +7,14 @@ import { userAgent } from '../telemetry/index.ts'
 /** BigQuery's REST interface: where queries run, where datasets are made, and one call. */
 export type Rest = ReturnType<typeof openRest>
 
-interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH'
-  readonly projectId: string
-  /** What follows `/projects/<project>/`. */
-  readonly uri: string
-  readonly json?: object
-  readonly qs?: Readonly<Record<string, string | number>>
-}
-
 /** @param entry who calls: part of the user agent */
 export function openRest(config: Config, entry: string) {
   const client = new BigQuery(restOptions(config, entry))
   return {
     project: config.project,
     region: config.region,
-    /** @throws ApiError */
-    call: (request: Call) =>
+    /** `uri` follows `/projects/<project>/`. @throws ApiError */
+    call: (request: Parameters<BigQuery['request']>[0]) =>
       new Promise<Record<string, unknown>>((resolve, reject) => {
         client.request(request, (error, body) => (error ? reject(error) : resolve(body ?? {})))
       }),
