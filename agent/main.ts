@@ -23,6 +23,8 @@ export interface RunOptions {
  */
 export async function runAgent(config: Config, { from, signal, read }: RunOptions): Promise<void> {
   const log = createLog('agent')
+  // Of libraries: else they are no JSON.
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => log.warn(`${name}: ${message}`))
   const checked = (config: Config): Config => {
     const { file, agent } = config
     if (agent.logs.length === 0)

@@ -286,11 +286,15 @@ void suite('the agent starts, and says what is missing', { timeout: 120_000 }, (
     await once(child, 'close')
   })
 
-  test('no logs at all', async (t) => {
+  test('no logs at all, and a warning of a library', async (t) => {
     const folder = makeFolder(t)
-    const { child, output } = start(t, writeConfig(folder, {}))
+    const warn = '--import=data:text/javascript,process.on("SIGUSR2",()=>process.emitWarning("of a library"))'
+    const { child, output } = start(t, writeConfig(folder, {}), warn)
     const line = await eventually(() => told(output()).find(({ key }) => key === 'agent.logs'), { timeoutMs: 30_000 })
     assert.deepEqual([line.severity, line.message], ['WARNING', 'there are no logs to follow'])
+    child.kill('SIGUSR2')
+    await eventually(() => output().includes('of a library'), { timeoutMs: 30_000 })
+    assert.deepEqual(told(output()).length, output().trim().split('\n').length, 'warnings of libraries are JSON, too')
     child.kill('SIGTERM')
     assert.deepEqual(await once(child, 'close'), [0, null])
   })
