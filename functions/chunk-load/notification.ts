@@ -1,3 +1,5 @@
+import type { Request } from '@google-cloud/functions-framework'
+
 /** An object at one generation, as a notification names it. */
 export interface ObjectReference {
   readonly bucket: string
@@ -5,12 +7,7 @@ export interface ObjectReference {
   readonly generation: string
 }
 
-/** What an HTTP request carries: header names in lower case, the body parsed where it was JSON. */
-export interface Notification {
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: unknown
-}
-
+type Read = ObjectReference | 'ignored' | { invalid: string }
 type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -18,17 +15,13 @@ type Fields = Readonly<Record<string, unknown>>
  * StorageObjectData, and a Pub/Sub push with the object's resource. `ignored`: of another event than a finalized object.
  * https://cloud.google.com/storage/docs/pubsub-notifications, https://cloud.google.com/eventarc/docs/cloudevents
  */
-export function readNotification({ headers, body }: Notification): ObjectReference | 'ignored' | { invalid: string } {
+export function readNotification({ headers, body }: Pick<Request, 'headers' | 'body'>): Read {
   const fields = asFields(body)
   if (!fields) return { invalid: 'the body is not a JSON object' }
   const message = asFields(fields['message'])
   if (message) {
-    const {
-      eventType,
-      bucketId: bucket,
-      objectId: name,
-      objectGeneration: generation,
-    } = asFields(message['attributes']) ?? {}
+    const attributes = asFields(message['attributes']) ?? {}
+    const { eventType, bucketId: bucket, objectId: name, objectGeneration: generation } = attributes
     return eventType === 'OBJECT_FINALIZE' ? reference({ bucket, name, generation }) : 'ignored'
   }
   const type = headers['ce-type'] ?? fields['type']
