@@ -217,7 +217,8 @@ export class Uploader {
       return { reader, known, start, measured }
     } catch (error) {
       reader?.close()
-      if (isGone(error)) return undefined
+      // Renamed or deleted since the last look: the next one finds it, or misses it.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       this.#againAtMs.set(stateOf(followed), Date.now() + READ_AGAIN_AFTER_MS)
       this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
       return undefined
@@ -332,9 +333,4 @@ function stateOf({ source, file }: Followed): string {
 
 function isSame(chunk: Chunk, measured: Measure, start: number): boolean {
   return chunk.metadata.start === start && chunk.metadata.crc32c === measured.crc32c
-}
-
-/** A file that was renamed or deleted since the last look is found, or missed, by the next one. */
-function isGone(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
