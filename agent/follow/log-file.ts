@@ -1,20 +1,22 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
 import type { FollowedLog } from './followed.ts'
 import { openReader, type PlainReader } from './reader.ts'
 import { keyOf, type Seen } from './scan.ts'
 
+const LIMITS = '/proc/self/limits'
 /** Descriptors that are left to the connections, or half of what the system allows. */
 const SPARE_DESCRIPTORS = 256
 
 /** How many files this process has open, and how many it may: with more growing files than descriptors some must wait. */
 const openFiles = { count: 0, max: openFilesMax() }
 
+/** Without a limit where Linux does not tell one: Node's own report of it would take 2 MB. */
 function openFilesMax(): number {
-  const { userLimits } = process.report.getReport() as { userLimits: { open_files: { soft: number | 'unlimited' } } }
-  const { soft } = userLimits.open_files // `ulimit -n`
-  return soft === 'unlimited' ? Infinity : Math.max(soft / 2, soft - SPARE_DESCRIPTORS)
+  const limits = existsSync(LIMITS) ? readFileSync(LIMITS, 'utf8') : ''
+  const soft = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Infinity)
+  return Math.max(soft / 2, soft - SPARE_DESCRIPTORS)
 }
 
 /** A file that a look has found, by its inode: names change. */
