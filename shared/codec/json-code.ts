@@ -2,7 +2,7 @@ import { compile, eachWord, lacks } from './compile.ts'
 import { putWholeSource } from './numbers.ts'
 import { AFTER, AT, CLOSED, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
-/** The values of other members are read elsewhere. V8 optimizes the function of about 50; of more, each takes five times as long. */
+/** Other values are read elsewhere. V8 optimizes the function of about 50; of more, each takes five times as long. */
 const VALUES_MAX = 150
 const MEMBERS_MAX = 600
 const TAG_MAX = 0x3fff
