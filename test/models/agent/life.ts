@@ -1,6 +1,6 @@
 import { adoptChunks } from '../../../agent/adopt.ts'
 import { Follower, LogPattern } from '../../../agent/follow/index.ts'
-import { type Entry, type HostLock, type PositionsStore, Publisher, Waker } from '../../../agent/publish/index.ts'
+import { type HostLock, type PositionsStore, Publisher, Waker } from '../../../agent/publish/index.ts'
 import { Uploader } from '../../../agent/upload/index.ts'
 import type { Bucket } from '../../../shared/chunks/index.ts'
 import { type AgentConfig, parseConfig } from '../../../shared/config/index.ts'
@@ -30,8 +30,6 @@ export interface Surroundings {
   readonly marks: Map<string, { state: 'starting' | 'started'; sinceMs: number }>
   /** The publisher has nothing to do, or pauses after an error. */
   idle(): Promise<void>
-  /** Sees what a decision would make of an entry, before it is taken. */
-  beforeDecision(entry: Entry | undefined): void
 }
 
 /** One process: the untouched follower, publisher and uploader, put together as agent/main.ts does. */
@@ -46,7 +44,7 @@ export class Life {
   readonly #uploader: Uploader
   #round: Promise<void> | undefined
 
-  constructor({ path, deleteAfterUpload, retiredMax, store, bucket, marks, idle, beforeDecision }: Surroundings) {
+  constructor({ path, deleteAfterUpload, retiredMax, store, bucket, marks, idle }: Surroundings) {
     const framing = { kind: 'lines', maxEventBytes: MAX_EVENT_BYTES } as const
     const agent: AgentConfig = {
       ...CONFIG.agent,
@@ -90,7 +88,6 @@ export class Life {
       decide: async (decision: Parameters<Publisher['decide']>[0]) => {
         const after = decision.change(this.#follower.entry(decision.source))
         if (after?.retired) return publisher.decide(decision) // nobody waits for it
-        beforeDecision(after)
         this.isBusy = false
         const done = await publisher.decide(decision)
         this.isBusy = this.#round !== undefined

@@ -16,7 +16,8 @@ import {
  * where several lives patch the chunks of one source at once.
  */
 const SCHEDULES = 120
-const SCHEDULES_OF_A_MUTANT = 400
+/** At most: some defects show in one of some hundred schedules. */
+const SCHEDULES_OF_A_MUTANT = 2_000
 const PATCH_SCHEDULES = 200
 
 void suite('model of the agent: positions, hand-over, adoption', () => {

@@ -7,7 +7,6 @@ export type Mutant =
   | 'no fence'
   | 'positions read before the fence'
   | 'positions stored apart from the events'
-  | 'the object is patched before the hand-over'
   | 'retired entries are dropped at once'
   | 'nothing tells what was forgotten'
   | 'a chunk keeps the name of another source'

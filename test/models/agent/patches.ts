@@ -12,6 +12,7 @@ import {
   encodeMetadata,
   type ObjectView,
   type Range,
+  RANGES_KEY,
   STATE_KEY,
 } from '../../../shared/chunks/index.ts'
 import type { Random } from '../../support/random.ts'
@@ -26,6 +27,7 @@ import { ModelBucket } from './services.ts'
 export type PatchMutant =
   | 'none'
   | 'a patch without precondition'
+  | 'the object is patched before the hand-over'
   | 'an upload replaces the object'
   | 'the hand-over is not noted'
   | 'decided chunks are not listed'
@@ -146,7 +148,10 @@ export class PatchWorld {
       },
       entry: (source: string) => (source === SOURCE ? life.entry() : undefined),
       forgottenMs: () => 0,
-      decide: (decision: Decision) => Promise.resolve(this.#lives.at(-1) === life && this.#take(decision)),
+      decide: (decision: Decision) => {
+        this.#patchEarly(decision.change(life.entry()))
+        return Promise.resolve(this.#lives.at(-1) === life && this.#take(decision))
+      },
     }
     const files = {
       isPublishable: () => this.#isThere && !this.#isOverdue,
@@ -158,6 +163,18 @@ export class PatchWorld {
     life.decider = new Decider(bucket, life.chunks, positions, positions, files, () => 't')
     this.#lives = [...this.#lives.slice(-2), life]
     this.#count('life')
+  }
+
+  /** A mutant: what a life means to hand over is noted in the objects before the transaction, which may be refused. */
+  #patchEarly(entry: Entry | undefined): void {
+    if (this.#mutant !== 'the object is patched before the hand-over' || !entry?.handed) return
+    for (const { view } of this.#bucket.objects.values()) {
+      const chunk = decodeMetadata(view.metadata)!
+      if (chunk.ranges !== 'undecided') continue
+      const from = Math.max(chunk.start, entry.handed.from)
+      const ranges = from < chunk.size ? [[from, chunk.size]] : []
+      this.#bucket.patch(view, { [RANGES_KEY]: JSON.stringify(ranges), 'millrace-source': SOURCE })
+    }
   }
 
   #take({ change }: Decision): boolean {

@@ -49,12 +49,12 @@ export const MUTANTS: readonly Mutant[] = [
   'positions read before the fence',
   'positions stored apart from the events',
   'a chunk keeps the name of another source',
-  'the object is patched before the hand-over',
   'retired entries are dropped at once',
 ]
 
 export const PATCH_MUTANTS: readonly PatchMutant[] = [
   'a patch without precondition',
+  'the object is patched before the hand-over',
   'an upload replaces the object',
   'the hand-over is not noted',
   'decided chunks are not listed',

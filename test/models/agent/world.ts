@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { zstdDecompressSync } from 'node:zlib'
-import type { Entry, PositionsStore } from '../../../agent/publish/index.ts'
+import type { PositionsStore } from '../../../agent/publish/index.ts'
 import { decodeEntries } from '../../../agent/publish/positions.ts'
 import {
   type Bucket,
@@ -226,7 +226,6 @@ export class AgentWorld {
       bucket: this.#bucketFor(id),
       marks,
       idle: () => this.#call(id, 'none', () => undefined),
-      beforeDecision: (entry) => this.#patchEarly(entry),
     })
     this.#actors.set(id, { id, life, isFrozen: false, isAdopting: false })
     this.count(alone ? 'life' : 'life beside another')
@@ -416,17 +415,6 @@ export class AgentWorld {
     if (source !== undefined) this.count('patched: given to another source')
     if (this.#adopted) this.count('patched after the host died')
     return answer
-  }
-
-  /** A mutant: what a life means to hand over is noted in the objects before the transaction. */
-  #patchEarly(entry: Entry | undefined): void {
-    if (this.#mutant !== 'the object is patched before the hand-over' || !entry?.handed) return
-    for (const { view } of this.#bucket.objects.values()) {
-      const chunk = decodeMetadata(view.metadata)
-      if (chunk?.source !== entry.source || chunk.ranges !== 'undecided') continue
-      const range = [Math.max(chunk.start, entry.handed.from), Math.min(chunk.size, entry.handed.to)]
-      this.#bucket.patch(view, { [RANGES_KEY]: JSON.stringify([range]) })
-    }
   }
 
   // The end.
