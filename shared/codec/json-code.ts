@@ -2,8 +2,8 @@ import { compile, eachWord, lacks } from './compile.ts'
 import { putWholeSource } from './numbers.ts'
 import { AFTER, AT, CLOSED, type Plan, type PlainMembers, SEPARATOR, type Slot } from './plan.ts'
 
-/** Other values are read elsewhere. V8 optimizes the function of about 50; of more, each takes five times as long. */
-const VALUES_MAX = 150
+/** Other values are read elsewhere: V8 must still optimize the function (compile.ts). */
+const VALUES_MAX = 100
 const MEMBERS_MAX = 600
 const TAG_MAX = 0x3fff
 /** A tag, the longest number, and the words that are written beyond a text. */

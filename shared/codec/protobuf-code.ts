@@ -4,7 +4,7 @@ import { is64, type PlainFields, type Plan, type Slot } from './plan.ts'
 import { ENTRY_TAG, type RowBuffer } from './row-buffer.ts'
 import { isUtf8 } from './strings.ts'
 
-/** Other fields go the general way. V8 optimizes the function of about 95; of more, each takes eight times as long. */
+/** Other fields go the general way: V8 must still optimize the function (compile.ts). */
 const FIELDS_MAX = 400
 const TAG_MAX = 0x3fff
 
