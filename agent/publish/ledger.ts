@@ -1,8 +1,11 @@
 import { splitId } from '../follow/identity.ts'
 import { decodeEntries, ENTRIES_BYTES_MAX, encodeEntries, type Entry, entryBytes } from './positions.ts'
 
-/** Retired entries that are kept, for a file that comes back or another one with the same first event. */
-const RETIRED_MAX = 16
+/**
+ * Retired entries that are kept, for a file that comes back, another one with the same first event, and a life out of touch that still
+ * has one open. They take one group, about.
+ */
+const RETIRED_MAX = 64
 
 interface Slot {
   entry: Entry
@@ -84,8 +87,10 @@ export class PartitionLedger {
 
   #isHighestOfShared(source: string): boolean {
     const { base, number } = splitId(source)
-    const others = this.entries.map((entry) => splitId(entry.source))
-    return number > 1 && !others.some((other) => other.base === base && other.number > number)
+    if (number <= 1) return false
+    return !this.entries
+      .map((entry) => splitId(entry.source))
+      .some((other) => other.base === base && other.number > number)
   }
 
   /** The groups whose commit must be written, with its metadata; asking again gives only what changed since. */
