@@ -1,53 +1,14 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { suite, type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './support/eventually.ts'
+import { allOf, assertProven, folder, isAlive, pidsIn, start } from './support/start.ts'
 
-/** `npm start` as a user sees it, on a data folder of the test's own. */
-const START = fileURLToPath(new URL('../local/start/main.ts', import.meta.url))
 const SAMPLE = fileURLToPath(new URL('../examples/shop/millrace.yaml', import.meta.url))
 const RUN_WITHIN_MS = 180_000
-/** Long enough that a killed worker's partitions come back (session_timeout) before the next is killed. */
-const KILL_EVERY_MS = 3_000
-
-interface Result {
-  readonly code: number | null
-  readonly output: string
-  readonly events: number
-}
-
-async function folder(t: TestContext): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'millrace-start-'))
-  t.after(() => rm(path, { recursive: true, force: true }))
-  return path
-}
-
-function start(...args: string[]): { child: ChildProcess; ended: Promise<Result> } {
-  const child = spawn(process.execPath, [START, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => (output += text.toString()))
-  const ended = once(child, 'close').then(([code]) => {
-    const events = Number(/^events=(\d+) /m.exec(output)?.[1] ?? Number.NaN)
-    return { code: code as number | null, output, events }
-  })
-  return { child, ended }
-}
-
-function assertProven({ code, output }: Result): void {
-  assert.match(
-    output.trimEnd().split('\n').at(-1) ?? '',
-    /^events=\d+ rows=\d+ dead_letters=\d+ missing=0 duplicates=0$/,
-    output,
-  )
-  assert.equal(code, 0, output)
-}
 
 void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
   void test('every event of the sample becomes a row or a dead letter, once; a second run goes on', async (t) => {
@@ -59,18 +20,6 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
     const second = await start('--for', '5s', '--data', data, '--rate', '3000').ended
     assertProven(second)
     assert(second.events > first.events, second.output)
-  })
-
-  void test('also when agent, worker and function are killed again and again', async (t) => {
-    const data = await folder(t)
-    const run = start('--for', '30s', '--data', data, '--rate', '1500')
-    const stop = new AbortController()
-    const killing = killAgainAndAgain(join(data, 'run'), ['agent', 'worker', 'chunk-load', 'backfill'], stop.signal)
-    run.child.stdout?.on('data', (text: Buffer) => {
-      if (text.includes('the time is over')) stop.abort()
-    })
-    assertProven(await run.ended)
-    assert((await killing) >= 6)
   })
 
   void test('a file of the user becomes rows', async (t) => {
@@ -165,35 +114,3 @@ void suite('npm start', { timeout: 3 * RUN_WITHIN_MS }, () => {
     assert.equal(pidsIn(join(data, 'run'), ['cloud']), undefined)
   })
 })
-
-/** The processes of a run, the cloud's first. */
-function allOf(data: string): Promise<number[]> {
-  const names = ['cloud', 'agent', 'worker', 'shop', 'traffic']
-  return eventually(() => pidsIn(join(data, 'run'), names), { timeoutMs: 60_000 })
-}
-
-/** Kills each in turn, when it has run for a moment; returns how often. */
-async function killAgainAndAgain(run: string, names: string[], signal: AbortSignal): Promise<number> {
-  for (let kills = 0; ; kills++) {
-    await delay(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined)
-    if (signal.aborted) return kills
-    const [pid] = pidsIn(run, [names[kills % names.length] ?? '']) ?? []
-    if (pid === undefined || !isAlive(pid)) kills--
-    else process.kill(pid, 'SIGKILL')
-  }
-}
-
-/** Undefined until all of them run. */
-function pidsIn(run: string, names: string[]): number[] | undefined {
-  const files = names.map((name) => join(run, `${name}.pid`))
-  return files.every(existsSync) ? files.map((file) => Number(readFileSync(file, 'utf8'))) : undefined
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
