@@ -187,10 +187,13 @@ const agent = z.strictObject({
     .prefault('1s')
     .describe('the safety net below the notifications of the file system'),
   linger: lasting('20ms').describe('how long a batch waits for more events'),
-  batch_bytes: size().prefault('1MiB').describe('records of one partition in one transaction, before compression'),
+  batch_bytes: size('16KiB', '64MiB')
+    .prefault('1MiB')
+    .describe('records of one partition in one transaction, before compression'),
   compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
-  max_event_bytes: size().prefault('1MiB').describe('a longer event becomes a dead letter'),
-  transaction_timeout: lasting('15s'),
+  max_event_bytes: size('1B', '64MiB').prefault('1MiB').describe('a longer event becomes a dead letter'),
+  /** The longest that a broker allows unless it is told otherwise (transaction.max.timeout.ms). */
+  transaction_timeout: duration('1s', '15m').prefault('15s'),
   finish_after: lasting('60s').describe('a file that is not the newest and unchanged for this long is finished'),
   handover_after: lasting('1h').describe('finished for this long and not carried by Kafka: the chunk carries it'),
   after_upload: z.enum(['keep', 'delete']).default('keep'),

@@ -4,8 +4,8 @@ const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 const BYTES_PER: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 
 /** A duration such as `250ms`, `60s`, `10m`, `1h` or `7d`, parsed to milliseconds. */
-export function duration(least = '0ms'): z.ZodType<number, string> {
-  return quantity(MS_PER, 'a duration such as 250ms, 60s, 10m, 1h or 7d', least)
+export function duration(least = '0ms', most?: string): z.ZodType<number, string> {
+  return quantity(MS_PER, 'a duration such as 250ms, 60s, 10m, 1h or 7d', least, most)
 }
 
 /** A size such as `512B`, `64KiB`, `1MiB` or `1GiB`, parsed to bytes. */
