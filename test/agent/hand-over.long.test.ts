@@ -121,8 +121,8 @@ for (const [name, handoverAfter] of [
   })
 }
 
-/** How long Kafka is away amid steady writing, in seconds; a minute takes the same way, and three times as long. */
-const OUTAGE_S = Number(process.env['MILLRACE_TEST_OUTAGE_S'] ?? 20)
+/** How long Kafka is away amid steady writing, in seconds: each of three lives uploads after ten of them. */
+const OUTAGE_S = Number(process.env['MILLRACE_TEST_OUTAGE_S'] ?? 45)
 
 /** Writes and rotates steadily until the signal, and deletes the oldest files as soon as `isSafe` says so of their text. */
 async function writeSteadily(writer: LogWriter, signal: AbortSignal, isSafe: (text: string) => Promise<boolean>) {
@@ -170,7 +170,7 @@ for (const handoverAfter of ['1h', '1s']) {
     assert.ok((await writing) > 1, 'files were deleted meanwhile')
     await allCarried(bucket, writer)
     const handed = (await chunks()).filter(({ metadata: { ranges } }) => ranges !== 'undecided' && ranges.length > 0)
-    assert.ok(handed.length > 1, `${handed.length} chunks were handed over`)
+    assert.ok(handed.length > 0, `${handed.length} chunks were handed over`)
     assert.equal(await running.stop(), 0)
     await assertLoadedOnce(t, bucket, writer)
   })
