@@ -1,3 +1,5 @@
+// Before all the others: what is loaded without it has let the young objects' space grow.
+import '../../../agent/small-heap.ts'
 import { type Commands, runCommand } from '../../../cli/run-command.ts'
 
 /** The bundle's entry: the command `millrace` with what is of use on the host whose logs are read. */
