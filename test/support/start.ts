@@ -20,7 +20,8 @@ export interface Result {
 /** A data folder of the test's own. */
 export async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'millrace-start-'))
-  t.after(() => rm(path, { recursive: true, force: true }))
+  // A broker whose cloud was killed may write until it has ended, too.
+  t.after(() => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
   return path
 }
 
