@@ -26,6 +26,10 @@ export class Names {
     this.#given.set(keyOf(followed), name)
   }
 
+  forget(followed: Followed): void {
+    this.#given.delete(keyOf(followed))
+  }
+
   /**
    * Its own name when Kafka knows that; without a topic, the one that its bytes have in the bucket. Undefined: the whole
    * goes under a name that is made of its bytes.

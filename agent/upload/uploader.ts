@@ -56,8 +56,8 @@ export class Uploader {
   readonly #names: Names
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
-  /** When files that could not be read are tried again, by what they were then. */
-  readonly #againAtMs = new Map<string, number>()
+  /** Files that could not be read, as they were then, and when they are tried again. */
+  readonly #unread = new Map<string, { readonly state: string; readonly untilMs: number }>()
   readonly #files: SourceFiles
   /** Sources of Kafka's entries whose files this life has seen. */
   readonly #seen = new Set<string>()
@@ -176,7 +176,8 @@ export class Uploader {
     const { source } = followed
     const state = stateOf(followed)
     if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
-    if (Date.now() < (this.#againAtMs.get(state) ?? 0)) return
+    const unread = this.#unread.get(source.id)
+    if (unread?.state === state && Date.now() < unread.untilMs) return
     const carried = this.#carried(followed)
     if (carried === 'not yet' || this.#isUndecided(this.#names.given(followed) ?? '')) return
     const found = await this.#read(chunks, followed, carried)
@@ -213,13 +214,14 @@ export class Uploader {
       const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
       const limit = carried === 'by Kafka' ? source.progress.position : Infinity
       const measured = await measureEvents(reader, source.framing, start, limit)
+      this.#unread.delete(source.id)
       this.#options.report(file.key, '')
       return { reader, known, start, measured }
     } catch (error) {
       reader?.close()
       // Renamed or deleted since the last look: the next one finds it, or misses it.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      this.#againAtMs.set(stateOf(followed), Date.now() + READ_AGAIN_AFTER_MS)
+      this.#unread.set(source.id, { state: stateOf(followed), untilMs: Date.now() + READ_AGAIN_AFTER_MS })
       this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
       return undefined
     }
@@ -271,8 +273,10 @@ export class Uploader {
     source.release()
     if (this.#bucket && this.#options.agent.after_upload === 'delete' && file.missed === 0 && !file.newest)
       removeFile(followed, this.#options.report)
-    if (file.missed > 0) this.#follower.drop(followed)
-    else file.close()
+    if (file.missed === 0) return file.close()
+    this.#follower.drop(followed)
+    this.#done.delete(source.id)
+    this.#names.forget(followed)
   }
 
   #isSettled(followed: Followed): boolean {

@@ -39,7 +39,6 @@ async function getTable(rest: Rest, table: TableName): Promise<TableResource | u
   }
 }
 
-/** Undefined: there is no such table. */
 /** A table as it is: `everyRow` is a condition that each row meets, and without which some tables refuse to be asked. Undefined: there is none. */
 export async function findTable(rest: Rest, name: TableName) {
   const found = await getTable(rest, name)
