@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openBucket } from '../../shared/chunks/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
+import { openSink, type RouteSink } from '../../shared/dead-letters/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { openWarehouse } from '../../shared/warehouse/index.ts'
-import { openSink, type RouteSink } from '../kafka-worker/route-sink.ts'
 
 /** What the loading of a chunk needs from outside. */
 export type Environment = ReturnType<typeof openEnvironment>

@@ -1,9 +1,8 @@
 import { RowBuffer } from '../../shared/codec/index.ts'
 import type { Config, Route } from '../../shared/config/index.ts'
-import { failingFurther, letterOf, type Reason } from '../../shared/dead-letters/index.ts'
+import { failingFurther, letterOf, openSink, type Reason, type RouteSink } from '../../shared/dead-letters/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { type DefaultWriter, openDefaultWriter, type Warehouse } from '../../shared/warehouse/index.ts'
-import { openSink, type RouteSink } from '../kafka-worker/route-sink.ts'
 import type { PushedEvent } from './read-body.ts'
 
 /** What became of an event: a row, a dead letter, or nothing to be kept (a tombstone). */

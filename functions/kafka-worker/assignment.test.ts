@@ -5,7 +5,7 @@ import type { PartitionCommit, TopicPartition } from '../../shared/kafka/index.t
 import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
 import type { TaskContext } from './place.ts'
-import type { RouteSink } from './route-sink.ts'
+import type { RouteSink } from '../../shared/dead-letters/index.ts'
 import { RowPool } from './row-pool.ts'
 
 /** Partitions of a membership that keeps the commits it is asked for; each is answered when the test says so. */

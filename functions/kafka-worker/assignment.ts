@@ -8,7 +8,7 @@ import {
 } from '../../shared/kafka/index.ts'
 import { PartitionTask } from './partition-task.ts'
 import type { TaskContext } from './place.ts'
-import type { RouteSink } from './route-sink.ts'
+import type { RouteSink } from '../../shared/dead-letters/index.ts'
 
 /** What is durable is put into the log at least this often, even when no append needs a commit. */
 const CHECKPOINT_EVERY_MS = 5000

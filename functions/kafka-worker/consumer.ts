@@ -15,7 +15,7 @@ import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
 import type { PartitionTask } from './partition-task.ts'
 import { groupOf, type Mode, prepareCommits, refuseBothModes } from './prepare-commits.ts'
-import { openSink, type RouteSink } from './route-sink.ts'
+import { openSink, type RouteSink } from '../../shared/dead-letters/index.ts'
 import { RowPool } from './row-pool.ts'
 
 /** What worker and drain want differently. */

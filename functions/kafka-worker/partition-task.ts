@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { failingFurther } from '../../shared/dead-letters/index.ts'
+import { failingFurther, type RouteSink } from '../../shared/dead-letters/index.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { type FetchedBatch, keyOf, type PartitionCommit, type TopicPartition } from '../../shared/kafka/index.ts'
 import { isStreamOf } from '../../shared/warehouse/index.ts'
@@ -9,7 +9,6 @@ import { Calls } from './calls.ts'
 import { Intake } from './intake.ts'
 import type { BuiltPiece } from './piece-builder.ts'
 import type { Place, TaskContext } from './place.ts'
-import type { RouteSink } from './route-sink.ts'
 
 const RETRY_MS_MAX = 30_000
 /** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */

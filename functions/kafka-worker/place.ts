@@ -3,7 +3,7 @@ import type { Membership, TopicPartition } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import type { Warehouse } from '../../shared/warehouse/index.ts'
 import type { Metrics } from './metrics.ts'
-import type { RouteSink } from './route-sink.ts'
+import type { RouteSink } from '../../shared/dead-letters/index.ts'
 import type { RowPool } from './row-pool.ts'
 
 /** What all partitions of a membership share. */

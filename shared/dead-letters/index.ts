@@ -2,7 +2,7 @@ import type { Origin } from '../codec/index.ts'
 import { DEAD_LETTERS, encodeFixedRow } from '../warehouse/fixed-tables.ts'
 
 export { countLetters } from './count-letters.ts'
-export { type LetterWriter, openLetterWriter } from './letter-writer.ts'
+export { openSink, type RouteSink } from './route-sink.ts'
 
 /** Beyond this many bytes an event is cut: a request of AppendRows may have 20 MB at most, and its coordinates say where the rest is. */
 const BYTES_MAX = 8 * 1024 * 1024

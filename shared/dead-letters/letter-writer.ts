@@ -5,10 +5,7 @@ import { type AppenderOptions, DEAD_LETTERS, openDefaultWriter, type Warehouse }
 /** Rows of one request: well below the service's 20 MB. */
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024
 
-/** Dead letters of one dataset: at least once, each written before `write` resolves. */
-export type LetterWriter = ReturnType<typeof openLetterWriter>
-
-/** @param table the table of dead letters */
+/** Dead letters of one dataset: at least once, each written before `write` resolves. @param table the table of dead letters */
 export function openLetterWriter(
   warehouse: Warehouse,
   table: TableName,

@@ -4,7 +4,8 @@ import { originOutsideKafka } from '../codec/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import type { AppendAnswer } from '../warehouse/answers.ts'
 import type { Warehouse } from '../warehouse/index.ts'
-import { letterOf, openLetterWriter } from './index.ts'
+import { letterOf } from './index.ts'
+import { openLetterWriter } from './letter-writer.ts'
 
 void test('a letter fits into a request of its own, whatever its event and its reason quote', () => {
   const name = 'n'.repeat(9 * 1024 * 1024)

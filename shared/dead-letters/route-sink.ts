@@ -1,14 +1,8 @@
-import { openCodec } from '../../shared/codec/index.ts'
-import { type Config, type Route, tableId } from '../../shared/config/index.ts'
-import { openLetterWriter } from '../../shared/dead-letters/index.ts'
-import type { Log } from '../../shared/telemetry/index.ts'
-import {
-  type AppenderOptions,
-  beside,
-  DEAD_LETTERS,
-  ensureRouteTables,
-  type Warehouse,
-} from '../../shared/warehouse/index.ts'
+import { openCodec } from '../codec/index.ts'
+import { type Config, type Route, tableId } from '../config/index.ts'
+import type { Log } from '../telemetry/index.ts'
+import { type AppenderOptions, beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../warehouse/index.ts'
+import { openLetterWriter } from './letter-writer.ts'
 
 /** Where a route's rows and dead letters go. */
 export type RouteSink = ReturnType<typeof openSink>
