@@ -22,7 +22,7 @@ void test("what Kafka's Java producer writes arrives once: each compression, for
   const config = { 'max.message.bytes': String(32 * 1024 * 1024) }
   await createTopics(pipeline.kafka, [{ topic, partitions: 1, config }])
   pipeline.retarget('visits', topic)
-  await java('compressions', brokersOf(pipeline), topic, `${COUNT}`)
+  await java.run('compressions', brokersOf(pipeline), topic, `${COUNT}`)
   const rows = COMPRESSIONS * (COUNT + 1)
   const answer = await drain(loadConfig(pipeline.configFile, {}), log)
   const events = rows + 2 * COMPRESSIONS // tombstones and empty values
@@ -38,7 +38,7 @@ void test("of a transactional Java producer's events those of committed transact
   if (!java) return
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   const topic = pipeline.topics['visits'] ?? ''
-  const committed = await java('transactions', brokersOf(pipeline), topic, '12')
+  const committed = await java.run('transactions', brokersOf(pipeline), topic, '12')
   const { rows, remaining } = await drain(pipeline.config, log)
   assert.deepEqual({ rows: `${rows}`, remaining }, { rows: committed, remaining: 0 })
   const [found] = await pipeline.query(

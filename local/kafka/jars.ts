@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +12,11 @@ export interface Jars {
 }
 
 const POM = join(import.meta.dirname, 'pom.xml')
+const POM_TEXT = readFileSync(POM, 'utf8')
 /** The version of Kafka that pom.xml pins. */
-export const KAFKA_VERSION = versionOf(readFileSync(POM, 'utf8'))
+export const KAFKA_VERSION = versionOf(POM_TEXT)
+/** What is in the cache is what this very pom.xml asks for. */
+const FOLDER = `kafka-${KAFKA_VERSION}-${createHash('sha256').update(POM_TEXT).digest('hex').slice(0, 8)}`
 const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
 
 function versionOf(pom: string): string {
@@ -27,7 +31,7 @@ export async function findJars(options: {
   say: (line: string) => void
 }): Promise<Jars | { reason: string }> {
   const cache = cacheDir(options.env)
-  const dir = join(cache, `kafka-${KAFKA_VERSION}`)
+  const dir = join(cache, FOLDER)
   if (!existsSync(dir)) {
     options.say(`Kafka ${KAFKA_VERSION}: fetching its jars with Maven (45 MB, once)`)
     const failed = await fetchJars(cache, dir)

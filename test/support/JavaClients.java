@@ -1,13 +1,8 @@
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
 import java.util.Properties;
-import java.util.concurrent.Future;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** Kafka's own Java clients, for tests: what they write is read by ours. Each event is `{"number":N,"page":"..."}`. */
@@ -15,12 +10,11 @@ public class JavaClients {
   static final String[] COMPRESSIONS = {"none", "gzip", "snappy", "lz4", "zstd"};
   static final int BIG_BYTES = 9_000_000;
 
-  /** compressions BROKERS TOPIC COUNT | transactions BROKERS TOPIC COUNT | reset BROKERS TOPIC GROUP OFFSET */
+  /** compressions BROKERS TOPIC COUNT | transactions BROKERS TOPIC COUNT */
   public static void main(String[] args) throws Exception {
     switch (args[0]) {
       case "compressions" -> compressions(args[1], args[2], Integer.parseInt(args[3]));
       case "transactions" -> transactions(args[1], args[2], Integer.parseInt(args[3]));
-      case "reset" -> reset(args[1], args[2], args[3], Long.parseLong(args[4]));
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
@@ -60,13 +54,6 @@ public class JavaClients {
     }
     for (KafkaProducer<byte[], byte[]> producer : producers) producer.close();
     System.out.println(number);
-  }
-
-  /** What kafka-consumer-groups.sh --reset-offsets --to-offset does, for partition 0. */
-  static void reset(String brokers, String topic, String group, long offset) throws Exception {
-    try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", brokers))) {
-      admin.alterConsumerGroupOffsets(group, Map.of(new TopicPartition(topic, 0), new OffsetAndMetadata(offset))).all().get();
-    }
   }
 
   static KafkaProducer<byte[], byte[]> transactional(String brokers, String id) {
