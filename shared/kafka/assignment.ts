@@ -13,15 +13,11 @@ export function assign(
   members: readonly Subscription[],
   partitionsOf: ReadonlyMap<string, readonly number[]>,
 ): Map<string, TopicPartition[]> {
-  const assigned = new Map(
-    members
-      .map(({ memberId }) => memberId)
-      .sort()
-      .map((memberId) => [memberId, [] as TopicPartition[]]),
-  )
+  const inOrder = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1))
+  const assigned = new Map(inOrder.map(({ memberId }) => [memberId, [] as TopicPartition[]]))
   for (const topic of [...partitionsOf.keys()].sort()) {
-    const wanting = members.filter(({ topics }) => topics.includes(topic)).map(({ memberId }) => memberId)
-    const shares = [...assigned].filter(([memberId]) => wanting.includes(memberId)).map(([, share]) => share)
+    const wanting = inOrder.filter(({ topics }) => topics.includes(topic))
+    const shares = wanting.map(({ memberId }) => assigned.get(memberId)!)
     for (const partition of (partitionsOf.get(topic) ?? []).toSorted((a, b) => a - b)) {
       const smallest = shares.reduce((least, share) => (share.length < least.length ? share : least), shares[0] ?? [])
       smallest.push({ topic, partition })

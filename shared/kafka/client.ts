@@ -20,54 +20,19 @@ const KEEP_ALIVE_MS = 60_000
 const RETRY: RetryOptions = { initialRetryTime: 5, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 14 }
 
 /** Connections to one Kafka cluster. Opened when they are needed. */
-export class KafkaClient {
-  /** For this room only. */
-  readonly kafka: Kafka
-  readonly #cluster: Cluster
-
-  constructor(kafka: Kafka) {
-    this.kafka = kafka
-    this.#cluster = this.openCluster()
-  }
-
-  /** One cluster for reading, shared. */
-  async cluster(): Promise<Cluster> {
-    await this.#cluster.connect()
-    return this.#cluster
-  }
-
-  /** A cluster of its own: connections, metadata and coordinators, as kafkajs hands them to a partition assigner. */
-  openCluster(): Cluster {
-    let cluster: unknown
-    const spy: PartitionAssigner = (context) => {
-      cluster = context.cluster
-      return { name: '', version: 1, assign: async () => [], protocol: () => ({ name: '', metadata: Buffer.alloc(0) }) }
-    }
-    this.kafka.consumer({ groupId: 'unused', allowAutoTopicCreation: false, partitionAssigners: [spy] })
-    return cluster as Cluster
-  }
-
-  /** Closes the shared connections. Producers and groups close their own. */
-  async close(): Promise<void> {
-    await this.#cluster.disconnect()
-  }
-}
+export type KafkaClient = ReturnType<typeof connectKafka>
 
 /**
  * The way to Kafka: verifies kafkajs and installs the seams, reads the secrets. Connects to nothing yet. Throws UserError for
  * unreadable secrets and certificates.
  * @param options a request without an answer after `requestTimeoutMs` counts as lost
  */
-export function connectKafka(
-  kafka: KafkaConfig,
-  clientId: string,
-  { requestTimeoutMs = REQUEST_TIMEOUT_MS } = {},
-): KafkaClient {
+export function connectKafka(config: KafkaConfig, clientId: string, { requestTimeoutMs = REQUEST_TIMEOUT_MS } = {}) {
   installSeams()
-  const client = new Kafka({
-    brokers: [...kafka.brokers],
+  const kafka = new Kafka({
+    brokers: [...config.brokers],
     clientId,
-    ...authentication(kafka),
+    ...authentication(config),
     connectionTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: requestTimeoutMs,
     retry: RETRY,
@@ -75,7 +40,31 @@ export function connectKafka(
     logLevel: logLevel.WARN,
     logCreator,
   })
-  return new KafkaClient(client)
+  const shared = openCluster(kafka)
+  return {
+    /** For this room only. */
+    kafka,
+    /** A cluster of its own: connections, metadata and coordinators. */
+    openCluster: () => openCluster(kafka),
+    /** One cluster for reading, shared. */
+    async cluster(): Promise<Cluster> {
+      await shared.connect()
+      return shared
+    },
+    /** Closes the shared connections. Producers and groups close their own. */
+    close: () => shared.disconnect(),
+  }
+}
+
+/** kafkajs hands its cluster to a partition assigner, and to nobody else. */
+function openCluster(kafka: Kafka): Cluster {
+  let cluster: unknown
+  const spy: PartitionAssigner = (context) => {
+    cluster = context.cluster
+    return { name: '', version: 1, assign: async () => [], protocol: () => ({ name: '', metadata: Buffer.alloc(0) }) }
+  }
+  kafka.consumer({ groupId: 'unused', allowAutoTopicCreation: false, partitionAssigners: [spy] })
+  return cluster as Cluster
 }
 
 /** What kafkajs calls errors it mostly mends itself; whoever called it gets those that it does not. */

@@ -11,25 +11,21 @@ import type {
 import type { ProtocolRequest, RequestDefinition, RequestFactory } from 'kafkajs/src/protocol/requests/index.js'
 import type { TopicPartition } from './types.ts'
 
+/** Who sends a request of a group. */
+type Member = { groupId: string; memberId: string }
+
 /** A connection to a broker, as far as this room uses it: one request for each call, sent once, never again. */
 export interface Broker extends Pick<KafkajsBroker, 'offsetCommit'> {
   readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> }
   lookupRequest(apiKey: number, definition: RequestDefinition): RequestFactory
-  joinGroup(options: {
-    groupId: string
-    sessionTimeout: number
-    rebalanceTimeout: number
-    memberId: string
-    groupProtocols: GroupState[]
-  }): Promise<JoinAnswer>
-  syncGroup(options: {
-    groupId: string
-    generationId: number
-    memberId: string
-    groupAssignment: GroupMemberAssignment[]
-  }): Promise<{ memberAssignment: Buffer }>
-  heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
-  leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>
+  joinGroup(
+    options: Member & { sessionTimeout: number; rebalanceTimeout: number; groupProtocols: GroupState[] },
+  ): Promise<JoinAnswer>
+  syncGroup(
+    options: Member & { generationId: number; groupAssignment: GroupMemberAssignment[] },
+  ): Promise<{ memberAssignment: Buffer }>
+  heartbeat(options: Member & { groupGenerationId: number }): Promise<unknown>
+  leaveGroup(options: Member): Promise<unknown>
   listGroups(): Promise<{ groups: GroupOverview[] }>
   describeGroups(options: { groupIds: string[] }): Promise<GroupDescriptions>
   offsetFetch(options: {

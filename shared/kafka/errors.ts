@@ -1,29 +1,56 @@
 import { messageOf } from '../errors.ts'
 
-/**
- * What went wrong, for whoever must decide what to do next.
- * - `fenced`: another life of the transactional id took over: stop.
- * - `expired`: the transaction was open longer than its time-out and was aborted by the broker, or this life has sent as many records
- *   as it may: open a new producer.
- * - `too-large`: the broker takes no batch of this size (`max.message.bytes`): split it.
- * - `unknown-topic`, `unauthorized`: an operator must act; until then every try fails.
- * - `unavailable-topic`: it takes nothing now: too few replicas, a disk that is full or broken, a rule that records break.
- * - `ended`: the membership was over before anything was sent.
- * - `corrupt`: bytes that are no RecordBatch, or that fail their checksum.
- * - `unreachable`: no connection, or no answer in time: the outcome is unknown.
- * - `refused`: any other answer of the broker; `code` has its name.
- */
-export type KafkaErrorKind =
-  | 'fenced'
-  | 'expired'
-  | 'too-large'
-  | 'unknown-topic'
-  | 'unauthorized'
-  | 'unavailable-topic'
-  | 'ended'
-  | 'corrupt'
-  | 'unreachable'
-  | 'refused'
+/** What went wrong, for whoever must decide what to do next, and the names that Kafka and kafkajs have for it. */
+const CODES = {
+  /** Another life of the transactional id took over: stop. */
+  fenced: ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'],
+  /**
+   * The transaction was open longer than its time-out and was aborted by the broker, or this life has sent as many records as it
+   * may: open a new producer.
+   */
+  expired: [],
+  /** The broker takes no batch of this size (`max.message.bytes`): split it. */
+  'too-large': ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'],
+  /** An operator must act, as for `unauthorized`; until then every try fails. */
+  'unknown-topic': ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', 'KafkaJSTopicMetadataNotLoaded'],
+  unauthorized: [
+    'TOPIC_AUTHORIZATION_FAILED',
+    'GROUP_AUTHORIZATION_FAILED',
+    'CLUSTER_AUTHORIZATION_FAILED',
+    'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+    'SASL_AUTHENTICATION_FAILED',
+    'KafkaJSSASLAuthenticationError',
+  ],
+  /** It takes nothing now: too few replicas, a disk that is full or broken, a rule that records break. */
+  'unavailable-topic': [
+    'NOT_ENOUGH_REPLICAS',
+    'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+    'KAFKA_STORAGE_ERROR',
+    'POLICY_VIOLATION',
+    'INVALID_TIMESTAMP',
+  ],
+  /** The membership was over before anything was sent. */
+  ended: [],
+  /** Bytes that are no RecordBatch, or that fail their checksum. */
+  corrupt: [],
+  /** No connection, or no answer in time: the outcome is unknown. */
+  unreachable: [
+    'KafkaJSConnectionError',
+    'KafkaJSConnectionClosedError',
+    'KafkaJSRequestTimeoutError',
+    'KafkaJSLockTimeout',
+    'KafkaJSBrokerNotFound',
+    'KafkaJSGroupCoordinatorNotFound',
+  ],
+  /** Any other answer of the broker; `code` has its name. */
+  refused: [],
+}
+
+/** One of CODES. */
+export type KafkaErrorKind = keyof typeof CODES
+
+const KINDS = Object.keys(CODES) as KafkaErrorKind[]
+const KIND_OF_CODE = new Map(KINDS.flatMap((kind) => CODES[kind].map((code): [string, KafkaErrorKind] => [code, kind])))
 
 /** Every failure of this room, classified. */
 export class KafkaError extends Error {
@@ -54,33 +81,6 @@ export function safeInteger(value: bigint | string): number {
   throw corrupt(`${value} is no safe integer`)
 }
 
-const KIND_OF_CODE: Readonly<Record<string, KafkaErrorKind>> = {
-  INVALID_PRODUCER_EPOCH: 'fenced',
-  PRODUCER_FENCED: 'fenced',
-  MESSAGE_TOO_LARGE: 'too-large',
-  RECORD_LIST_TOO_LARGE: 'too-large',
-  UNKNOWN_TOPIC_OR_PARTITION: 'unknown-topic',
-  INVALID_TOPIC_EXCEPTION: 'unknown-topic',
-  NOT_ENOUGH_REPLICAS: 'unavailable-topic',
-  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'unavailable-topic',
-  KAFKA_STORAGE_ERROR: 'unavailable-topic',
-  POLICY_VIOLATION: 'unavailable-topic',
-  INVALID_TIMESTAMP: 'unavailable-topic',
-  TOPIC_AUTHORIZATION_FAILED: 'unauthorized',
-  GROUP_AUTHORIZATION_FAILED: 'unauthorized',
-  CLUSTER_AUTHORIZATION_FAILED: 'unauthorized',
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'unauthorized',
-  SASL_AUTHENTICATION_FAILED: 'unauthorized',
-  KafkaJSSASLAuthenticationError: 'unauthorized',
-  KafkaJSConnectionError: 'unreachable',
-  KafkaJSConnectionClosedError: 'unreachable',
-  KafkaJSRequestTimeoutError: 'unreachable',
-  KafkaJSLockTimeout: 'unreachable',
-  KafkaJSBrokerNotFound: 'unreachable',
-  KafkaJSGroupCoordinatorNotFound: 'unreachable',
-  KafkaJSTopicMetadataNotLoaded: 'unknown-topic',
-}
-
 /** kafkajs 2.2.4 has no name for this error of Kafka, PRODUCER_FENCED. */
 const PRODUCER_FENCED = /error code 90\b/
 
@@ -89,7 +89,7 @@ export function kafkaError(thrown: unknown): KafkaError {
   if (thrown instanceof KafkaError) return thrown
   const code = codeOf(thrown)
   const options = { cause: thrown, ...topicOf(thrown) }
-  return new KafkaError(KIND_OF_CODE[code] ?? 'refused', code, `${code}: ${messageOf(thrown)}`, options)
+  return new KafkaError(KIND_OF_CODE.get(code) ?? 'refused', code, `${code}: ${messageOf(thrown)}`, options)
 }
 
 /** The topic that a refusal was marked with by `seams.ts`. */
@@ -117,7 +117,7 @@ function codeOf(thrown: unknown): string {
   for (const error of causes(thrown)) {
     if ('type' in error && typeof error.type === 'string')
       code = PRODUCER_FENCED.test(error.message) ? 'PRODUCER_FENCED' : error.type
-    else if (code === 'UNKNOWN' || KIND_OF_CODE[error.name]) code = error.name
+    else if (code === 'UNKNOWN' || KIND_OF_CODE.has(error.name)) code = error.name
   }
   return code
 }

@@ -169,7 +169,8 @@ export class Group {
       const started = assigned.catch((error: unknown) => this.#fail(membership, error))
       const ending = await membership.over
       membership.fetcher.stop()
-      await withTimeout(this.#revoke(membership, started), this.#options.revokeTimeoutMs).catch((error: unknown) =>
+      const handOver = started.then(() => (membership.ended.aborted ? undefined : this.#handlers.revoking(membership)))
+      await withTimeout(handOver, this.#options.revokeTimeoutMs).catch((error: unknown) =>
         log.warn({ group: joined.group, generation: joined.generation, err: error }, 'the hand-over was not finished'),
       )
       return membership.lost ? 'lost' : ending
@@ -177,11 +178,6 @@ export class Group {
       membership.end()
       await beating
     }
-  }
-
-  async #revoke(membership: GroupMembership, started: Promise<void>): Promise<void> {
-    await started
-    if (!membership.ended.aborted) await this.#handlers.revoking(membership)
   }
 
   /** A handler that throws must not take the fetch loop with it. */

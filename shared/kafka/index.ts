@@ -1,4 +1,4 @@
-export { connectKafka, KafkaClient } from './client.ts'
+export { connectKafka, type KafkaClient } from './client.ts'
 export { keyOf } from './cluster.ts'
 export { KafkaError, type KafkaErrorKind, kafkaError } from './errors.ts'
 export { type Group, type GroupHandlers, joinGroup } from './group.ts'

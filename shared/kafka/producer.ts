@@ -41,79 +41,73 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
     await closeQuietly(producer)
     throw kafkaError(error)
   }
-  return new Producer(producer, options)
+  return livingProducer(producer, options.timeoutMs)
 }
 
-/** A transactional producer: one life of a transactional id. `openProducer` makes it. */
-export class Producer {
-  readonly #producer: KafkajsProducer
-  readonly #timeoutMs: number
-  readonly #sent = new Map<string, number>()
-  #state: 'ready' | 'busy' | 'unusable' = 'ready'
+/** A transactional producer: one life of a transactional id. */
+export type Producer = ReturnType<typeof livingProducer>
+
+function livingProducer(producer: KafkajsProducer, timeoutMs: number) {
+  const sent = new Map<string, number>()
+  let state: 'ready' | 'busy' | 'unusable' = 'ready'
   /** The one that is open, and when it was begun. */
-  #transaction: Transaction | undefined
-  #begunAt = 0
+  let transaction: Transaction | undefined
+  let begunAt = 0
 
-  constructor(producer: KafkajsProducer, { timeoutMs }: ProducerOptions) {
-    this.#producer = producer
-    this.#timeoutMs = timeoutMs
-  }
-
-  /**
-   * These records (one batch for each partition at most) and these positions, and what `send` has brought since the last call: all of it, or none of it. One call at
-   * a time. ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same
-   * id, read the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
-   */
-  async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
-    await this.#within(async (transaction) => {
-      await this.#sendRecords(transaction, batches)
-      await sendCommits(transaction, commits, this.#begunAt + this.#timeoutMs - performance.now())
-      await transaction.commit()
-    })
-    this.#transaction = undefined
-  }
-
-  /** Records that the next `transact` commits: so a transaction may be larger than what is held in memory. Rejects as that does. */
-  async send(batches: readonly PartitionBatch[]): Promise<void> {
-    await this.#within((transaction) => this.#sendRecords(transaction, batches))
-  }
-
-  async #within(work: (transaction: Transaction) => Promise<void>): Promise<void> {
-    if (this.#state !== 'ready') throw new Error(`the producer is ${this.#state}`)
-    this.#state = 'busy'
-    if (!this.#transaction) this.#begunAt = performance.now()
+  const within = async (work: (transaction: Transaction) => Promise<void>): Promise<void> => {
+    if (state !== 'ready') throw new Error(`the producer is ${state}`)
+    state = 'busy'
+    if (!transaction) begunAt = performance.now()
     try {
-      this.#transaction ??= await this.#producer.transaction()
-      await work(this.#transaction)
+      transaction ??= await producer.transaction()
+      await work(transaction)
     } catch (error) {
       // kafkajs has rolled its sequence numbers back, the broker may have stored the batch: the next batch of the same
       // size would count as a repetition and be lost. So whatever the error was, this life is over.
-      this.#state = 'unusable'
-      throw explain(error, performance.now() - this.#begunAt >= this.#timeoutMs)
+      state = 'unusable'
+      throw explain(error, performance.now() - begunAt >= timeoutMs)
     }
-    this.#state = 'ready'
-  }
-
-  async close(): Promise<void> {
-    this.#state = 'unusable'
-    await closeQuietly(this.#producer)
+    state = 'ready'
   }
 
   /** Records go before offsets: AddPartitionsToTxn is tried again while the last transaction ends, AddOffsetsToTxn is not. */
-  async #sendRecords(transaction: Transaction, batches: readonly PartitionBatch[]): Promise<void> {
+  const sendRecords = async (open: Transaction, batches: readonly PartitionBatch[]): Promise<void> => {
     if (batches.length === 0) return
-    for (const each of batches) this.#count(each)
+    for (const { batch, ...at } of batches) {
+      const records = (sent.get(keyOf(at)) ?? 0) + batch.records
+      if (records > RECORDS_MAX)
+        throw new KafkaError('expired', 'WORN', `more than ${RECORDS_MAX} records for ${keyOf(at)}`)
+      sent.set(keyOf(at), records)
+    }
     const topics = Map.groupBy(batches, ({ topic }) => topic)
     // kafkajs's producer knows no other messages than its own.
     const asMessages = (group: readonly PartitionBatch[]) => new EncodedTopic(group) as unknown as Message[]
     const topicMessages = Array.from(topics, ([topic, group]) => ({ topic, messages: asMessages(group) }))
-    refuseUnsent(batches, await transaction.sendBatch({ topicMessages }))
+    refuseUnsent(batches, await open.sendBatch({ topicMessages }))
   }
 
-  #count({ batch, ...at }: PartitionBatch): void {
-    const sent = (this.#sent.get(keyOf(at)) ?? 0) + batch.records
-    if (sent > RECORDS_MAX) throw new KafkaError('expired', 'WORN', `more than ${RECORDS_MAX} records for ${keyOf(at)}`)
-    this.#sent.set(keyOf(at), sent)
+  return {
+    /**
+     * These records (one batch for each partition at most) and these positions, and what `send` has brought since the last call: all of it, or none of it. One call at
+     * a time. ANY rejection makes the producer unusable and leaves the outcome unknown: close it, open a new one with the same
+     * id, read the positions, go on from there. Rejects with a KafkaError; kind `fenced`: another life took over, stop.
+     */
+    async transact(batches: readonly PartitionBatch[], commits: readonly Commit[]): Promise<void> {
+      await within(async (open) => {
+        await sendRecords(open, batches)
+        await sendCommits(open, commits, begunAt + timeoutMs - performance.now())
+        await open.commit()
+      })
+      transaction = undefined
+    },
+
+    /** Records that the next `transact` commits: so a transaction may be larger than what is held in memory. Rejects as that does. */
+    send: (batches: readonly PartitionBatch[]): Promise<void> => within((open) => sendRecords(open, batches)),
+
+    async close(): Promise<void> {
+      state = 'unusable'
+      await closeQuietly(producer)
+    },
   }
 }
 
