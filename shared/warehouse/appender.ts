@@ -3,10 +3,12 @@ import type { Channel } from './channel.ts'
 import type { Call, GrpcError } from './grpc.ts'
 import { appendRowsResponse, field, varint } from './wire.ts'
 
-/** Requests that are sent and not answered, in bytes; the next one waits in its turn. The service saturates at 10 MB/s a connection. */
-const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
-/** An append without an answer for this long counts as lost. It may still land: hours later, as has been measured. */
-const ANSWER_WITHIN_MS = 60_000
+const DEFAULTS = {
+  /** An append without an answer for this long counts as lost. It may still land: hours later, as has been measured. */
+  answerWithinMs: 60_000,
+  /** Requests that are sent and not answered, in bytes; the next one waits in its turn. The service saturates at 10 MB/s a connection. */
+  inFlightBytesMax: 16 * 1024 * 1024,
+}
 
 interface Pending {
   readonly rows: Buffer
@@ -15,11 +17,8 @@ interface Pending {
   sentAtMs: number
 }
 
-/** Milliseconds for an answer, and bytes that are sent and not answered. */
-export interface AppenderOptions {
-  readonly answerWithinMs?: number
-  readonly inFlightBytesMax?: number
-}
+/** What is other than in DEFAULTS. */
+export type AppenderOptions = Readonly<Partial<typeof DEFAULTS>>
 
 /** What whoever appends needs of it. */
 export type Appender = Pick<StreamAppender, 'stream' | 'append' | 'close'>
@@ -32,8 +31,7 @@ export class StreamAppender {
   readonly stream: string
   readonly #channel: Channel
   readonly #descriptor: Buffer
-  readonly #answerWithinMs: number
-  readonly #inFlightBytesMax: number
+  readonly #options: typeof DEFAULTS
   readonly #waiting: Pending[] = []
   readonly #sent: Pending[] = []
   #inFlightBytes = 0
@@ -41,17 +39,11 @@ export class StreamAppender {
   #watchdog: NodeJS.Timeout | undefined
 
   /** @param descriptor the encoded DescriptorProto of the rows */
-  constructor(
-    channel: Channel,
-    stream: string,
-    descriptor: Buffer,
-    { answerWithinMs = ANSWER_WITHIN_MS, inFlightBytesMax = IN_FLIGHT_BYTES_MAX }: AppenderOptions = {},
-  ) {
+  constructor(channel: Channel, stream: string, descriptor: Buffer, options: AppenderOptions = {}) {
     this.stream = stream
     this.#channel = channel
     this.#descriptor = descriptor
-    this.#answerWithinMs = answerWithinMs
-    this.#inFlightBytesMax = inFlightBytesMax
+    this.#options = { ...DEFAULTS, ...options }
   }
 
   /**
@@ -85,7 +77,7 @@ export class StreamAppender {
   }
 
   #hasRoomFor({ rows }: Pending): boolean {
-    return this.#sent.length === 0 || this.#inFlightBytes + rows.length <= this.#inFlightBytesMax
+    return this.#sent.length === 0 || this.#inFlightBytes + rows.length <= this.#options.inFlightBytesMax
   }
 
   #connect(): Call {
@@ -123,8 +115,9 @@ export class StreamAppender {
     clearTimeout(this.#watchdog)
     const [oldest] = this.#sent
     if (!oldest) return
-    const late = () => this.#disconnect({ kind: 'lost', message: `no answer within ${this.#answerWithinMs} ms` })
-    this.#watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + this.#answerWithinMs - performance.now()))
+    const { answerWithinMs } = this.#options
+    const late = () => this.#disconnect({ kind: 'lost', message: `no answer within ${answerWithinMs} ms` })
+    this.#watchdog = setTimeout(late, Math.max(0, oldest.sentAtMs + answerWithinMs - performance.now()))
   }
 }
 

@@ -9,7 +9,8 @@ export type Rest = ReturnType<typeof openRest>
 
 /** @param entry who calls: part of the user agent */
 export function openRest(config: Config, entry: string) {
-  const client = new BigQuery(restOptions(config, entry))
+  const options = { projectId: config.project, location: config.region, userAgent: userAgent(entry) }
+  const client = new BigQuery({ ...options, ...localService(config.endpoints.bigquery) })
   return {
     project: config.project,
     region: config.region,
@@ -21,13 +22,12 @@ export function openRest(config: Config, entry: string) {
   }
 }
 
-function restOptions(config: Config, entry: string): BigQueryOptions {
-  const options: BigQueryOptions = { projectId: config.project, location: config.region, userAgent: userAgent(entry) }
-  const endpoint = config.endpoints.bigquery
-  if (!endpoint) return options
+/** Absent: Google's own, with the credentials of the environment. */
+function localService(apiEndpoint: string | undefined): BigQueryOptions {
+  if (!apiEndpoint) return {}
   const authClient = new OAuth2Client()
   authClient.setCredentials({ access_token: 'local', expiry_date: Number.MAX_SAFE_INTEGER })
-  return { ...options, apiEndpoint: endpoint, authClient }
+  return { apiEndpoint, authClient }
 }
 
 /** The HTTP status of an ApiError. */

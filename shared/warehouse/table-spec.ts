@@ -14,18 +14,6 @@ export interface TableSpec {
   readonly ownColumn?: string
 }
 
-/** What is to be done to an existing table: `fields` is then its whole new schema. */
-export type SchemaChange =
-  | { readonly kind: 'same' }
-  | {
-      readonly kind: 'gain'
-      readonly fields: readonly TableField[]
-      readonly gained: readonly string[]
-      /** Columns that need SQL before the patch: the REST interface changes no types. */
-      readonly widened: readonly TableField[]
-    }
-  | { readonly kind: 'refused'; readonly problems: readonly string[] }
-
 /** The types that ALTER COLUMN SET DATA TYPE may make of a type ("DDL statements": coercion rules), with wider limits, too. */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
   INT64: ['NUMERIC', 'BIGNUMERIC', 'FLOAT64'],
@@ -42,15 +30,16 @@ const TAKES: Readonly<Record<string, readonly string[]>> = {
  * Compares a table with what it is to be. BigQuery adds columns that are not REQUIRED, relaxes REQUIRED and widens
  * numbers; it does nothing else without a rewrite. Columns that only the table has stay, unless they are REQUIRED: rows
  * would lack them.
+ * @returns `fields`: its whole new schema; `widened`: columns that need SQL before the patch, since the REST interface changes no types
  */
-export function planChange(existing: readonly TableField[], wanted: readonly TableField[]): SchemaChange {
+export function planChange(existing: readonly TableField[], wanted: readonly TableField[]) {
   const comparison = new Comparison()
   const fields = comparison.merge(existing, wanted, '')
   const { problems, gained } = comparison
-  if (problems.length > 0) return { kind: 'refused', problems }
-  if (gained.length === 0) return { kind: 'same' }
+  if (problems.length > 0) return { kind: 'refused', problems } as const
+  if (gained.length === 0) return { kind: 'same' } as const
   const widened = fields.filter((field, index) => existing[index] && typeText(existing[index]) !== typeText(field))
-  return { kind: 'gain', fields, gained, widened }
+  return { kind: 'gain', fields, gained, widened } as const
 }
 
 class Comparison {

@@ -9,16 +9,12 @@ const root = protobuf.Root.fromJSON(definitions)
 const PACKAGE = 'google.cloud.bigquery.storage.v1'
 
 /** Encodes and decodes one kind of message as a plain object: int64 as decimal strings, enums by name. */
-export interface MessageCodec {
-  encode(message: object): Buffer
-  decode(bytes: Uint8Array): Record<string, unknown>
-}
-
-function codecOf(name: string): MessageCodec {
+function codecOf(name: string) {
   const type = root.lookupType(name)
   return {
-    encode: (message) => Buffer.from(type.encode(type.fromObject(message)).finish()),
-    decode: (bytes) => type.toObject(type.decode(bytes), { longs: String, enums: String, arrays: true }),
+    encode: (message: object): Buffer => Buffer.from(type.encode(type.fromObject(message)).finish()),
+    decode: (bytes: Uint8Array): Record<string, unknown> =>
+      type.toObject(type.decode(bytes), { longs: String, enums: String, arrays: true }),
   }
 }
 

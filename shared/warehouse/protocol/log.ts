@@ -36,17 +36,14 @@ export function encodeLog({ stream, created, offset, intents, clean, lost, parti
   return JSON.stringify({ ...head, stream, created, offset, intents, clean, lost: lost || undefined })
 }
 
-/** `wiped`: no metadata, somebody reset the offsets. `foreign`: metadata that this version did not write. */
-export type DecodedLog =
-  | { readonly kind: 'log'; readonly log: Log }
-  | { readonly kind: 'wiped' }
-  | { readonly kind: 'foreign'; readonly message: string }
-
-/** @param k the offset of its commit: no intent leads back */
-export function decodeLog(metadata: string, k = 0): DecodedLog {
-  if (metadata === '') return { kind: 'wiped' }
+/**
+ * @param k the offset of its commit: no intent leads back
+ * @returns `wiped`: no metadata, somebody reset the offsets; `foreign`: metadata that this version did not write
+ */
+export function decodeLog(metadata: string, k = 0) {
+  if (metadata === '') return { kind: 'wiped' } as const
   const value = parseMetadata(metadata)
-  if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` }
+  if (value?.['v'] !== VERSION) return { kind: 'foreign', message: `not a log of version ${VERSION}` } as const
   const { stream, created, offset, intents, clean, lost = false, partitions = 0 } = value
   const sound =
     (stream === null || typeof stream === 'string') &&
@@ -57,8 +54,9 @@ export function decodeLog(metadata: string, k = 0): DecodedLog {
     intents.every((intent, i) => isIntent(intent) && intent[0] > (i === 0 ? k : intents[i - 1][0])) &&
     typeof clean === 'boolean' &&
     typeof lost === 'boolean'
-  if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' }
-  return { kind: 'log', log: { stream, created, offset, intents, clean, lost, partitions } }
+  if (!sound) return { kind: 'foreign', message: 'a log with missing or wrong members' } as const
+  const log: Log = { stream, created, offset, intents, clean, lost, partitions }
+  return { kind: 'log', log } as const
 }
 
 /** The members of a commit's metadata; undefined: it has none. */
