@@ -15,10 +15,8 @@ let environment: Environment | undefined
 /** The function `backfill`, called by Cloud Scheduler or by hand: POST {"from"?: NAME}; answers what it did. */
 export async function backfillFunction(request: Request, response: Response): Promise<void> {
   const { from } = (request.body ?? {}) as { from?: unknown }
-  if (from !== undefined && typeof from !== 'string') {
-    response.status(400).json({ error: 'from is not the name of an object' })
-    return
-  }
+  if (from !== undefined && typeof from !== 'string')
+    return void response.status(400).json({ error: 'from is not the name of an object' })
   environment ??= openEnvironment(loadConfig(), 'backfill')
   const signal = AbortSignal.timeout(budgetMs())
   response.json(await backfill(environment, { signal, ...(from === undefined ? {} : { from }) }))

@@ -16,19 +16,11 @@ let environment: Environment | undefined
  */
 export async function chunkLoad(request: Request, response: Response): Promise<void> {
   const named = readNotification(request)
-  if (named === 'ignored') {
-    response.status(204).end()
-    return
-  }
-  if ('invalid' in named) {
-    response.status(400).json({ error: named.invalid })
-    return
-  }
+  if (named === 'ignored') return void response.status(204).end()
+  if ('invalid' in named) return void response.status(400).json({ error: named.invalid })
   environment ??= openEnvironment(loadConfig(), 'chunk-load')
-  if (named.bucket !== environment.bucket.name) {
-    response.status(200).json({ outcome: 'done', what: `not the bucket of ${environment.config.file}` })
-    return
-  }
+  if (named.bucket !== environment.bucket.name)
+    return void response.json({ outcome: 'done', what: `not the bucket of ${environment.config.file}` })
   const { kind, what } = await loadChunk(environment, named.name, named.generation)
   response.status(kind === 'later' ? 429 : 200).json({ outcome: kind, what })
 }

@@ -8,49 +8,40 @@ const LATER_PAUSE_MS = 2_000
 const LATER_FOR_MS = 5 * 60_000
 
 /** Rows on their way to a PENDING stream, which exists from the first row on. Nobody sees them before it is committed. */
-export class PendingStream {
-  #count = 0
-  #appender: Appender | undefined
-  readonly #warehouse: Warehouse
-  readonly #open: () => Promise<Appender>
-
-  constructor(warehouse: Warehouse, table: TableName, descriptor: object) {
-    this.#warehouse = warehouse
-    this.#open = async () => warehouse.openAppender(await warehouse.createStream(table, 'PENDING'), descriptor)
-  }
-
-  /**
-   * Appends `count` rows (the body of ProtoRows); gives back those that BigQuery refuses: then none of them was written.
-   * Throws at anything that leaves the stream's content in doubt: then it must not be committed.
-   */
-  async append(rows: Buffer, count: number): Promise<readonly RefusedRow[]> {
-    if (count === 0) return []
-    this.#appender ??= await this.#open()
-    for (const begunMs = Date.now(); ; await delay(LATER_PAUSE_MS)) {
-      const answer = await this.#appender.append(rows, this.#count)
-      if (answer.kind === 'written') {
-        this.#count += count
-        return []
+export function openPendingStream(warehouse: Warehouse, table: TableName, descriptor: object) {
+  let sent = 0
+  let appender: Appender | undefined
+  return {
+    /**
+     * Appends `count` rows (the body of ProtoRows); gives back those that BigQuery refuses: then none of them was written.
+     * Throws at anything that leaves the stream's content in doubt: then it must not be committed.
+     */
+    async append(rows: Buffer, count: number): Promise<readonly RefusedRow[]> {
+      if (count === 0) return []
+      appender ??= warehouse.openAppender(await warehouse.createStream(table, 'PENDING'), descriptor)
+      for (const begunMs = Date.now(); ; await delay(LATER_PAUSE_MS)) {
+        const answer = await appender.append(rows, sent)
+        if (answer.kind === 'written') {
+          sent += count
+          return []
+        }
+        if (answer.kind === 'refused') return answer.rows
+        const mayWait = answer.kind === 'later' && Date.now() - begunMs < LATER_FOR_MS
+        if (!mayWait) throw new Error(`append to ${appender.stream}: ${answer.kind}: ${answer.message}`)
       }
-      if (answer.kind === 'refused') return answer.rows
-      const mayWait = answer.kind === 'later' && Date.now() - begunMs < LATER_FOR_MS
-      if (!mayWait) throw new Error(`append to ${this.#appender.stream}: ${answer.kind}: ${answer.message}`)
-    }
-  }
+    },
 
-  /** Finalizes; undefined when there was no row. Throws when the stream holds another number of rows than were sent. */
-  async finish(): Promise<FinalizedStream | undefined> {
-    const appender = this.#appender
-    if (!appender) return undefined
-    appender.close()
-    if (this.#count === 0) return undefined
-    const answer = await this.#warehouse.finalizeStream(appender.stream)
-    const rows = answer.kind === 'finalized' ? answer.rows : 'no'
-    if (rows !== this.#count) throw new Error(`${appender.stream} holds ${rows} rows, ${this.#count} were sent`)
-    return { stream: appender.stream, count: this.#count }
-  }
+    /** Finalizes; undefined when there was no row. Throws when the stream holds another number of rows than were sent. */
+    async finish(): Promise<FinalizedStream | undefined> {
+      appender?.close()
+      if (!appender || sent === 0) return undefined
+      const { stream } = appender
+      const answer = await warehouse.finalizeStream(stream)
+      const rows = answer.kind === 'finalized' ? answer.rows : 'no'
+      if (rows !== sent) throw new Error(`${stream} holds ${rows} rows, ${sent} were sent`)
+      return { stream, count: sent }
+    },
 
-  close(): void {
-    this.#appender?.close()
+    close: () => appender?.close(),
   }
 }

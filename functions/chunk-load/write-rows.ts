@@ -1,11 +1,11 @@
 import { type Committing, objectId, type ObjectView } from '../../shared/chunks/index.ts'
-import { type Origin, originOutsideKafka, RowBuffer, type RowCodec } from '../../shared/codec/index.ts'
+import { originOutsideKafka, RowBuffer } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { beside, DEAD_LETTERS } from '../../shared/warehouse/index.ts'
 import type { ObjectState } from './claim.ts'
 import type { Environment } from './environment.ts'
-import { PendingStream } from './pending-stream.ts'
+import { openPendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
 import { BrokenContent, readEvents } from './read-events.ts'
 
@@ -26,7 +26,7 @@ export async function writeRows(
   plan: Plan,
   state: ObjectState,
 ): Promise<Written | undefined> {
-  const writer = new ChunkWriter(environment, plan, state.object)
+  const writer = openChunkWriter(environment, plan, state.object)
   try {
     const { max_event_bytes } = environment.config.agent
     const named = plan.chunk && framingNamed(plan.chunk.framing, max_event_bytes)
@@ -54,76 +54,63 @@ function checkContent({ chunk }: Plan, { crc32c, end }: { crc32c: string; end: n
   if (end < chunk.size) throw new BrokenContent(`the content ends at ${end}, its metadata say ${chunk.size}`)
 }
 
-class ChunkWriter {
-  readonly #codec: RowCodec
-  readonly #plan: Plan
-  readonly #object: string
-  readonly #rows: PendingStream
-  readonly #deadLetters: PendingStream
-  readonly #rowBuffer = new RowBuffer(BUFFER_BYTES)
-  #letters: Buffer[] = []
-  readonly #origin: Origin
-  #events = 0
+function openChunkWriter({ warehouse, sinkOf, bucket }: Environment, { route, source }: Plan, object: ObjectView) {
+  const { codec } = sinkOf(route)
+  const id = objectId(bucket.name, object)
+  const rowStream = openPendingStream(warehouse, route.table, codec.descriptor)
+  const letterStream = openPendingStream(warehouse, beside(route.table, DEAD_LETTERS.name), DEAD_LETTERS.descriptor)
+  const rows = new RowBuffer(BUFFER_BYTES)
   /** Of the rows in the buffer: the index of each one's event. */
-  #buffered: number[] = []
-
-  constructor({ warehouse, sinkOf, bucket }: Environment, plan: Plan, object: ObjectView) {
-    const { route } = plan
-    this.#plan = plan
-    this.#codec = sinkOf(route).codec
-    this.#object = objectId(bucket.name, object)
-    this.#rows = new PendingStream(warehouse, route.table, this.#codec.descriptor)
-    this.#deadLetters = new PendingStream(warehouse, beside(route.table, DEAD_LETTERS.name), DEAD_LETTERS.descriptor)
-    this.#origin = originOutsideKafka(plan.source)
-  }
-
-  /** All of the batch is appended when this returns: its buffer is reused. */
-  async add({ buffer, events }: EventBatch): Promise<void> {
-    this.#origin.ingestedAtMicros = Date.now() * 1000
-    for (let index = 0; index < events.count; index++) {
-      this.#take(buffer, events, index)
-      if (this.#rowBuffer.length >= APPEND_BYTES) await this.#append(buffer, events)
-    }
-    await this.#append(buffer, events)
-    this.#events += events.count
-  }
+  const buffered: number[] = []
+  const letters: Buffer[] = []
+  const origin = originOutsideKafka(source)
+  let count = 0
 
   /** Makes an event's row, or its dead letter; `refused`: BigQuery did not take its row. */
-  #take(buffer: Buffer, events: Events, index: number, refused?: Reason): void {
+  const take = (buffer: Buffer, events: Events, index: number, refused?: Reason): void => {
     const [from, to] = [events.valueStart[index] ?? 0, events.valueEnd[index] ?? 0]
-    const origin = this.#origin
     origin.position = events.position[index] ?? 0
     origin.size = events.size[index] ?? 0
-    const why =
-      refused ?? uncutReason(events.dead[index]) ?? this.#codec.encode(buffer, from, to, origin, this.#rowBuffer)
-    if (!why) this.#buffered.push(index)
-    else this.#letters.push(letterOf(this.#plan.route.name, why, buffer.subarray(from, to), origin, this.#object))
+    const why = refused ?? uncutReason(events.dead[index]) ?? codec.encode(buffer, from, to, origin, rows)
+    if (why) letters.push(letterOf(route.name, why, buffer.subarray(from, to), origin, id))
+    else buffered.push(index)
   }
 
   /** Rows that BigQuery refuses become dead letters, and the others are sent again without them. */
-  async #append(buffer: Buffer, events: Events): Promise<void> {
-    while (this.#rowBuffer.rows > 0) {
-      const refused = await this.#rows.append(this.#rowBuffer.slice(), this.#rowBuffer.rows)
-      const indexes = this.#buffered
-      this.#rowBuffer.clear()
-      this.#buffered = []
+  const append = async (buffer: Buffer, events: Events): Promise<void> => {
+    while (rows.rows > 0) {
+      const refused = await rowStream.append(rows.slice(), rows.rows)
+      const indexes = buffered.splice(0)
+      rows.clear()
       if (refused.length === 0) break
       const reasons = new Map(refused.map(({ index, message }) => [indexes[index], { reason: 'refused', message }]))
-      for (const index of indexes) this.#take(buffer, events, index, reasons.get(index))
+      for (const index of indexes) take(buffer, events, index, reasons.get(index))
     }
-    const letters = this.#letters
-    this.#letters = []
-    const [refused] = await this.#deadLetters.append(Buffer.concat(letters), letters.length)
+    const entries = letters.splice(0)
+    const [refused] = await letterStream.append(Buffer.concat(entries), entries.length)
     if (refused) throw new Error(`BigQuery refuses a dead letter: ${refused.message}`)
   }
 
-  async finish(end: number): Promise<Written> {
-    const deadLetters = await this.#deadLetters.finish()
-    return { rows: await this.#rows.finish(), deadLetters, events: this.#events, end }
-  }
+  return {
+    /** All of the batch is appended when this returns: its buffer is reused. */
+    async add({ buffer, events }: EventBatch): Promise<void> {
+      origin.ingestedAtMicros = Date.now() * 1000
+      for (let index = 0; index < events.count; index++) {
+        take(buffer, events, index)
+        if (rows.length >= APPEND_BYTES) await append(buffer, events)
+      }
+      await append(buffer, events)
+      count += events.count
+    },
 
-  close(): void {
-    this.#rows.close()
-    this.#deadLetters.close()
+    async finish(end: number): Promise<Written> {
+      const deadLetters = await letterStream.finish()
+      return { rows: await rowStream.finish(), deadLetters, events: count, end }
+    },
+
+    close(): void {
+      rowStream.close()
+      letterStream.close()
+    },
   }
 }
