@@ -1,7 +1,7 @@
 import { recordFromTableSchema, type TableField } from '../schema/index.ts'
 import type { Slot } from './plan.ts'
 import { INVALID, NO_MATCH } from './reasons.ts'
-import { isUtf8, QUOTE, quoteEnd, seen } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen, viewOf } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import { writeClf } from './text-values.ts'
 
@@ -48,18 +48,16 @@ export const ACCESS_RECORDS = {
 export class AccessLogWalker extends TextColumns {
   /** Two columns more, behind the others. */
   private readonly isCombined = this.plan.slots.length === COMBINED.length
-  private bytes: Buffer = Buffer.alloc(0)
   private at = 0
   private end = 0
 
-  protected line(input: Buffer, start: number, end: number): number {
-    this.bytes = input
+  protected line(start: number, end: number): number {
     this.at = start
     this.end = end
     const failed =
       this.word(HOST) ||
       this.word(IDENT) ||
-      this.user() ||
+      this.word(USER, OPEN) ||
       this.time() ||
       this.request() ||
       this.number(STATUS) ||
@@ -69,11 +67,12 @@ export class AccessLogWalker extends TextColumns {
     return failed || (this.at === end + 1 ? 0 : NO_MATCH)
   }
 
-  private word(column: number): number {
+  /** Up to a space, behind which a user's name, which may have spaces in it, has a bracket. */
+  private word(column: number, bracket?: number): number {
     const { bytes, at, end } = this
     let p = at
-    while (p < end && bytes[p] !== SPACE) p++
-    if (p === at) return NO_MATCH
+    while (p < end && (bytes[p] !== SPACE || (bracket !== undefined && bytes[p + 1] !== bracket))) p++
+    if (p === at || (bracket !== undefined && p + 1 >= end)) return NO_MATCH
     this.at = p + 1
     return this.put(column, at, p)
   }
@@ -82,16 +81,6 @@ export class AccessLogWalker extends TextColumns {
   private number(column: number): number {
     const failed = this.word(column)
     return failed === INVALID ? this.fail(NO_MATCH, '') : failed
-  }
-
-  /** A user's name may have spaces in it; it ends before ` [`. */
-  private user(): number {
-    const { bytes, at, end } = this
-    let p = at
-    while (p + 1 < end && !(bytes[p] === SPACE && bytes[p + 1] === OPEN)) p++
-    if (p === at || p + 1 >= end) return NO_MATCH
-    this.at = p + 1
-    return this.put(USER, at, p)
   }
 
   private time(): number {
@@ -128,7 +117,7 @@ export class AccessLogWalker extends TextColumns {
   private closing(): number {
     const { bytes, at, end } = this
     if (at >= end || bytes[at] !== QUOTE) return NO_MATCH
-    const p = quoteEnd(bytes, at + 1, end)
+    const p = quoteEnd(bytes, viewOf(bytes), at + 1, end)
     return p < end && (p + 1 === end || bytes[p + 1] === SPACE) ? p : NO_MATCH
   }
 

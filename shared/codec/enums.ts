@@ -1,23 +1,22 @@
-import type { ProtoSource } from '../schema/index.ts'
 import { ByteKeys } from './byte-keys.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
-type EnumNames = NonNullable<ProtoSource['enum']>
-
 /** Writes the values of an enum: as their names, or as numbers when the column is an integer. */
 export class EnumTable {
-  readonly nullValue: boolean
   private readonly keys = new ByteKeys()
-  private readonly numbers: number[]
+  private readonly numbers: readonly number[]
   private readonly names = new Map<number, Buffer>()
   private readonly asName: boolean
 
-  constructor(names: EnumNames, asName: boolean) {
-    this.nullValue = names.nullValue
+  /** @param numbers by name; an alias is written as the first name of its number */
+  constructor(numbers: Readonly<Record<string, number>>, asName: boolean) {
     this.asName = asName
-    this.numbers = [...names.numbers.values()]
-    for (const name of names.numbers.keys()) this.keys.add(Buffer.from(name), 0, Buffer.byteLength(name))
-    for (const [number, name] of names.names) this.names.set(number, Buffer.from(name))
+    this.numbers = Object.values(numbers)
+    for (const [text, number] of Object.entries(numbers)) {
+      const name = Buffer.from(text)
+      this.keys.add(name, 0, name.length)
+      if (!this.names.has(number)) this.names.set(number, name)
+    }
   }
 
   /** The number of a name, or undefined. */
@@ -26,13 +25,9 @@ export class EnumTable {
   }
 
   /** A number without a name (a newer schema's) becomes its digits. */
-  write(number: number, out: RowBuffer): void {
-    if (!this.asName) {
-      out.reserve(10)
-      out.int32(number)
-      return
-    }
+  write(number: number, out: RowBuffer): 0 {
+    if (!this.asName) return out.int32(number)
     const name = this.names.get(number) ?? Buffer.from(String(number))
-    out.lengthAndCopy(name, 0, name.length)
+    return out.lengthAndCopy(name, 0, name.length)
   }
 }

@@ -1,6 +1,6 @@
 import { jsonNumberEnd } from './numbers.ts'
 import { JSON_SYNTAX, TOO_DEEP, TRUNCATED, UTF8 } from './reasons.ts'
-import { isUtf8, plainTextEnd, QUOTE, seen, stringEnd, unescape } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen, unescape } from './strings.ts'
 import { ByteWalker, NESTING_MAX } from './walker.ts'
 
 const COMMA = 0x2c
@@ -51,8 +51,9 @@ export abstract class JsonScanner extends ByteWalker {
   /** The content of the string that begins behind a quote, checked; answers the position behind the closing one. */
   protected text(start: number): number {
     const { bytes } = this
-    const q = stringEnd(bytes, plainTextEnd(this.view, start, this.end), this.end)
-    if (q < 0) return q
+    const q = quoteEnd(bytes, this.view, start, this.end)
+    if (seen.controls) return JSON_SYNTAX
+    if (q >= this.end) return TRUNCATED
     if (seen.wide && !isUtf8(bytes, start, q)) return UTF8
     this.source = bytes
     this.from = start
@@ -88,13 +89,12 @@ export abstract class JsonScanner extends ByteWalker {
   /** The end of an object or array whose bracket is before `start`. */
   private containerEnd(start: number, depth: number, close: number): number {
     let p = this.opening(start, close)
-    if (this.closed) return p
-    for (;;) {
-      if (close === CLOSE) p = this.name(p)
+    while (p >= 0 && !this.closed) {
+      if (close === CLOSE) p = this.colon(this.name(p))
       if (p >= 0) p = this.valueEnd(p, depth)
       if (p >= 0) p = this.following(p, close)
-      if (p < 0 || this.closed) return p
     }
+    return p
   }
 
   /** Set by opening and following: the bracket is closed. */
@@ -116,29 +116,19 @@ export abstract class JsonScanner extends ByteWalker {
     return this.bytes[p] === COMMA ? this.blank(p + 1) : JSON_SYNTAX
   }
 
-  /** The name of a member, which must be at p, into `source`; answers the position of its value. */
+  /** The name of a member, which must be at p; answers the position behind it. */
   protected name(p: number): number {
-    const q = this.isQuote(p)
-    return q < 0 ? q : this.colon(this.text(p + 1))
-  }
-
-  protected isQuote(p: number): number {
-    return p >= this.end ? TRUNCATED : this.bytes[p] === QUOTE ? p : JSON_SYNTAX
+    if (p >= this.end) return TRUNCATED
+    return this.bytes[p] === QUOTE ? this.text(p + 1) : JSON_SYNTAX
   }
 
   /** Position of the value behind a colon at or after p. */
   protected colon(p: number): number {
     if (p < 0) return p
-    const { bytes, end } = this
-    let q = p
-    if (q >= end || bytes[q] !== COLON) {
-      q = this.blank(q)
-      if (q >= end) return TRUNCATED
-      if (bytes[q] !== COLON) return JSON_SYNTAX
-    }
-    q++
-    if (q < end && (bytes[q] as number) > 0x20) return q
-    q = this.blank(q)
-    return q < end ? q : TRUNCATED
+    const at = this.blank(p)
+    if (at >= this.end) return TRUNCATED
+    if (this.bytes[at] !== COLON) return JSON_SYNTAX
+    const value = this.blank(at + 1)
+    return value < this.end ? value : TRUNCATED
   }
 }

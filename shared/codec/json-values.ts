@@ -1,10 +1,9 @@
+import type { EnumTable } from './enums.ts'
 import { JsonScanner, LETTER_N, OPEN, OPEN_ARRAY } from './json-scanner.ts'
-import { writeDateMembers, writeDuration, writeFieldMask, writeTimeMembers } from './json-well-known.ts'
 import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
 import { type Slot } from './plan.ts'
 import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import { QUOTE } from './strings.ts'
-import { type TextWriter, writeRfc3339 } from './text-values.ts'
 
 const MINUS = 0x2d
 
@@ -32,7 +31,7 @@ export abstract class JsonValues extends JsonScanner {
       case 'message':
         return this.record(slot, p, depth)
       case 'timestamp':
-        return this.written(p, writeRfc3339)
+        return this.written(slot, p)
       case 'enum':
         return this.enumeration(slot, p)
       default:
@@ -43,35 +42,36 @@ export abstract class JsonValues extends JsonScanner {
   private rare(slot: Slot, p: number, depth: number): number {
     switch (slot.op) {
       case 'bytes':
-        return this.written(p, slot.text)
+      case 'duration':
+      case 'fieldmask':
+        return this.written(slot, p)
       case 'text':
         return this.converted(slot, p)
       case 'struct':
         return this.bytes[p] === OPEN ? this.verbatim(p, depth) : WRONG_TYPE
       case 'list':
         return this.bytes[p] === OPEN_ARRAY ? this.verbatim(p, depth) : WRONG_TYPE
-      case 'duration':
-        return this.written(p, writeDuration)
-      case 'fieldmask':
-        return this.written(p, writeFieldMask)
       case 'date':
-      case 'timeofday': {
-        const q = this.valueEnd(p, depth)
-        const write = slot.op === 'date' ? writeDateMembers : writeTimeMembers
-        return q < 0 ? q : write(this.bytes, p, q, this.out) || q
-      }
+      case 'timeofday':
+        return this.spelled(slot, p, depth)
       default:
         return this.verbatim(p, depth)
     }
   }
 
-  /** The content of a string at p, which must be one, by a writer of its own. */
-  private written(p: number, write: TextWriter): number {
+  /** The content of a string at p, which must be one, by the column's own reader. */
+  private written(slot: Slot, p: number): number {
     const q = this.quoted(p)
-    return q < 0 ? q : write(this.source, this.from, this.to, this.out) || q
+    return q < 0 ? q : slot.text(this.source, this.from, this.to, this.out) || q
   }
 
-  protected string(slot: Slot, p: number): number {
+  /** The JSON of a value, by the column's own reader. */
+  private spelled(slot: Slot, p: number, depth: number): number {
+    const q = this.valueEnd(p, depth)
+    return q < 0 ? q : slot.text(this.bytes, p, q, this.out) || q
+  }
+
+  private string(slot: Slot, p: number): number {
     if (this.bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
     const q = this.text(p + 1)
     if (q >= 0) this.out.lengthAndCopy(this.source, this.from, this.to)
@@ -79,75 +79,54 @@ export abstract class JsonValues extends JsonScanner {
   }
 
   private integer(slot: Slot, p: number): number {
-    if (this.bytes[p] === QUOTE) return this.quotedInteger(slot, p)
-    const q = this.number(p)
-    return q < 0 ? q : this.putInteger(slot, this.bytes, p, q) || q
+    const q = this.bytes[p] === QUOTE ? this.text(p + 1) : this.number(p)
+    return q < 0 ? q : this.putInteger(slot) || q
   }
 
-  protected quotedInteger(slot: Slot, p: number): number {
-    const q = this.quoted(p)
-    return q < 0 ? q : this.putInteger(slot, this.source, this.from, this.to) || q
-  }
-
-  private putInteger(slot: Slot, bytes: Uint8Array, start: number, end: number): number {
-    const failed = parseInteger(bytes, start, end, slot.op === 'uint64')
+  /** The integer that source[from, to) says. Answers 0 or a reason. */
+  protected putInteger(slot: Slot): number {
+    const failed = parseInteger(this.source, this.from, this.to, slot.op === 'uint64')
     if (failed < 0) return failed
     const { low, high } = int64
     if (slot.op === 'int32' && high !== low >> 31) return RANGE
     if (slot.op === 'uint32' && high !== 0) return RANGE
-    this.out.varint64(low, high)
-    return 0
+    return this.out.varint64(low, high)
   }
 
   private float(slot: Slot, p: number): number {
     const isQuoted = this.bytes[p] === QUOTE
-    if (isQuoted && slot.proto === undefined) return this.written(p, slot.text)
+    if (isQuoted && slot.proto === undefined) return this.written(slot, p)
     const q = isQuoted ? this.text(p + 1) : this.number(p)
     if (q < 0) return q
-    const text = isQuoted ? textOf(this.source, this.from, this.to) : textOf(this.bytes, p, q)
-    const isNumber = !isQuoted || jsonNumberEnd(this.source, this.from, this.to) === this.to
+    const { source, from, to } = this
+    const text = textOf(source, from, to)
+    const isNumber = !isQuoted || jsonNumberEnd(source, from, to) === to
     if (!isNumber && !NO_NUMBERS.has(text)) return INVALID
     const value = slot.op === 'double' ? Number(text) : Math.fround(Number(text))
     if (isNumber && !Number.isFinite(value)) return RANGE
-    if (slot.op === 'double') this.out.double(value)
-    else this.out.float(value)
-    return q
+    return (slot.op === 'double' ? this.out.double(value) : this.out.float(value)) || q
   }
 
   private bool(slot: Slot, p: number): number {
-    const { bytes } = this
-    const c = bytes[p]
-    if (c === 0x74 || c === 0x66) {
-      this.out.varint(c === 0x74 ? 1 : 0)
-      return this.literal(p)
-    }
-    const q = slot.proto === undefined ? this.converted(slot, p) : this.valueEnd(p, 0)
-    return q < 0 || slot.proto === undefined ? q : WRONG_TYPE
+    const c = this.bytes[p]
+    if (c === 0x74 || c === 0x66) return this.out.varint(c === 0x74 ? 1 : 0) || this.literal(p)
+    return slot.proto === undefined ? this.converted(slot, p) : this.wrongType(p)
   }
 
   private enumeration(slot: Slot, p: number): number {
-    const table = slot.enum
-    if (table === undefined) return WRONG_TYPE
+    const table = slot.enum as EnumTable
+    const { out } = this
     const c = this.bytes[p]
-    if (c === QUOTE) {
-      const q = this.quoted(p)
-      if (q < 0) return q
-      const number = table.numberOf(this.source, this.from, this.to)
-      if (number === undefined) return UNKNOWN_ENUM
-      table.write(number, this.out)
-      return q
-    }
-    if (c === LETTER_N && table.nullValue) {
-      table.write(0, this.out)
-      return this.literal(p)
-    }
-    const q = this.number(p)
+    if (c === LETTER_N && slot.takesNull) return table.write(0, out) || this.literal(p)
+    const q = c === QUOTE ? this.text(p + 1) : this.number(p)
     if (q < 0) return q
-    const failed = parseInteger(this.bytes, p, q, false)
+    if (c === QUOTE) {
+      const number = table.numberOf(this.source, this.from, this.to)
+      return number === undefined ? UNKNOWN_ENUM : table.write(number, out) || q
+    }
+    const failed = parseInteger(this.source, this.from, this.to, false)
     if (failed < 0) return failed
-    if (int64.high !== int64.low >> 31) return RANGE
-    table.write(int64.low, this.out)
-    return q
+    return int64.high === int64.low >> 31 ? table.write(int64.low, out) || q : RANGE
   }
 
   /** A value of a JSON column, as it stands. */
@@ -160,24 +139,35 @@ export abstract class JsonValues extends JsonScanner {
   /** A text, or the text of a number or boolean, by the column's own reader. */
   private converted(slot: Slot, p: number): number {
     const c = this.bytes[p] as number
-    if (c === QUOTE) return this.written(p, slot.text)
+    if (c === QUOTE) return this.written(slot, p)
     if (slot.proto !== undefined || c === OPEN || c === OPEN_ARRAY || c === LETTER_N) return WRONG_TYPE
-    const q = this.valueEnd(p, 0)
-    return q < 0 ? q : slot.text(this.bytes, p, q, this.out) || q
+    return this.spelled(slot, p, 0)
   }
 
   /** The content of a string at p, which must be one. */
-  protected quoted(p: number): number {
+  private quoted(p: number): number {
     return this.bytes[p] === QUOTE ? this.text(p + 1) : WRONG_TYPE
   }
 
-  /** The end of a number at p, which must be one. */
+  /** A number at p, which must be one, into source[from, to). */
   private number(p: number): number {
-    const q = jsonNumberEnd(this.bytes, p, this.end)
-    if (q >= 0) return q
+    const { bytes } = this
+    const q = jsonNumberEnd(bytes, p, this.end)
+    if (q < 0) return this.notNumber(p)
+    this.source = bytes
+    this.from = p
+    this.to = q
+    return q
+  }
+
+  private notNumber(p: number): number {
     const c = this.bytes[p] as number
-    if (c === MINUS || (c - 0x30) >>> 0 < 10) return this.numberProblem(p)
-    const end = this.valueEnd(p, 0)
-    return end < 0 ? end : WRONG_TYPE
+    return c === MINUS || (c - 0x30) >>> 0 < 10 ? this.numberProblem(p) : this.wrongType(p)
+  }
+
+  /** The reason why no value at p does: that it is of another kind, or no JSON. */
+  private wrongType(p: number): number {
+    const q = this.valueEnd(p, 0)
+    return q < 0 ? q : WRONG_TYPE
   }
 }

@@ -20,9 +20,6 @@ import { NESTING_MAX, type Walker } from './walker.ts'
 
 /** JSON straight to row bytes: no objects, no strings, one pass. */
 export class JsonWalker extends JsonValues implements Walker {
-  /** Path of the record that is being read, for unknown fields; kept only while there may be some. */
-  private prefix = ''
-
   constructor(plan: Plan, unknown: UnknownFields) {
     super(plan, unknown)
     compilePlainMembers(plan)
@@ -33,7 +30,6 @@ export class JsonWalker extends JsonValues implements Walker {
     this.end = first + end - start
     this.out = out
     if (this.path !== '') this.path = ''
-    this.prefix = ''
     const { bytes } = this
     const bom = end - start >= 3 && bytes[first] === 0xef && bytes[first + 1] === 0xbb && bytes[first + 2] === 0xbf
     let p = this.blank(bom ? first + 3 : first)
@@ -49,7 +45,6 @@ export class JsonWalker extends JsonValues implements Walker {
   private object(plan: Plan, start: number, depth: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
     const { progress, slots } = plan
-    if (plan.isStateful) plan.open()
     let p = start
     for (let fresh = true; ; fresh = false) {
       p = plan.plainMembers(this.bytes, this.view, p, this.end, this.out, fresh)
@@ -80,7 +75,7 @@ export class JsonWalker extends JsonValues implements Walker {
     let p = after === 0 ? this.opening(start, CLOSE) : this.following(start, CLOSE)
     while (p >= 0 && !this.closed) {
       const name = p + 1
-      const behind = this.isQuote(p) < 0 ? this.isQuote(p) : this.text(name)
+      const behind = this.name(p)
       if (behind < 0) return behind
       const slot = plan.find(this.source, this.from, this.to)
       p = this.colon(behind)
@@ -113,7 +108,7 @@ export class JsonWalker extends JsonValues implements Walker {
       return this.fail(UNKNOWN_FIELD, this.bytes.toString('utf8', keyStart, keyEnd))
     }
     const q = this.valueEnd(p, depth)
-    if (q >= 0 && unknown.policy === 'keep') unknown.add(this.prefix, this.bytes, keyStart, keyEnd, this.bytes, p, q)
+    if (q >= 0 && unknown.policy === 'keep') unknown.add(this.prefix(), this.bytes, keyStart, keyEnd, this.bytes, p, q)
     return q
   }
 
@@ -121,12 +116,11 @@ export class JsonWalker extends JsonValues implements Walker {
     if (this.bytes[p] !== OPEN) return WRONG_TYPE
     const { out } = this
     const mark = out.length
-    const { prefix } = this
-    if (this.unknown.policy === 'keep') this.prefix = prefix === '' ? slot.name : `${prefix}.${slot.name}`
     out.length = mark + slot.width
+    this.above.push(slot.name)
     const q = this.object(slot.plan, p + 1, depth + 1)
+    this.above.pop()
     slot.width = out.patchLength(mark, slot.width)
-    this.prefix = prefix
     return q
   }
 
@@ -136,42 +130,31 @@ export class JsonWalker extends JsonValues implements Walker {
     let p = this.opening(start + 1, CLOSE_ARRAY)
     if (this.closed) return p
     const mark = slot.packed ? this.openRun(slot) : 0
-    for (let index = 0; ; index++) {
+    for (let index = 0; p >= 0 && !this.closed; index++) {
       if (p >= this.end) return TRUNCATED
       if (!slot.packed) out.tag(slot.tag)
       else out.reserve(SCALAR_MAX)
       p = this.value(slot, p, depth)
       if (p < 0) return this.fail(p, `[${index}]`)
       p = this.following(p, CLOSE_ARRAY)
-      if (p < 0 || this.closed) break
     }
     if (slot.packed) slot.width = out.patchLength(mark, slot.width)
     return p
   }
 
-  /** A tag and room for a length, which patchLength fills in. */
-  private openRun(slot: Slot): number {
-    this.out.tag(slot.tag)
-    const mark = this.out.length
-    this.out.length += slot.width
-    return mark
-  }
-
   /** An object whose members are the entries of a map. */
   private map(slot: Slot, start: number, depth: number): number {
     if (this.bytes[start] !== OPEN) return WRONG_TYPE
+    slot.mapKeys.clear()
     let p = this.opening(start + 1, CLOSE)
-    if (this.closed) return p
-    for (;;) {
-      p = this.isQuote(p)
-      if (p < 0) return p
+    while (p >= 0 && !this.closed) {
       const mark = this.openRun(slot)
       p = this.entry(slot, p, depth)
       if (p < 0) return p
       slot.width = this.out.patchLength(mark, slot.width)
       p = this.following(p, CLOSE)
-      if (p < 0 || this.closed) return p
     }
+    return p
   }
 
   private entry(map: Slot, start: number, depth: number): number {
@@ -179,22 +162,23 @@ export class JsonWalker extends JsonValues implements Walker {
     const [key, value] = map.plan.slots as readonly [Slot, Slot]
     out.tag(key.tag)
     const mark = out.length
-    let p = this.mapKey(key, start)
-    if (p >= 0 && !map.mapKeys.add(out.bytes, mark, out.length)) return DUPLICATE
-    p = this.colon(p)
+    const q = this.name(start)
+    const failed = q < 0 ? q : this.putKey(key)
+    if (failed < 0) return failed
+    if (!map.mapKeys.add(out.bytes, mark, out.length)) return DUPLICATE
+    const p = this.colon(q)
     if (p < 0) return p
     out.tag(value.tag)
     return this.value(value, p, depth)
   }
 
-  private mapKey(key: Slot, start: number): number {
-    if (key.op === 'string') return this.string(key, start)
-    if (key.op !== 'bool') return this.quotedInteger(key, start)
-    const p = this.quoted(start)
-    if (p < 0) return p
-    const text = this.source.toString('latin1', this.from, this.to)
+  /** Writes the name that was just read. Answers 0 or a reason. */
+  private putKey(key: Slot): number {
+    const { source, from, to, out } = this
+    if (key.op === 'string') return out.lengthAndCopy(source, from, to)
+    if (key.op !== 'bool') return this.putInteger(key)
+    const text = source.toString('latin1', from, to)
     if (text !== 'true' && text !== 'false') return INVALID
-    this.out.varint(text === 'true' ? 1 : 0)
-    return p
+    return out.varint(text === 'true' ? 1 : 0)
   }
 }

@@ -1,6 +1,6 @@
 import type { Plan } from './plan.ts'
 import { DUPLICATE, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
-import { isUtf8, QUOTE, quoteEnd, seen, unescape } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen, unescape, viewOf } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import type { UnknownFields } from './unknown.ts'
 import { LINE_BYTES_MAX } from './walker.ts'
@@ -14,7 +14,6 @@ const TRUE = Buffer.from('true')
 export class LogfmtWalker extends TextColumns {
   private readonly unknown: UnknownFields
   private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
-  private input: Buffer = this.scratch
   private key = 0
   private keyEnd = 0
 
@@ -23,11 +22,11 @@ export class LogfmtWalker extends TextColumns {
     this.unknown = unknown
   }
 
-  protected line(input: Buffer, start: number, end: number): number {
-    this.input = input
+  protected line(start: number, end: number): number {
+    const { bytes } = this
     let pairs = 0
     for (let p = start; p < end; pairs++) {
-      while (p < end && (input[p] as number) <= SPACE) p++
+      while (p < end && (bytes[p] as number) <= SPACE) p++
       if (p === end) break
       p = this.pair(p, end)
       if (p < 0) return p
@@ -36,33 +35,33 @@ export class LogfmtWalker extends TextColumns {
   }
 
   private pair(start: number, end: number): number {
-    const { input } = this
+    const { bytes } = this
     let p = start
-    while (p < end && (input[p] as number) > SPACE && input[p] !== EQUALS && input[p] !== QUOTE) p++
+    while (p < end && (bytes[p] as number) > SPACE && bytes[p] !== EQUALS && bytes[p] !== QUOTE) p++
     this.key = start
     this.keyEnd = p
-    if (p === start || input[p] === QUOTE) return NO_MATCH
+    if (p === start || bytes[p] === QUOTE) return NO_MATCH
     // A key alone is a flag.
-    if (p === end || input[p] !== EQUALS) return this.put(TRUE, 0, TRUE.length) || p
+    if (p === end || bytes[p] !== EQUALS) return this.put(TRUE, 0, TRUE.length) || p
     const from = ++p
-    if (p < end && input[p] === QUOTE) return this.quoted(p + 1, end)
-    while (p < end && (input[p] as number) > SPACE) p++
-    return this.put(input, from, p) || p
+    if (p < end && bytes[p] === QUOTE) return this.quoted(p + 1, end)
+    while (p < end && (bytes[p] as number) > SPACE) p++
+    return this.put(bytes, from, p) || p
   }
 
   private quoted(start: number, end: number): number {
-    const { input, scratch } = this
-    const p = quoteEnd(input, start, end)
-    if (p >= end || (p + 1 < end && (input[p + 1] as number) > SPACE)) return NO_MATCH
-    const to = seen.escapes ? unescape(input, start, p, scratch) : -1
+    const { bytes, scratch } = this
+    const p = quoteEnd(bytes, viewOf(bytes), start, end)
+    if (p >= end || (p + 1 < end && (bytes[p + 1] as number) > SPACE)) return NO_MATCH
+    const to = seen.escapes ? unescape(bytes, start, p, scratch) : -1
     // What is no escape stays as it is.
-    return (to < 0 ? this.put(input, start, p) : this.put(scratch, 0, to)) || p + 1
+    return (to < 0 ? this.put(bytes, start, p) : this.put(scratch, 0, to)) || p + 1
   }
 
   private put(value: Buffer, from: number, to: number): number {
-    const { input, key, keyEnd } = this
-    const slot = this.plan.find(input, key, keyEnd)
-    if (!slot) return this.putUnknown(input.toString('utf8', key, keyEnd), value, from, to)
+    const { bytes, key, keyEnd } = this
+    const slot = this.plan.find(bytes, key, keyEnd)
+    if (!slot) return this.putUnknown(bytes.toString('utf8', key, keyEnd), value, from, to)
     return this.plan.has(slot) ? this.fail(DUPLICATE, slot.name) : this.column(slot, value, from, to)
   }
 

@@ -1,6 +1,6 @@
 import { compile } from './compile.ts'
 import { int64, putWholeSource, setSafe } from './numbers.ts'
-import { RowBuffer } from './row-buffer.ts'
+import { ROW_BYTES_MAX, RowBuffer } from './row-buffer.ts'
 
 /** Where an event came from. Reused: the caller fills it anew for each event. */
 export interface Origin {
@@ -46,20 +46,19 @@ export class MetadataWriter {
     this.tag = number * 8 + 2
   }
 
-  /** Writes the column and ends the row that began at the mark. Answers false when it is longer than `sizeMax`. */
-  finishRow(origin: Origin, out: RowBuffer, mark: number, sizeMax: number): boolean {
-    const isCommon = this.look(origin)
-    const { fixed } = this
-    if (out.length + fixed.length + CHANGING_MAX > out.bytes.length) out.reserve(fixed.length + CHANGING_MAX)
-    if (isCommon && endCommonRow?.(out, mark, origin, this)) return true
+  /** Writes the column and ends the row that began at the mark. Answers false when it is longer than ROW_BYTES_MAX. */
+  finishRow(origin: Origin, out: RowBuffer, mark: number): boolean {
+    this.look(origin)
+    out.reserve(this.fixed.length + CHANGING_MAX)
+    if (endCommonRow?.(out, mark, origin, this)) return true
     this.write(origin, out)
-    if (out.length - mark > sizeMax) return false
+    if (out.length - mark > ROW_BYTES_MAX) return false
     out.commitRow(mark)
     return true
   }
 
-  /** Turns to the place that an event comes from; answers whether COMMON_END may do. */
-  look(origin: Origin): boolean {
+  /** Turns to the place that an event comes from. */
+  look(origin: Origin): void {
     const { last } = this
     if (
       origin.ingestedAtMicros !== last.ingestedAtMicros ||
@@ -68,7 +67,6 @@ export class MetadataWriter {
       origin.kafkaTopic !== last.kafkaTopic
     )
       this.remember(origin)
-    return origin.source !== null
   }
 
   private write(origin: Origin, out: RowBuffer): void {
@@ -110,12 +108,11 @@ const whole = (tag: number, name: keyof Origin) => `value = origin.${name}
 
 /**
  * The same in source: the column from `o` on and the end of the row that began at `mark`, in `into`, out.view, where
- * CHANGING_MAX has room behind what does not change. For an event of a source whose column is shorter than 128
- * bytes and whose row is shorter than 16 KiB; for others it answers false and has done nothing. In line and without
- * calls: what V8 makes of `write` takes twice as long.
+ * CHANGING_MAX has room behind what does not change. For a column shorter than 128 bytes in a row shorter than 16 KiB;
+ * for others it answers false and has done nothing. In line and without calls: what V8 makes of `write` takes twice as long.
  */
 export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fixed.length | 0, lengthAt = o + metadata.lengthAt | 0
-  const ends = out.ends, rows = out.rows | 0, wide = out.lengthWidth | 0
+  const wide = out.lengthWidth | 0
   let n = 0, high = 0, value = 0
   for (let i = 0; i < size; i = i + 32 | 0) {
     into.setBigInt64(o + i | 0, fixed.getBigInt64(i, true), true)
@@ -124,19 +121,20 @@ export const COMMON_END = `const fixed = metadata.fixed.view, size = metadata.fi
     into.setBigInt64(o + i + 24 | 0, fixed.getBigInt64(i + 24 | 0, true), true)
   }
   o = o + size | 0
-  ${whole(POSITION, 'position')}
-  ${whole(SIZE, 'size')}
+  if (origin.source !== null) {
+    ${whole(POSITION, 'position')}
+    ${whole(SIZE, 'size')}
+  }
   if (origin.kafkaTopic !== null) {
     ${whole(OFFSET, 'kafkaOffset')}
   }
   n = o - lengthAt - 1 | 0
   const width = o - mark - 1 - wide | 0
-  if (n > 127 || width > 0x3fff || wide !== (width < 128 ? 1 : 2) || rows === ends.length) return false
+  if (n > 127 || width > 0x3fff || wide !== (width < 128 ? 1 : 2)) return false
   into.setInt8(lengthAt, n)
   if (wide === 1) into.setInt8(mark + 1 | 0, width)
   else into.setInt16(mark + 1 | 0, (width & 127) | 128 | width >> 7 << 8, true)
-  ends[rows] = o
-  out.rows = rows + 1 | 0
+  out.rows = out.rows + 1 | 0
   out.length = o
   return true`
 
@@ -156,7 +154,6 @@ function integer(out: RowBuffer, tag: number, value: number): void {
 }
 
 function text(out: RowBuffer, tag: number, value: string): void {
-  const bytes = Buffer.from(value)
   out.tag(tag)
-  out.lengthAndCopy(bytes, 0, bytes.length)
+  out.string(value)
 }

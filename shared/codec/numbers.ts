@@ -13,10 +13,7 @@ export const int64 = { low: 0, high: 0 }
 
 /** Writes int64, unless finding it failed. Answers 0 or that reason. */
 export function putInt64(failed: number, out: RowBuffer): number {
-  if (failed < 0) return failed
-  out.reserve(10)
-  out.varint64(int64.low, int64.high)
-  return 0
+  return failed || out.varint64(int64.low, int64.high)
 }
 
 /** Sets int64 to a safe integer. */

@@ -25,32 +25,34 @@ export class PatternWalker extends TextColumns {
   constructor(plan: Plan, route: CodecRoute) {
     super(plan)
     const source = Buffer.from(route.pattern ?? '').toString('latin1')
-    this.regex = compile(source, `route ${route.name}: pattern`)
+    const where = `route ${route.name}`
+    this.regex = compile(source, `${where}: pattern`)
     const groups = [...source.matchAll(/\(\?<([A-Za-z_][A-Za-z0-9_]*)>/g)].map((match) => match[1] ?? '')
     if (groups.length === 0)
       throw new UserError(
-        `route ${route.name}: the pattern has no named group`,
+        `${where}: the pattern has no named group`,
         'write (?<column>...) around what becomes a column',
       )
     this.pieces = groups.map((group) => pieceOf(group, plan, route))
     const loose = Object.keys(route.convert).find((name) => !groups.includes(name))
     if (loose)
       throw new UserError(
-        `route ${route.name}: convert.${loose} names no group of the pattern`,
+        `${where}: convert.${loose} names no group of the pattern`,
         `use one of: ${groups.join(', ')}`,
       )
   }
 
-  protected line(input: Buffer, start: number, end: number): number {
-    const ranges = this.regex.exec(input.toString('latin1', start, end))?.indices?.groups
+  protected line(start: number, end: number): number {
+    const { bytes } = this
+    const ranges = this.regex.exec(bytes.toString('latin1', start, end))?.indices?.groups
     if (!ranges) return NO_MATCH
     for (const { group, slot, write, nothing } of this.pieces) {
       const range = ranges[group]
       if (range === undefined) continue
       const from = start + range[0]
       const to = start + range[1]
-      if (nothing?.length === to - from && input.toString('latin1', from, to) === nothing) continue
-      const failed = this.column(slot, input, from, to, write)
+      if (nothing?.length === to - from && bytes.toString('latin1', from, to) === nothing) continue
+      const failed = this.column(slot, bytes, from, to, write)
       if (failed < 0) return failed
     }
     return 0
@@ -58,25 +60,19 @@ export class PatternWalker extends TextColumns {
 }
 
 function compile(source: string, where: string): RegExp {
-  const fix = 'write it as JavaScript regular expressions are'
-  const regex = orUserError(() => new RegExp(`^(?:${source})$`, 'ds'), where, fix)
+  const make = () => new RegExp(`^(?:${source})$`, 'ds')
+  const regex = orUserError(make, where, 'write it as JavaScript regular expressions are')
   const problem = checkPattern(source)
-  if (problem)
-    throw new UserError(
-      `${where}: ${problem}`,
-      'make each repetition end at something that it cannot match itself, such as [^"]* before "',
-    )
+  const fix = 'make each repetition end at something that it cannot match itself, such as [^"]* before "'
+  if (problem) throw new UserError(`${where}: ${problem}`, fix)
   return regex
 }
 
 /** A named group: its column, how it is written, and the text that means NULL. */
 function pieceOf(group: string, plan: Plan, route: CodecRoute) {
   const slot = plan.find(Buffer.from(group), 0, group.length)
-  if (!slot)
-    throw new UserError(
-      `route ${route.name}: the schema has no column for the group ${group}`,
-      'add it, or leave the group unnamed with (?:...)',
-    )
+  const unknown = `route ${route.name}: the schema has no column for the group ${group}`
+  if (!slot) throw new UserError(unknown, 'add it, or leave the group unnamed with (?:...)')
   const { type, format, zone, null_marker: marker } = route.convert[group] ?? {}
   const where = `route ${route.name}: convert.${group}`
   const fix = 'change one of the two'

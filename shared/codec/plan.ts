@@ -1,8 +1,8 @@
-import type { ColumnType, ProtoKind, ProtoSource, RecordField, RecordType } from '../schema/index.ts'
+import type { ColumnType, ProtoKind, RecordField, RecordType } from '../schema/index.ts'
 import { EnumTable } from './enums.ts'
 import { ByteKeys } from './byte-keys.ts'
 import { RowBuffer } from './row-buffer.ts'
-import { textWriterOf, type TextWriter } from './text-values.ts'
+import { textWriterOf } from './text-values.ts'
 import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
 
 /**
@@ -13,67 +13,50 @@ type Op = Exclude<ProtoKind, keyof typeof SAME_AS> | 'json' | 'text'
 
 const NO_KEYS = new ByteKeys()
 
-/** One field, compiled: what both walkers need to write its column. */
-export class Slot {
-  readonly index: number
-  readonly name: string
-  readonly field: RecordField
-  readonly proto: ProtoSource | undefined
-  readonly op: Op
-  /** Tag in the row; that of the packed run for a packed field. */
-  readonly tag: number
-  readonly repeated: boolean
-  readonly packed: boolean
-  readonly map: boolean
-  readonly oneof: number
-  /** Tag and value that stand for an absent field; undefined: NULL. */
-  readonly standard: Buffer | undefined
-  readonly plan: Plan
-  readonly text: TextWriter
-  readonly enum: EnumTable | undefined
-  /** JSON's null is a value of it. */
-  readonly takesNull: boolean
-  /** Wire type of its values, in a protobuf source (a message around a wrapped one), and in the row. */
-  readonly scalarType: number
-  readonly sourceType: number
-  readonly rowType: number
-  /** Several values may come in one length-delimited run. */
-  readonly packable: boolean
-  /** The row takes values as they are in a protobuf source. */
-  readonly verbatim: boolean
-  /** Of a map: the keys that the event had. */
-  readonly mapKeys: ByteKeys
-  /** Bytes that a nested length took last time. */
-  width = 1
+/** One field, compiled: what the walkers need to write its column. */
+export type Slot = ReturnType<typeof slotOf>
 
-  constructor(field: RecordField, index: number) {
-    const { proto } = field
-    this.index = index
-    this.field = field
-    this.name = field.name
-    this.proto = proto
-    this.op = opOf(field)
-    this.repeated = field.mode === 'REPEATED'
-    this.packed = field.packed
-    this.map = proto?.map ?? false
-    this.mapKeys = this.map ? new ByteKeys() : NO_KEYS
-    this.oneof = proto?.oneof ?? -1
-    this.rowType = field.packed ? LENGTH : scalarType(field.rowType)
-    this.tag = field.number * 8 + this.rowType
-    this.scalarType = scalarType(proto?.kind ?? 'string')
-    this.sourceType = proto?.delimited ? GROUP : proto?.wrapper ? LENGTH : this.scalarType
-    this.packable = this.repeated && this.sourceType !== LENGTH && this.sourceType !== GROUP
-    this.verbatim = proto !== undefined && !proto.wrapper && this.op !== 'text' && VERBATIM.has(proto.kind)
-    this.plan = field.record ? new Plan(field.record) : EMPTY
-    this.text = textWriterOf(field)
-    this.enum = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
-    this.takesNull = this.op === 'value' || this.enum?.nullValue === true
-    this.standard = this.repeated || proto?.presence !== 'implicit' ? undefined : standardOf(this)
-  }
-
-  /** Whether the field takes values of a wire type. */
-  takes(type: number): boolean {
-    return type === this.sourceType || (type === LENGTH && this.packable)
+function slotOf(field: RecordField, index: number) {
+  const { name, proto, packed } = field
+  const op = opOf(field)
+  const repeated = field.mode === 'REPEATED'
+  const rowType = packed ? LENGTH : scalarType(field.rowType)
+  const tag = field.number * 8 + rowType
+  const ownType = scalarType(proto?.kind ?? 'string')
+  const sourceType = proto?.delimited ? GROUP : proto?.wrapper ? LENGTH : ownType
+  const plan = field.record ? new Plan(field.record) : EMPTY
+  const names = proto?.enum && new EnumTable(proto.enum, field.rowType === 'string')
+  const isImplicit = !repeated && proto?.presence === 'implicit'
+  return {
+    index,
+    name,
+    field,
+    proto,
+    op,
+    /** Tag in the row; that of the packed run for a packed field. */
+    tag,
+    repeated,
+    packed,
+    map: proto?.map ?? false,
+    oneof: proto?.oneof ?? -1,
+    /** Tag and value that stand for an absent field; undefined: NULL. */
+    standard: isImplicit ? standardOf(op, tag, plan, names) : undefined,
+    plan,
+    text: textWriterOf(field),
+    enum: names,
+    /** JSON's null is a value of it. */
+    takesNull: op === 'value' || proto?.nullValue === true,
+    /** Wire type of its values; and in a protobuf source, where a message may be around them. */
+    scalarType: ownType,
+    sourceType,
+    /** Several values may come in one length-delimited run. */
+    packable: repeated && sourceType !== LENGTH && sourceType !== GROUP,
+    /** The row takes values as they are in a protobuf source. */
+    verbatim: proto !== undefined && !proto.wrapper && op !== 'text' && VERBATIM.has(proto.kind),
+    /** Of a map: the keys that the event had. */
+    mapKeys: proto?.map ? new ByteKeys() : NO_KEYS,
+    /** Bytes that a nested length took last time. */
+    width: 1,
   }
 }
 
@@ -124,19 +107,18 @@ export class Plan {
   /** Numbers of fields without a column. */
   readonly ignored: ReadonlySet<number>
   /** By field number of the source. */
-  readonly slotsByNumber: ReadonlyMap<number, Slot>
+  private readonly slotsByNumber: ReadonlyMap<number, Slot>
   private readonly names: ByteKeys
   /** By the number of a name; null: of a field without a column. */
   private readonly slotsByName: (Slot | null)[] = []
   /** Slots that say something when they are absent, as bits. */
   readonly needed: Int32Array
-  private readonly maps: readonly Slot[]
-  /** By oneof: a member is taken. */
-  private readonly oneofs: Uint8Array
+  /** By oneof: its members. */
+  private readonly oneofs: ReadonlyMap<number, readonly Slot[]>
 
   constructor(record: RecordType) {
-    this.slots = record.fields.map((field, index) => new Slot(field, index))
-    this.maps = this.slots.filter((slot) => slot.map)
+    this.slots = record.fields.map(slotOf)
+    this.oneofs = Map.groupBy(this.slots, ({ oneof }) => oneof)
     const words = 1 + (this.slots.length >> 5)
     this.present = new Int32Array(words)
     this.nulls = new Int32Array(words)
@@ -149,8 +131,6 @@ export class Plan {
     this.names = new ByteKeys(this.foldsCase)
     for (const slot of this.slots) for (const name of slot.proto?.jsonNames ?? [slot.name]) this.name(name, slot)
     for (const field of record.ignored) for (const name of field.jsonNames) this.name(name, null)
-    this.isStateful = this.slots.some((slot) => slot.map || slot.oneof >= 0)
-    this.oneofs = new Uint8Array(1 + this.slots.reduce((max, slot) => Math.max(max, slot.oneof), -1))
   }
 
   /** Of the field that a name in JSON means: its slot; null: it has no column; undefined: there is none. */
@@ -158,19 +138,16 @@ export class Plan {
     return this.slotsByName[this.names.find(bytes, start, end)]
   }
 
+  /** Of a field in a protobuf source: its slot; undefined: it has no column, or takes no values of the wire type. */
+  slotOf(tag: number): Slot | undefined {
+    const slot = this.slotsByNumber.get(tag >>> 3)
+    const type = tag & 7
+    return slot && (type === slot.sourceType || (type === LENGTH && slot.packable)) ? slot : undefined
+  }
+
   private name(name: string, slot: Slot | null): void {
     const bytes = Buffer.from(name)
     if (this.names.add(bytes, 0, bytes.length)) this.slotsByName.push(slot)
-  }
-
-  /** There is something to open. */
-  readonly isStateful: boolean
-
-  /** The beginning of a message: what does not fit into bits. */
-  open(): void {
-    const { oneofs, maps } = this
-    for (let i = 0; i < oneofs.length; i++) oneofs[i] = 0
-    for (let i = 0; i < maps.length; i++) maps[i]?.mapKeys.clear()
   }
 
   /** Nothing is present. */
@@ -201,9 +178,8 @@ export class Plan {
 
   /** Takes a slot; false when it is taken, or when another member of its oneof is. */
   take(slot: Slot): boolean {
-    if (this.has(slot) || (slot.oneof >= 0 && this.oneofs[slot.oneof] !== 0)) return false
+    if (slot.oneof < 0 ? this.has(slot) : this.oneofs.get(slot.oneof)?.some((other) => this.has(other))) return false
     setBit(this.present, slot.index)
-    if (slot.oneof >= 0) this.oneofs[slot.oneof] = 1
     return true
   }
 
@@ -280,22 +256,22 @@ const STANDARDS: Readonly<Partial<Record<Op, string>>> = {
 }
 
 /** The bytes of an implicit-presence field that is absent; undefined: absent is NULL. */
-function standardOf(slot: Slot): Buffer | undefined {
-  const { op, plan } = slot
+function standardOf(op: Op, tag: number, plan: Plan, names: EnumTable | undefined): Buffer | undefined {
   if (op === 'text' || op === 'date') return undefined
   const out = new RowBuffer(64)
-  out.tag(slot.tag)
+  out.tag(tag)
   const text = STANDARDS[op]
-  if (op === 'enum') slot.enum?.write(0, out)
+  if (op === 'enum') names?.write(0, out)
   else if (op === 'message') {
     // A message without a required field has no empty form: as a map's value it is then missing.
     const inner = new RowBuffer(64)
     plan.clear()
     if (plan.close(inner)) return undefined
     out.lengthAndCopy(inner.bytes, 0, inner.length)
-  } else if (text !== undefined) out.lengthAndCopy(Buffer.from(text), 0, text.length)
-  else out.copy(ZEROS, 0, slot.rowType === FIXED64 ? 8 : slot.rowType === FIXED32 ? 4 : 1)
-  return Buffer.from(out.bytes.subarray(0, out.length))
+  } else if (text !== undefined) out.string(text)
+  else out.copy(ZEROS, 0, ZERO_BYTES[tag & 7] ?? 1)
+  return Buffer.from(out.slice())
 }
 
 const ZEROS = Buffer.alloc(8)
+const ZERO_BYTES: Readonly<Record<number, number>> = { [FIXED64]: 8, [FIXED32]: 4 }

@@ -37,8 +37,7 @@ function itemsOf(plan: Plan, bytes: Buffer): Item[] | undefined {
     const start = p
     p = nextField(bytes, p, bytes.length)
     if (p < 0) return undefined
-    const slot = plan.slotsByNumber.get(field.tag >>> 3)
-    items.push({ slot: slot?.takes(field.tag & 7) ? slot : undefined, bytes, start, value: field.value, end: p })
+    items.push({ slot: plan.slotOf(field.tag), bytes, start, value: field.value, end: p })
   }
   return items
 }

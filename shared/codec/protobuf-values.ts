@@ -1,12 +1,12 @@
 import type { Type } from 'protobufjs'
 import protojson from 'protobufjs/ext/protojson.js'
-import { writeDate, writeInterval, writeTime } from './json-well-known.ts'
-import { int64, textOf } from './numbers.ts'
+import { putInt64, textOf } from './numbers.ts'
 import { is64, type Slot } from './plan.ts'
 import { INVALID, RANGE, WIRE } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
-import { writeString, writeText } from './text-values.ts'
+import { writeString } from './text-values.ts'
 import { setMicros } from './time.ts'
+import { writeDate, writeInterval, writeTime } from './well-known.ts'
 import { field, FIXED32, FIXED64, LENGTH, nextField, readLength, readSized, readVarint, VARINT, wire } from './wire.ts'
 
 /** The numbers of a small message's fields 1 to 4 (Timestamp, Duration, Date, TimeOfDay). */
@@ -66,12 +66,8 @@ function convertLength(slot: Slot, kind: string, bytes: Buffer, start: number, e
   const p = readSized(bytes, start, end)
   if (p < 0) return p
   const q = p + wire.low
-  if (kind === 'bytes') {
-    out.lengthAndCopy(bytes, p, q)
-    return q
-  }
-  if (slot.op === 'text') return slot.text(bytes, p, q, out) || q
-  if (kind === 'string') return writeString(bytes, p, q, out) || q
+  if (kind === 'bytes') return out.lengthAndCopy(bytes, p, q) || q
+  if (kind === 'string') return slot.text(bytes, p, q, out) || q
   if (kind === 'fieldmask') return convertFieldMask(bytes, p, q, out) || q
   if (slot.proto?.message) return convertToJson(slot.proto.message, bytes.subarray(p, q), out) || q
   const failed = readParts(bytes, p, q)
@@ -86,9 +82,7 @@ function convertParts(kind: string, out: RowBuffer): number {
     if (Math.abs(b) > 999_999_999 || (a < 0 && b > 0) || (a > 0 && b < 0)) return RANGE
     return writeInterval(a < 0 || b < 0, Math.abs(a), Math.abs(b), out)
   }
-  if (b < 0 || b > 999_999_999 || setMicros(a, Math.floor(b / 1000)) < 0) return RANGE
-  out.varint64(int64.low, int64.high)
-  return 0
+  return b < 0 || b > 999_999_999 ? RANGE : putInt64(setMicros(a, Math.floor(b / 1000)), out)
 }
 
 /** Fields 1 to 4, all varints, the last of each; everything else is skipped. */
@@ -139,7 +133,7 @@ function convertToJson(type: Type, bytes: Buffer, out: RowBuffer): number {
   try {
     const message = type.decode(bytes)
     reason = INVALID
-    return writeText(protojson.toJsonString(type, message), out)
+    return out.string(protojson.toJsonString(type, message))
   } catch {
     return reason
   }

@@ -1,5 +1,5 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
-import { type Plan, type Slot } from './plan.ts'
+import type { Plan, Slot } from './plan.ts'
 import { compilePlainFields, compilePlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
@@ -19,7 +19,6 @@ const UNKNOWN_KEY = Buffer.from('protobuf')
  * The walk is the validation, too.
  */
 export class ProtobufWalker extends ByteWalker implements Walker {
-  private readonly above: string[] = []
   private readonly plainRow = compilePlainRow(this.plan)
 
   constructor(plan: Plan, unknown: UnknownFields) {
@@ -28,7 +27,8 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   }
 
   row(input: Buffer, start: number, end: number, out: RowBuffer, origin: Origin, metadata: MetadataWriter): boolean {
-    if (this.plainRow === undefined || !metadata.look(origin)) return false
+    if (this.plainRow === undefined) return false
+    metadata.look(origin)
     const p = this.look(input, start, end)
     return this.plainRow(this.bytes, this.view, p, p + end - start, out, origin, metadata)
   }
@@ -54,7 +54,6 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   /** The fields of one message. Answers the position behind it (behind the end tag of a group), or a reason. */
   private message(plan: Plan, start: number, end: number, depth: number, group: number): number {
     if (depth > NESTING_MAX) return TOO_DEEP
-    if (plan.isStateful) plan.open()
     let p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
     if (p !== end || group !== 0) p = this.fields(plan, start, p, end, depth, group)
     if (p < 0 || !plan.lacking) return p
@@ -75,8 +74,8 @@ export class ProtobufWalker extends ByteWalker implements Walker {
       p = readLength(bytes, p, end)
       if (p < 0) return p
       const tag = wire.low
-      const slot = plan.slotsByNumber.get(tag >>> 3)
-      if (slot?.takes(tag & 7)) {
+      const slot = plan.slotOf(tag)
+      if (slot) {
         p = this.field(plan, slot, tag & 7, p, end, depth)
         if (p < 0) return p === AGAIN ? p : this.fail(p, slot.name)
       } else if ((tag & 7) === GROUP_END) {
@@ -97,7 +96,8 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   }
 
   private field(plan: Plan, slot: Slot, type: number, p: number, end: number, depth: number): number {
-    if (!slot.repeated && !plan.take(slot)) return AGAIN
+    if (plan.take(slot)) slot.mapKeys.clear()
+    else if (!slot.repeated) return AGAIN
     if (slot.packable && (slot.packed || type === LENGTH)) return this.elements(slot, type, p, end)
     this.out.tag(slot.tag)
     return slot.op === 'message' ? this.nested(slot, p, end, depth) : convertValue(slot, this.bytes, p, end, this.out)
@@ -111,10 +111,9 @@ export class ProtobufWalker extends ByteWalker implements Walker {
     if (p < 0) return p
     const stop = group === 0 ? p + wire.low : end
     out.length = mark + slot.width
-    const tracked = this.unknown.policy === 'keep'
-    if (tracked) this.above.push(slot.name)
+    this.above.push(slot.name)
     const q = this.message(slot.plan, p, stop, depth + 1, group)
-    if (tracked) this.above.pop()
+    this.above.pop()
     if (q < 0) return q
     if (slot.map && !this.isNewKey(slot, mark + slot.width)) return AGAIN
     slot.width = out.patchLength(mark, slot.width)
@@ -143,9 +142,7 @@ export class ProtobufWalker extends ByteWalker implements Walker {
       stop = p + wire.low
       if (p === stop) return stop
     }
-    if (slot.packed) out.tag(slot.tag)
-    const mark = out.length
-    if (slot.packed) out.length += slot.width
+    const mark = slot.packed ? this.openRun(slot) : 0
     do {
       if (!slot.packed) out.tag(slot.tag)
       p = convertValue(slot, this.bytes, p, stop, out)
@@ -166,6 +163,6 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   private keepUnknown(fields: readonly Buffer[] | undefined): void {
     if (fields === undefined) return
     const value = Buffer.from(`"${Buffer.concat(fields).toString('base64')}"`)
-    this.unknown.add(this.above.join('.'), UNKNOWN_KEY, 0, UNKNOWN_KEY.length, value, 0, value.length)
+    this.unknown.add(this.prefix(), UNKNOWN_KEY, 0, UNKNOWN_KEY.length, value, 0, value.length)
   }
 }

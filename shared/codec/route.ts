@@ -25,9 +25,6 @@ import { UnknownFields } from './unknown.ts'
 import type { Walker } from './walker.ts'
 import { UserError } from '../errors.ts'
 
-/** An append is less than 10 MB with everything around the rows (Storage Write API: requests). */
-export const ROW_BYTES_MAX = 9 * 1024 * 1024
-
 /** What of a route the codec looks at. */
 export type CodecRoute = Pick<Route, 'name' | 'format' | 'unknown' | 'metadata' | 'preset' | 'pattern' | 'convert'> &
   Partial<Pick<Route, 'envelope'>>
@@ -61,7 +58,7 @@ export function compileRoute(route: CodecRoute, schema?: RecordType): RowCodec {
     let result = from < 0 ? from : walker.walk(input, from, end, out)
     if (result >= 0) {
       unknown.write(out)
-      if (metadata.finishRow(origin, out, mark, ROW_BYTES_MAX)) return undefined
+      if (metadata.finishRow(origin, out, mark)) return undefined
       result = TOO_LARGE
     }
     out.length = mark
@@ -79,12 +76,10 @@ export function openCodec(route: Route): RowCodec {
 function recordOf(route: CodecRoute, record: RecordType | undefined): RecordType {
   if (route.format === 'raw') return RAW_RECORD
   if (route.preset === 'combined' || route.preset === 'common') return ACCESS_RECORDS[route.preset]
-  if (!record)
-    throw new UserError(
-      `route ${route.name}: format ${route.format} needs a schema`,
-      'add schema: FILE.proto#package.Message or FILE.json',
-    )
-  return route.format === 'text' ? textRecord(record, `route ${route.name}`) : record
+  const where = `route ${route.name}`
+  const fix = 'add schema: FILE.proto#package.Message or FILE.json'
+  if (!record) throw new UserError(`${where}: format ${route.format} needs a schema`, fix)
+  return route.format === 'text' ? textRecord(record, where) : record
 }
 
 /** Whether events of the route can have fields that the schema does not have. */

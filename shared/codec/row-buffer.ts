@@ -1,3 +1,5 @@
+/** An append is less than 10 MB with everything around the rows (Storage Write API: requests). */
+export const ROW_BYTES_MAX = 9 * 1024 * 1024
 /** Room that a row's own length takes at first; most rows are longer than 127 bytes and shorter than 16 KiB. */
 const ROW_LENGTH_WIDTH = 2
 /** A tag and the longest number behind it. */
@@ -18,8 +20,6 @@ export class RowBuffer {
   /** Bytes used; while a row is written, where its next byte goes. */
   length = 0
   rows = 0
-  /** Where each row ends. */
-  ends = new Int32Array(1024)
   /** Bytes that are left for a row's length. */
   lengthWidth = ROW_LENGTH_WIDTH
 
@@ -34,18 +34,9 @@ export class RowBuffer {
     this.rows = 0
   }
 
-  /** Where the entry of a row begins, its tag included. */
-  rowStart(index: number): number {
-    return index === 0 ? 0 : (this.ends[index - 1] ?? this.length)
-  }
-
-  rowEnd(index: number): number {
-    return this.ends[index] ?? this.length
-  }
-
-  /** The entries of the rows [from, to), without copying. */
-  slice(from = 0, to: number = this.rows): Buffer {
-    return this.bytes.subarray(this.rowStart(from), to === 0 ? 0 : this.rowEnd(to - 1))
+  /** The entries of all rows, without copying. */
+  slice(): Buffer {
+    return this.bytes.subarray(0, this.length)
   }
 
   /** Leaves room for a row's tag and length. Answers the mark for commitRow: as length, it forgets the row. */
@@ -59,8 +50,7 @@ export class RowBuffer {
 
   commitRow(mark: number): void {
     this.lengthWidth = this.patchLength(mark + 1, this.lengthWidth)
-    if (this.rows === this.ends.length) this.ends = new Int32Array(this.ends.buffer.transfer(this.ends.byteLength * 2))
-    this.ends[this.rows++] = this.length
+    this.rows++
   }
 
   /** Makes sure that so many bytes can follow. */
@@ -68,8 +58,8 @@ export class RowBuffer {
     if (this.length + count > this.bytes.length) this.grow(count)
   }
 
-  /** An unsigned number below 2^32; needs 5 bytes. */
-  varint(value: number): void {
+  /** An unsigned number below 2^32; needs 5 bytes. Answers 0, as all that writes values and cannot fail. */
+  varint(value: number): 0 {
     const { bytes } = this
     let at = this.length
     let rest = value
@@ -79,6 +69,7 @@ export class RowBuffer {
     }
     bytes[at++] = rest
     this.length = at
+    return 0
   }
 
   /** A field's tag, and room for the longest number behind it. */
@@ -89,7 +80,7 @@ export class RowBuffer {
   }
 
   /** 64 bits in two halves; needs 10 bytes. */
-  varint64(low: number, high: number): void {
+  varint64(low: number, high: number): 0 {
     const { bytes } = this
     let at = this.length
     let lo = low
@@ -105,22 +96,24 @@ export class RowBuffer {
     }
     bytes[at++] = lo
     this.length = at
+    return 0
   }
 
   /** An int32 as protobuf has it: negative ones take ten bytes. */
-  int32(value: number): void {
-    if (value >= 0) this.varint(value)
-    else this.varint64(value, -1)
+  int32(value: number): 0 {
+    return value >= 0 ? this.varint(value) : this.varint64(value, -1)
   }
 
-  double(value: number): void {
+  double(value: number): 0 {
     this.view.setFloat64(this.length, value, true)
     this.length += 8
+    return 0
   }
 
-  float(value: number): void {
+  float(value: number): 0 {
     this.view.setFloat32(this.length, value, true)
     this.length += 4
+    return 0
   }
 
   /** Copies source[start, end); the room must be there. */
@@ -148,11 +141,18 @@ export class RowBuffer {
     this.length += this.bytes.write(value, this.length)
   }
 
+  /** A text with its length, and the room that they need. */
+  string(value: string): 0 {
+    const bytes = Buffer.from(value)
+    return this.lengthAndCopy(bytes, 0, bytes.length)
+  }
+
   /** A length and source[start, end), with the room that they need. */
-  lengthAndCopy(source: Buffer, start: number, end: number): void {
+  lengthAndCopy(source: Buffer, start: number, end: number): 0 {
     this.reserve(end - start + 5)
     this.varint(end - start)
     this.copy(source, start, end)
+    return 0
   }
 
   /**

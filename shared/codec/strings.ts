@@ -1,5 +1,5 @@
 import { textOf } from './numbers.ts'
-import { INVALID, JSON_SYNTAX, TRUNCATED, UTF8 } from './reasons.ts'
+import { INVALID, JSON_SYNTAX, UTF8 } from './reasons.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
 export const QUOTE = 0x22
@@ -38,35 +38,23 @@ export function viewOf(bytes: Buffer): DataView {
   return view
 }
 
-/** What stringEnd saw on the way. */
-export const seen = { escapes: false, wide: false }
+/** What quoteEnd saw on the way: backslashes, bytes above 0x7f and below 0x20. */
+export const seen = { escapes: false, wide: false, controls: false }
 
-/** The closing quote of the JSON string whose content begins at p, or a reason; whether it has escapes or bytes above 0x7f in `seen`. */
-export function stringEnd(bytes: Uint8Array, start: number, end: number): number {
+/** The closing quote of the text whose content begins at `start`, or `end` or more; what is special in it in `seen`. */
+export function quoteEnd(bytes: Buffer, view: DataView, start: number, end: number): number {
   seen.escapes = false
   seen.wide = false
-  for (let p = start; p < end; p++) {
+  seen.controls = false
+  let p = plainTextEnd(view, start, end)
+  for (; p < end; p++) {
     const c = bytes[p] as number
-    if (c === QUOTE) return p
-    if (c < 0x20) return JSON_SYNTAX
+    if (c === QUOTE) break
     if (c === BACKSLASH) {
       seen.escapes = true
       p++
     } else if (c > 0x7f) seen.wide = true
-  }
-  return TRUNCATED
-}
-
-/** The closing quote of a text in a line of text whose content begins at p, or the end; backslashes in seen.escapes. */
-export function quoteEnd(bytes: Buffer, start: number, end: number): number {
-  seen.escapes = false
-  let p = plainTextEnd(viewOf(bytes), start, end)
-  while (p < end && bytes[p] !== QUOTE) {
-    if (bytes[p] === BACKSLASH) {
-      seen.escapes = true
-      p++
-    }
-    p++
+    else if (c < 0x20) seen.controls = true
   }
   return p
 }
@@ -114,8 +102,7 @@ export function writeBase64(bytes: Uint8Array, start: number, end: number, out: 
   const text = textOf(bytes, start, end)
   if (!BASE64.test(text)) return INVALID
   const decoded = Buffer.from(text, 'base64')
-  out.lengthAndCopy(decoded, 0, decoded.length)
-  return 0
+  return out.lengthAndCopy(decoded, 0, decoded.length)
 }
 
 /**
@@ -123,7 +110,7 @@ export function writeBase64(bytes: Uint8Array, start: number, end: number, out: 
  * control or byte beyond ASCII, or at most three bytes before the end. Looks at four at a time: the top bit of each that
  * is one of these comes to be set, exactly so for the first.
  */
-export function plainTextEnd(view: DataView, start: number, end: number): number {
+function plainTextEnd(view: DataView, start: number, end: number): number {
   let p = start
   for (const stop = end - 4; p <= stop; p += 4) {
     const word = view.getInt32(p, true)

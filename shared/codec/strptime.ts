@@ -82,14 +82,11 @@ const SHORT: Readonly<Record<string, string>> = {
  */
 export function strptime(format: string, zone: string, where: string): TextWriter {
   const whole = format.replace(/%([A-Za-z])/g, (directive, letter: string) => SHORT[letter] ?? directive)
-  if (!/(?<!%)(?:%%)*%[Yys]/.test(whole))
-    throw new UserError(
-      `${where}: the format ${format} has no year`,
-      'let the application write one (%Y), or make the column a STRING and leave the format out',
-    )
+  const yearFix = 'let the application write one (%Y), or make the column a STRING and leave the format out'
+  if (!/(?<!%)(?:%%)*%[Yys]/.test(whole)) throw new UserError(`${where}: the format ${format} has no year`, yearFix)
   const standard = zoneOf(zone)
-  if (!standard)
-    throw new UserError(`${where}: zone ${zone} is not known`, 'write an offset such as +01:00, or Europe/Berlin')
+  const zoneFix = 'write an offset such as +01:00, or Europe/Berlin'
+  if (!standard) throw new UserError(`${where}: zone ${zone} is not known`, zoneFix)
   const { regex, setters } = compile(Buffer.from(whole).toString('latin1'), where)
   return (bytes, start, end, out) => {
     const match = regex.exec(textOf(bytes, start, end))

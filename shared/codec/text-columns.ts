@@ -9,6 +9,7 @@ import { LINE_BYTES_MAX, type Walker } from './walker.ts'
 export abstract class TextColumns implements Walker {
   path = ''
   protected readonly plan: Plan
+  protected bytes: Buffer = Buffer.alloc(0)
   private out = new RowBuffer(64)
 
   constructor(plan: Plan) {
@@ -19,15 +20,16 @@ export abstract class TextColumns implements Walker {
     this.path = ''
     if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
     this.plan.clear()
+    this.bytes = input
     this.out = out
-    const failed = this.line(input, start, end)
+    const failed = this.line(start, end)
     if (failed < 0) return failed
     const missing = this.plan.close(out)
     return missing ? this.fail(MISSING, missing.name) : 0
   }
 
-  /** Fills the columns from a line. Answers 0 or a reason. */
-  protected abstract line(input: Buffer, start: number, end: number): number
+  /** Fills the columns from the line bytes[start, end). Answers 0 or a reason. */
+  protected abstract line(start: number, end: number): number
 
   /** Writes a column from bytes[from, to). Nothing is an empty text, or NULL for other types. */
   protected column(slot: Slot, bytes: Buffer, from: number, to: number, write = slot.text): number {

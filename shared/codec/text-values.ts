@@ -1,11 +1,12 @@
-import type { ColumnType, RecordField } from '../schema/index.ts'
+import type { ColumnType, ProtoKind, RecordField } from '../schema/index.ts'
 import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
 import { isUtf8, viewOf, writeBase64 } from './strings.ts'
 import { daysOf, parseClf, parseRfc3339, parseTimestampText } from './time.ts'
+import { writeDateJson, writeDuration, writeFieldMask, writeTimeJson } from './well-known.ts'
 
-/** Writes the value that bytes[start, end) say, without its tag. Answers 0 or a reason. */
+/** Writes the value that bytes[start, end) say behind its tag, where a number has room. Answers 0 or a reason. */
 export type TextWriter = (bytes: Buffer, start: number, end: number, out: RowBuffer) => number
 
 /** How a text becomes a value of each column type: the forms that BigQuery loads from JSON and CSV. */
@@ -27,35 +28,42 @@ const TEXT_WRITERS: Readonly<Record<ColumnType, TextWriter>> = {
   INTERVAL: writeInterval,
 }
 
+/** Messages with a form of their own in JSON: how the content of a string becomes one, or of the last two the JSON itself. */
+const WELL_KNOWN_WRITERS: Readonly<Partial<Record<ProtoKind, TextWriter>>> = {
+  timestamp: writeRfc3339,
+  duration: writeDuration,
+  fieldmask: writeFieldMask,
+  date: writeDateJson,
+  timeofday: writeTimeJson,
+}
+
 /**
  * How a text becomes a value of a column, within the limits of a parameterized type: STRING(L) counts characters, BYTES(L)
  * bytes; NUMERIC(P, S) and BIGNUMERIC(P, S) round to S digits and have room for P.
  */
-export function textWriterOf({ type, attributes }: Pick<RecordField, 'type' | 'attributes'>): TextWriter {
+export function textWriterOf({ type, attributes, proto }: RecordField): TextWriter {
+  const wellKnown = proto && WELL_KNOWN_WRITERS[proto.kind]
+  if (wellKnown) return wellKnown
   const { maxLength, precision, scale = '0', roundingMode } = attributes
   if (maxLength !== undefined && type === 'STRING') return limited(writeString, Number(maxLength), charactersIn)
-  if (maxLength !== undefined && type === 'BYTES')
-    return limited(writeBase64, Number(maxLength), (_, from, to) => to - from)
+  if (maxLength !== undefined && type === 'BYTES') return limited(writeBase64, Number(maxLength), base64BytesIn)
   if (precision === undefined || (type !== 'NUMERIC' && type !== 'BIGNUMERIC')) return TEXT_WRITERS[type]
   return decimalWriter(Number(precision), Number(scale), roundingMode === 'ROUND_HALF_EVEN')
 }
 
 type Measure = (bytes: Buffer, start: number, end: number) => number
 
-/** @param write of a text or bytes, led by their length @param most of what `lengthOf` counts */
+/** @param most of what `lengthOf` counts in the text */
 function limited(write: TextWriter, most: number, lengthOf: Measure): TextWriter {
-  return (bytes, start, end, out) => {
-    const before = out.length
-    const failed = write(bytes, start, end, out)
-    if (failed < 0) return failed
-    let from = before
-    while ((out.bytes[from] as number) > 127) from++
-    return lengthOf(out.bytes, from + 1, out.length) > most ? RANGE : 0
-  }
+  return (bytes, start, end, out) => write(bytes, start, end, out) || (lengthOf(bytes, start, end) > most ? RANGE : 0)
 }
 
 function charactersIn(bytes: Buffer, start: number, end: number): number {
   return [...bytes.toString('utf8', start, end)].length
+}
+
+function base64BytesIn(bytes: Buffer, start: number, end: number): number {
+  return Buffer.byteLength(textOf(bytes, start, end), 'base64')
 }
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -93,9 +101,7 @@ function writeFloat(bytes: Buffer, start: number, end: number, out: RowBuffer): 
   if (!plain && !infinite && text.toLowerCase() !== 'nan') return INVALID
   const value = infinite ? Number(`${infinite[1]}Infinity`) : Number(text)
   if (plain && !Number.isFinite(value)) return RANGE
-  out.reserve(8)
-  out.double(value)
-  return 0
+  return out.double(value)
 }
 
 const TRUE = new Set(['true', 't', 'yes', 'y', '1'])
@@ -104,9 +110,7 @@ const FALSE = new Set(['false', 'f', 'no', 'n', '0'])
 function writeBool(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   const text = textOf(bytes, start, end).toLowerCase()
   if (!TRUE.has(text) && !FALSE.has(text)) return INVALID
-  out.reserve(1)
-  out.varint(TRUE.has(text) ? 1 : 0)
-  return 0
+  return out.varint(TRUE.has(text) ? 1 : 0)
 }
 
 function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -115,7 +119,7 @@ function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffe
 }
 
 /** RFC 3339 alone. */
-export function writeRfc3339(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
+function writeRfc3339(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
   return putInt64(parseRfc3339(bytes, start, end), out)
 }
 
@@ -124,13 +128,15 @@ export function writeClf(bytes: Buffer, start: number, end: number, out: RowBuff
   return putInt64(parseClf(bytes, start, end), out)
 }
 
+/** Days since 1970 of a text YYYY-MM-DD that may have single digits; NaN when it is no date. */
+function daysIn(text: string): number {
+  const [, year, month, day] = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(text) ?? []
+  return daysOf(Number(year), Number(month), Number(day))
+}
+
 function writeDate(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const match = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(textOf(bytes, start, end))
-  const days = match ? daysOf(Number(match[1]), Number(match[2]), Number(match[3])) : Number.NaN
-  if (days !== days) return INVALID
-  out.reserve(10)
-  out.int32(days)
-  return 0
+  const days = daysIn(textOf(bytes, start, end))
+  return days !== days ? INVALID : out.int32(days)
 }
 
 const TIME = /^(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?$/
@@ -144,23 +150,16 @@ function canonicalTime(text: string): string | undefined {
 }
 
 function writeTime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  return writeText(canonicalTime(textOf(bytes, start, end)), out)
+  const time = canonicalTime(textOf(bytes, start, end))
+  return time === undefined ? INVALID : out.string(time)
 }
 
 function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const [matched, year, month, day, time] =
-    /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
-  if (matched === undefined || Number.isNaN(daysOf(Number(year), Number(month), Number(day)))) return INVALID
-  const rest = time === undefined ? '00:00:00' : canonicalTime(/^\d+:\d+$/.test(time) ? `${time}:00` : time)
-  return writeText(rest && `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}T${rest}`, out)
-}
-
-/** Writes a text; undefined: the value was INVALID. */
-export function writeText(text: string | undefined, out: RowBuffer): number {
-  if (text === undefined) return INVALID
-  const bytes = Buffer.from(text)
-  out.lengthAndCopy(bytes, 0, bytes.length)
-  return 0
+  const [, date = '', given = '0:0'] = /^([^Tt ]+)(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
+  const days = daysIn(date)
+  const time = canonicalTime(/^\d+:\d+$/.test(given) ? `${given}:00` : given)
+  if (days !== days || time === undefined) return INVALID
+  return out.string(`${new Date(days * 86_400_000).toISOString().slice(0, 10)}T${time}`)
 }
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
@@ -176,7 +175,7 @@ function decimalWriter(precision: number, scale: number, even = false): TextWrit
   return (bytes, start, end, out) => {
     const units = unitsOf(textOf(bytes, start, end), scale, even)
     if (units === undefined) return INVALID
-    return units === null || units > max || units < min ? RANGE : writeText(decimalText(units, scale), out)
+    return units === null || units > max || units < min ? RANGE : out.string(decimalText(units, scale))
   }
 }
 
@@ -212,8 +211,7 @@ function writeJson(bytes: Buffer, start: number, end: number, out: RowBuffer): n
   } catch {
     return JSON_SYNTAX
   }
-  out.lengthAndCopy(bytes, start, end)
-  return 0
+  return out.lengthAndCopy(bytes, start, end)
 }
 
 /** BigQuery's own form `Y-M D H:M:S.F`, and ISO 8601's durations. */
@@ -232,5 +230,5 @@ function writeInterval(bytes: Buffer, start: number, end: number, out: RowBuffer
     sum(['years', 12], ['months', 1]) > INTERVAL_MAX.months ||
     sum(['weeks', 7], ['days', 1]) > INTERVAL_MAX.days ||
     sum(['hours', 3600], ['minutes', 60], ['seconds', 1]) > INTERVAL_MAX.seconds
-  return beyond ? RANGE : writeText(text, out)
+  return beyond ? RANGE : out.string(text)
 }

@@ -18,10 +18,10 @@ export class UnknownFields {
     this.json.clear()
   }
 
-  /** Adds a member: key[start, end) as it stands in JSON, below `prefix`; value[from, to) is JSON, too. */
+  /** Adds a member: key[start, end) as it stands in JSON, behind a prefix; value[from, to) is JSON, too. */
   add(prefix: string, key: Buffer, start: number, end: number, value: Buffer, from: number, to: number): void {
     const { json } = this
-    json.text(`${json.length === 0 ? '{' : ','}"${prefix === '' ? '' : `${prefix}.`}`)
+    json.text(`${json.length === 0 ? '{' : ','}"${prefix}`)
     json.reserve(end - start + to - from + 3)
     json.copy(key, start, end)
     json.text('":')

@@ -1,5 +1,5 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Slot } from './plan.ts'
 import { RowBuffer } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 
@@ -30,6 +30,8 @@ export abstract class ByteWalker {
   protected out = new RowBuffer(64)
   protected bytes: Buffer = Buffer.alloc(READ_AHEAD)
   protected view = new DataView(this.bytes.buffer)
+  /** Names of the records that are being read, from the outermost on. */
+  protected readonly above: string[] = []
 
   constructor(plan: Plan, unknown: UnknownFields) {
     this.plan = plan
@@ -44,6 +46,20 @@ export abstract class ByteWalker {
       this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
     }
     return near ? 0 : start
+  }
+
+  /** What stands before the names of unknown fields. */
+  protected prefix(): string {
+    return this.above.map((name) => `${name}.`).join('')
+  }
+
+  /** Writes a tag and leaves room for a length. Answers the mark for patchLength. */
+  protected openRun(slot: Slot): number {
+    const { out } = this
+    out.tag(slot.tag)
+    const mark = out.length
+    out.length += slot.width
+    return mark
   }
 
   /** Answers a reason, and puts a name before the path: it grows from inside outwards. */

@@ -7,13 +7,13 @@ const QUARTER = 900
 /** Quarters of an hour that are remembered: log lines come back to the same few. */
 const QUARTERS_MAX = 4096
 
-const OFFSET = /^(?:Z|UT|UTC|GMT|([+-])(\d\d)(?::?(\d\d))?)$/
+const OFFSET = /^(?:Z|UT|UTC|GMT|([+-])(\d\d)(?::?(\d\d)(?::(\d\d))?)?)$/
 
 /** `Z`, UTC or an offset such as +01:00, +0100 or +01 as seconds; NaN when it is none of these. */
 export function offsetOf(text: string): number {
-  const [matched, sign, hours = '0', minutes = '0'] = OFFSET.exec(text) ?? []
+  const [matched, sign, hours = 0, minutes = 0, seconds = 0] = OFFSET.exec(text) ?? []
   if (matched === undefined || Number(hours) > 23 || Number(minutes) > 59) return Number.NaN
-  return (sign === '-' ? -1 : 1) * (Number(hours) * 3600 + Number(minutes) * 60)
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds))
 }
 
 /** A zone by an offset, or by its name in the IANA database; undefined when there is none such. */
@@ -51,6 +51,5 @@ function civilOffset(civil: number, at: (seconds: number) => number): number {
 
 function offsetAt(format: Intl.DateTimeFormat, seconds: number): number {
   const name = format.formatToParts(seconds * 1000).find(({ type }) => type === 'timeZoneName')?.value ?? ''
-  const [, sign, hours = '0', minutes = '0', rest = '0'] = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(name) ?? []
-  return (sign === '-' ? -1 : 1) * (Number(hours) * 3600 + Number(minutes) * 60 + Number(rest))
+  return offsetOf(name.replace(/^GMT(?=.)/, ''))
 }

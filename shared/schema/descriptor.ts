@@ -1,5 +1,5 @@
 import type { RowType } from './kinds.ts'
-import type { RecordField, RecordType } from './record.ts'
+import { isPlainColumnName, type RecordField, type RecordType } from './record.ts'
 
 /** google.protobuf.DescriptorProto as a plain object, in the spelling of protobufjs. */
 export interface DescriptorProto {
@@ -21,7 +21,6 @@ const TYPES: Readonly<Record<RowType, number>> = {
   bytes: 12,
 }
 const LABELS = { NULLABLE: 1, REQUIRED: 2, REPEATED: 3 } as const
-const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /**
  * The self-contained proto2 descriptor of a row, which AppendRows takes as writer_schema: every nested message inside
@@ -45,7 +44,7 @@ function messageName(parent: string, field: RecordField): string {
 }
 
 function fieldOf(field: RecordField, parent: string) {
-  const plain = IDENTIFIER.test(field.name)
+  const plain = isPlainColumnName(field.name)
   const columnName = '.google.cloud.bigquery.storage.v1.columnName'
   const options = { ...(field.packed && { packed: true }), ...(!plain && { [columnName]: field.name }) }
   return {

@@ -7,7 +7,6 @@ import {
   type ColumnAttributes,
   COLUMNS_MAX,
   DEPTH_MAX,
-  type EnumNames,
   type IgnoredField,
   type ProtoSource,
   type RecordField,
@@ -90,7 +89,12 @@ class Converter {
     const value = isEmpty(natural) ? this.value(field, path, 'json') : natural
     const kind = field.keyType as ProtoKind
     const [type, rowType] = COLUMNS[kind]
-    const key = { type, rowType, packed: false, proto: { kind, wrapper: false, delimited: false, ...ENTRY } }
+    const key = {
+      type,
+      rowType,
+      packed: false,
+      proto: { kind, wrapper: false, delimited: false, nullValue: false, ...ENTRY },
+    }
     const fields = [
       entryField('key', 1, key),
       entryField('value', 2, { ...value, proto: { ...value.proto, ...ENTRY } }),
@@ -156,7 +160,8 @@ function protoSource(field: Field, kind: ProtoKind): ProtoSource {
     oneof: inOneof ? parent.oneofsArray.indexOf(partOf) : -1,
     map: false,
     delimited: field.delimited,
-    enum: resolvedType instanceof protobuf.Enum ? enumNames(resolvedType) : undefined,
+    enum: resolvedType instanceof protobuf.Enum ? resolvedType.values : undefined,
+    nullValue: resolvedType?.fullName === '.google.protobuf.NullValue',
     message: COLUMNS[kind][0] === 'JSON' ? message : undefined,
   }
 }
@@ -206,11 +211,4 @@ function overrideOf(options: Options, kind: ProtoKind, place: string): Override 
 function jsonNamesOf(field: Field): string[] {
   if (field.declaringField) return [`[${field.declaringField.fullName.slice(1)}]`]
   return [...new Set([field.jsonName ?? field.name, field.name])]
-}
-
-function enumNames(type: protobuf.Enum): EnumNames {
-  const numbers = new Map(Object.entries(type.values))
-  const names = new Map<number, string>()
-  for (const [name, number] of numbers) if (!names.has(number)) names.set(number, name)
-  return { numbers, names, nullValue: type.fullName === '.google.protobuf.NullValue' }
 }

@@ -5,14 +5,6 @@ import type { ColumnType, ProtoKind, RowType } from './kinds.ts'
 /** Of a column: absent allowed, not allowed, many. */
 export type Mode = 'NULLABLE' | 'REQUIRED' | 'REPEATED'
 
-/** An enum by name and by number; an alias has the number of the first name. */
-export interface EnumNames {
-  readonly numbers: ReadonlyMap<string, number>
-  readonly names: ReadonlyMap<number, string>
-  /** google.protobuf.NullValue, whose JSON form is null. */
-  readonly nullValue: boolean
-}
-
 /** Where a column of a `.proto` message comes from. */
 export interface ProtoSource {
   readonly kind: ProtoKind
@@ -27,7 +19,10 @@ export interface ProtoSource {
   readonly map: boolean
   /** Group encoding (start and end tags) instead of a length. */
   readonly delimited: boolean
-  readonly enum?: EnumNames | undefined
+  /** Of an enum: its numbers by their names, the first name of a number before its aliases. */
+  readonly enum?: Readonly<Record<string, number>> | undefined
+  /** google.protobuf.NullValue, whose JSON form is null. */
+  readonly nullValue: boolean
   /** A JSON column: the message whose canonical JSON form is the value. */
   readonly message?: Type | undefined
 }
