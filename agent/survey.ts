@@ -10,20 +10,16 @@ const FURTHER = /\.\d+$/
 /** What the agent on this host says of itself. Rejects when none answers at that port. */
 export async function askAgent(port: number): Promise<AgentStatus> {
   const page = `http://127.0.0.1:${port}/status`
-  const response = await fetch(page, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }).catch((error: unknown) => {
-    throw new Error(
-      `no agent answers at ${page}: ${messageOf(error instanceof Error ? (error.cause ?? error) : error)}`,
-    )
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS)
+  const response = await fetch(page, { signal }).catch(({ message, cause = message }: Error) => {
+    throw new Error(`no agent answers at ${page}: ${messageOf(cause)}`)
   })
   if (!response.ok) throw new Error(`${page} answers ${response.status}: that is no agent`)
   return (await response.json()) as AgentStatus
 }
 
 /** Every agent's positions in these partitions. Changes nothing and fences nobody. Rejects with KafkaError, or UserError. */
-export async function readAllPositions(
-  client: KafkaClient,
-  partitions: readonly TopicPartition[],
-): Promise<Position[]> {
+export async function readAllPositions(client: KafkaClient, partitions: readonly TopicPartition[]) {
   const prefix = positionsGroup('')
   const groups = (await listGroups(client, prefix)).filter((group) => !FURTHER.test(group))
   const positions: Position[] = []

@@ -1,7 +1,6 @@
 import type { Config } from '../shared/config/index.ts'
-import { countLetters } from '../shared/dead-letters/index.ts'
+import { countLetters, type LetterCount } from '../shared/dead-letters/index.ts'
 import { withTimeout } from '../shared/kafka/index.ts'
-import type { LetterCount } from '../shared/status/index.ts'
 import { withWarehouse } from './with-warehouse.ts'
 
 // What status and check ask of BigQuery. The agent's bundle has no client for it and does without.

@@ -2,14 +2,7 @@ import { askAgent, readAllPositions } from '../agent/survey.ts'
 import { openBucket } from '../shared/chunks/index.ts'
 import type { Config } from '../shared/config/index.ts'
 import { connectKafka, type KafkaClient, withTimeout } from '../shared/kafka/index.ts'
-import {
-  askChunks,
-  askConsumer,
-  findTopics,
-  type ChunksStatus,
-  type StatusReport,
-  type Topics,
-} from '../shared/status/index.ts'
+import { askChunks, askConsumer, findTopics, type StatusReport, type Topics } from '../shared/status/index.ts'
 import { askLetters } from './ask-warehouse.ts'
 import { describeServiceError } from './service-error.ts'
 
@@ -21,10 +14,7 @@ const REACH_WITHIN_MS = 5000
  * Asks everybody that the configuration names; who does not answer is no reason not to ask the others. Leaves connections open, also such as still
  * try to reach somebody: the process is to exit.
  */
-export async function askAll(
-  config: Config,
-  { lateMs, days }: { lateMs: number; days: number },
-): Promise<StatusReport> {
+export async function askAll(config: Config, { lateMs, days }: { lateMs: number; days: number }) {
   const { port, logs } = config.agent
   const unreachable: Record<string, string> = {}
   const asked = async <T>(part: keyof StatusReport, ask: () => Promise<T>): Promise<T | undefined> =>
@@ -43,7 +33,7 @@ export async function askAll(
   return { unreachable, agent, positions, consumer, chunks, dead_letters }
 }
 
-async function askBucket(config: Config, days: number): Promise<ChunksStatus> {
+async function askBucket(config: Config, days: number) {
   const bucket = openBucket(config, 'status')
   await withTimeout(Array.fromAsync(bucket.list('millrace-status/')), REACH_WITHIN_MS)
   return askChunks(bucket, config, days)

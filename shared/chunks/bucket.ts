@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Bucket as Client, File, FileMetadata, Storage, StorageOptions } from '@google-cloud/storage'
+import type { Bucket as Client, File, FileMetadata, Storage } from '@google-cloud/storage'
 import type { Config } from '../config/index.ts'
 import { UserError } from '../errors.ts'
 import { userAgent } from '../telemetry/index.ts'
@@ -73,16 +73,12 @@ export function openBucket(config: Config, entry: string, requestMsMax = UPLOAD_
 }
 
 /** Loaded with the first question: an agent without a bucket does without these megabytes. */
-async function openClient(config: Config, bucket: string, entry: string, requestMsMax: number): Promise<Client> {
+async function openClient({ project, endpoints }: Config, bucket: string, entry: string, requestMsMax: number) {
   const { Storage } = await import('@google-cloud/storage')
-  const storage = new Storage(storageOptions(config, entry))
+  const elsewhere = endpoints.storage ? { apiEndpoint: endpoints.storage, useAuthWithCustomEndpoint: false } : {}
+  const storage = new Storage({ projectId: project, userAgent: userAgent(entry), ...elsewhere })
   storage.interceptors.push(forUploads(entry, requestMsMax))
   return storage.bucket(bucket)
-}
-
-function storageOptions({ project, endpoints }: Config, entry: string): StorageOptions {
-  const options: StorageOptions = { projectId: project, userAgent: userAgent(entry) }
-  return endpoints.storage ? { ...options, apiEndpoint: endpoints.storage, useAuthWithCustomEndpoint: false } : options
 }
 
 /**

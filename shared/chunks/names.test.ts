@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { decodeMetadata, encodeMetadata, METADATA_BYTES_MAX, STATE_KEY } from './metadata.ts'
+import { decodeMetadata, encodeMetadata, STATE_KEY } from './metadata.ts'
 import { chunkName, parseChunkName } from './names.ts'
 
+/** Cloud Storage allows 8 KiB of custom metadata for an object. */
+const METADATA_BYTES_MAX = 8192
 const SOURCE = 'abcdefghijklmnopqrstuvwxyz'
 const CHUNK = {
   route: 'visits',

@@ -1,11 +1,13 @@
 import { type Config, tableId } from '../config/index.ts'
-import type { LetterCount } from '../status/index.ts'
 import { beside, DEAD_LETTERS_VIEW, type Warehouse } from '../warehouse/index.ts'
 
+/** Open dead letters of one route and reason. */
+export type LetterCount = Awaited<ReturnType<typeof countLetters>>[number]
+
 /** Open dead letters since a time, by route and reason, the most frequent first. A view that is not there yet has none. */
-export async function countLetters(warehouse: Warehouse, config: Config, since: Date): Promise<LetterCount[]> {
+export async function countLetters(warehouse: Warehouse, config: Config, since: Date) {
   const views = Object.values(config.routes).map(({ table }) => beside(table, DEAD_LETTERS_VIEW))
-  const counts: LetterCount[] = []
+  const counts: { route: string; reason: string; letters: number; last: string }[] = []
   for (const [id, view] of new Map(views.map((view) => [tableId(view), view]))) {
     if (!(await warehouse.findTable(view))) continue
     const sql = `SELECT route, reason, COUNT(*) AS letters, MAX(failed_at) AS last FROM \`${id}\`

@@ -1,7 +1,7 @@
 import type { Origin } from '../codec/index.ts'
 import { DEAD_LETTERS, encodeFixedRow } from '../warehouse/fixed-tables.ts'
 
-export { countLetters } from './count-letters.ts'
+export { countLetters, type LetterCount } from './count-letters.ts'
 export { openSink, type RouteSink } from './route-sink.ts'
 
 /** Beyond this many bytes an event is cut: a request of AppendRows may have 20 MB at most, and its coordinates say where the rest is. */

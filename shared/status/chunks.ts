@@ -1,7 +1,6 @@
 import { type Bucket, decodeMetadata, type ObjectView, stateOf } from '../chunks/index.ts'
 import type { Config } from '../config/index.ts'
 import { messageOf } from '../errors.ts'
-import type { ChunksStatus, OpenChunk } from './report.ts'
 
 const DAY_MS = 86_400_000
 /** Objects that are looked at, at most; a page of the listing has a thousand. */
@@ -12,11 +11,26 @@ const WAITING_MS_MAX = 3_600_000
 /** An agent needs some rounds for a decision that has become due. */
 const DECIDING_MS_MAX = 600_000
 
+/** An object of the bucket that is not committed. */
+export interface OpenChunk {
+  readonly object: string
+  /** `waiting`: decided, or another's than an agent's. */
+  readonly state: 'undecided' | 'waiting' | 'failed'
+  /** Since it was created. */
+  readonly age_seconds: number
+  /** For longer than it may be. */
+  readonly late: boolean
+  readonly reason?: string
+}
+
+/** `since`: the first day (UTC) that was looked at; `listed`: the first of those not committed; `cut`: where the listing ended early. */
+export type ChunksStatus = Awaited<ReturnType<typeof askChunks>>
+
 /**
  * What is not committed in the bucket: the chunks of sources that were first read in the last `days`, the latest first, and the
  * objects of others. Rejects when the bucket cannot be read.
  */
-export async function askChunks(bucket: Bucket, config: Config, days: number): Promise<ChunksStatus> {
+export async function askChunks(bucket: Bucket, config: Config, days: number) {
   const nowMs = Date.now()
   const counts = { committed: 0, undecided: 0, waiting: 0, failed: 0 }
   const listed: OpenChunk[] = []
@@ -38,10 +52,7 @@ export async function askChunks(bucket: Bucket, config: Config, days: number): P
   return { since: dates.at(-1)!, seen: Math.min(seen, OBJECTS_MAX), ...open, listed, ...(cut && { cut }) }
 }
 
-interface Stage {
-  readonly state: OpenChunk['state'] | 'committed'
-  readonly reason?: string
-}
+type Stage = Pick<OpenChunk, 'reason'> & { readonly state: OpenChunk['state'] | 'committed' }
 
 /** Of agents' chunks a prefix for each route and day, of others' objects what the routes say. */
 async function* stagesOf(bucket: Bucket, { routes }: Config, dates: readonly string[]) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SourceStatus } from './index.ts'
-import { type Limits, type OpenChunk, type StatusReport, wrongs } from './report.ts'
+import type { OpenChunk } from './chunks.ts'
+import { type Limits, type SourceStatus, type StatusReport, wrongs } from './report.ts'
 
 const LIMITS: Limits = { lateMs: 300_000, deadLettersMax: 0, needsKafka: true }
 

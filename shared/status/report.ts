@@ -1,4 +1,7 @@
-import type { PartitionOffsets, TopicPartition } from '../kafka/index.ts'
+import type { LetterCount } from '../dead-letters/index.ts'
+import type { TopicPartition } from '../kafka/index.ts'
+import type { ChunksStatus, OpenChunk } from './chunks.ts'
+import type { ConsumerStatus } from './consumer.ts'
 
 /** What an agent knows of one source: an element of `open` in the answer of its /status. */
 export interface SourceStatus {
@@ -39,59 +42,6 @@ export interface Position extends TopicPartition {
   readonly handed?: { readonly from: number; readonly to: number } | undefined
   /** Its file is gone: the name is kept. */
   readonly retired: boolean
-}
-
-/** Where the consumer's group stands in one partition. */
-export interface PartitionStatus extends PartitionOffsets {
-  /** Everything before it is durable; null: no commit yet. */
-  readonly committed: number | null
-  /** Records, transaction markers among them. */
-  readonly lag: number
-  /** Of these, the ones that have waited for longer than they may. */
-  readonly late: number
-}
-
-/** Where the installation's consumer stands, in all topics of its routes. */
-export interface ConsumerStatus {
-  readonly group: string
-  readonly members: number
-  readonly partitions: readonly PartitionStatus[]
-  /** Topics of routes that Kafka does not have. */
-  readonly missing: readonly string[]
-}
-
-/** An object of the bucket that is not committed. */
-export interface OpenChunk {
-  readonly object: string
-  readonly state: 'undecided' | 'waiting' | 'failed'
-  /** Since it was created. */
-  readonly age_seconds: number
-  /** For longer than it may be. */
-  readonly late: boolean
-  readonly reason?: string
-}
-
-/** What of the bucket is not committed. */
-export interface ChunksStatus {
-  /** The first day (UTC) that was looked at. */
-  readonly since: string
-  readonly seen: number
-  readonly undecided: number
-  /** Decided, or another's than an agent's, and not committed. */
-  readonly waiting: number
-  readonly failed: number
-  /** Of those, the first. */
-  readonly listed: readonly OpenChunk[]
-  /** Where the listing ended early. */
-  readonly cut?: string
-}
-
-/** Open dead letters of one route and reason. */
-export interface LetterCount {
-  readonly route: string
-  readonly reason: string
-  readonly letters: number
-  readonly last: string
 }
 
 /** A part is undefined where there is nothing to ask, or nobody who answers. */
