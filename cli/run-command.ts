@@ -44,12 +44,10 @@ async function dispatch(commands: Commands, [name, ...args]: readonly string[], 
 }
 
 async function overview(commands: Commands): Promise<string> {
-  const rows = await Promise.all(
-    Object.entries(commands).map(async ([name, load]) => {
-      const { command } = await load()
-      return `  ${`${name} ${command.usage ?? ''}`.padEnd(24)}  ${command.summary.split('\n')[0]}`
-    }),
-  )
+  const rows = await Array.fromAsync(Object.entries(commands), async ([name, load]) => {
+    const { command } = await load()
+    return `  ${`${name} ${command.usage ?? ''}`.padEnd(24)}  ${command.summary.split('\n')[0]}`
+  })
   return `millrace COMMAND [--config FILE]\n\n${rows.join('\n')}\n\nmillrace COMMAND --help says more. Results go to stdout, diagnostics to stderr; exit 0, 1 (found something) or 2 (used wrongly).\n`
 }
 

@@ -24,12 +24,8 @@ export function layOut(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   const cells = [columns, ...rows.map((row) => columns.map((column) => textOf(row[column])))]
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)))
-  const lines = cells.map((line) =>
-    line
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  const pad = (cell: string, index: number) => cell.padEnd(widths[index] ?? 0)
+  const lines = cells.map((line) => line.map(pad).join('  ').trimEnd())
   return `${lines.join('\n')}\n`
 }
 

@@ -44,11 +44,7 @@ async function* decodeFrames(input: Readable): AsyncGenerator<Buffer> {
 }
 
 /** Writes until the decoder takes no more, and returns what it left; undefined: it took everything. */
-async function feed(
-  decoder: ZstdDecompress,
-  first: Buffer,
-  more: AsyncIterator<Buffer, undefined>,
-): Promise<Buffer | undefined> {
+async function feed(decoder: ZstdDecompress, first: Buffer, more: AsyncIterator<Buffer, undefined>) {
   let handedOver = 0
   for (let piece: Buffer | undefined = first; piece; piece = (await more.next()).value) {
     handedOver += piece.length

@@ -1,18 +1,16 @@
 /** Why an extent holds no usable event; 0 means that it does. The names travel in the record header `millrace-dead`. */
 export const DEAD_REASONS = ['', 'too_long', 'bad_length', 'truncated'] as const
-/** A reason by its name. */
-export type DeadReason = Exclude<(typeof DEAD_REASONS)[number], ''>
-
-const DEAD_MESSAGES: Readonly<Record<DeadReason, string>> = {
-  too_long: 'longer than an event may be (agent.max_event_bytes; kafka-push: 9 MiB)',
-  bad_length: 'no length of a message stands here',
-  truncated: 'the source ends amid a message',
-}
+const DEAD_MESSAGES = [
+  '',
+  'longer than an event may be (agent.max_event_bytes; kafka-push: 9 MiB)',
+  'no length of a message stands here',
+  'the source ends amid a message',
+] as const
 
 /** Why no event could be cut, as its dead letter says it; undefined: one was. */
-export function uncutReason(dead = 0): { readonly reason: DeadReason; readonly message: string } | undefined {
+export function uncutReason(dead = 0) {
   const reason = DEAD_REASONS[dead]
-  return reason ? { reason, message: DEAD_MESSAGES[reason] } : undefined
+  return reason ? { reason, message: DEAD_MESSAGES[dead]! } : undefined
 }
 
 /** Indexes of DEAD_REASONS. */

@@ -8,7 +8,7 @@ export { type Encoding, encodingOf, isDamage, MAGIC_BYTES, openDecompressed, pla
 export { cutEvents, cutPieces, type EventBatch } from './cut-events.ts'
 export { MULTILINE_PRESETS } from './multiline-presets.ts'
 export { framingName, framingNamed, framingOf } from './options.ts'
-export { DEAD_REASONS, type DeadReason, Events, uncutReason } from './events.ts'
+export { DEAD_REASONS, Events, uncutReason } from './events.ts'
 
 /** A cutter for a source, or for the rest of one from `position` on, which must be the start of an extent. */
 export function createCutter(framing: FramingOptions, position: number): Cutter {

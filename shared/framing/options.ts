@@ -2,11 +2,8 @@ import type { Route } from '../config/index.ts'
 import type { FramingOptions } from './cutter.ts'
 import { MULTILINE_PRESETS } from './multiline-presets.ts'
 
-/** The part of a route that says how its bytes become events. */
-type FramedRoute = Pick<Route, 'framing' | 'multiline'>
-
 /** How a route's bytes are cut. */
-export function framingOf({ framing, multiline }: FramedRoute, maxEventBytes: number): FramingOptions {
+export function framingOf({ framing, multiline }: Route, maxEventBytes: number): FramingOptions {
   if (!multiline) return { kind: framing, maxEventBytes }
   const start = multiline.preset ? MULTILINE_PRESETS[multiline.preset] : (multiline.start ?? '')
   return { kind: framing, start, pauseMs: multiline.timeout, maxEventBytes }

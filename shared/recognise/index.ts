@@ -1,4 +1,4 @@
 export { countRows } from './read-values.ts'
-export { type Recognised, recognise } from './recognise.ts'
+export { recognise } from './recognise.ts'
 export { addRoute, type NewRoute, routeNameOf, schemaPathOf } from './route-file.ts'
 export { readSample } from './sample.ts'
