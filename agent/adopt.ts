@@ -24,12 +24,8 @@ const ROUNDS_MAX = 5
  */
 export async function adoptAgent(config: Config, agent: string, options: AdoptOptions): Promise<Adopted> {
   if (!config.kafka) throw new UserError(`${config.file}: kafka is missing`, 'without it no chunk is ever undecided')
-  const client = connectKafka(config.kafka, `millrace-adopt-${agent}`)
-  try {
-    return await adoptChunks(positionsStore(client), openBucket(config, 'adopt'), config, agent, options)
-  } finally {
-    await client.close()
-  }
+  await using client = connectKafka(config.kafka, `millrace-adopt-${agent}`)
+  return await adoptChunks(positionsStore(client), openBucket(config, 'adopt'), config, agent, options)
 }
 
 /** The same, with the connections made. */
@@ -42,27 +38,23 @@ export async function adoptChunks(
 ): Promise<Adopted> {
   const topics = [...new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))]
   const say = (_about: string, message: string) => message && report(message)
-  const session = await Session.open(store, { agent: { ...own, id: agent }, topics, report: say })
-  try {
-    const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
-    const topicOf = (route: string) => session.topics.find((topic) => topic === routes[route]?.topic)
-    const decider = new Decider(bucket, chunks, authorityOf(session), session, NO_FILES, topicOf)
-    const found = chunks.undecided
-    if (found.length === 0 && session.blank.size === session.topics.length)
-      report(`nobody knows an agent ${agent}: no positions in Kafka, no undecided chunks in the bucket`)
-    const gaps = session.blank.union(session.torn)
-    const forgotten = found.filter(({ metadata }) => gaps.has(topicOf(metadata.route) ?? ''))
-    if (forgotten[0] && !from) throw blank(agent, topicOf(forgotten[0].metadata.route)!)
-    if (from === 'end') for (const chunk of forgotten) await decider.say(chunk, from)
-    await decideAll(decider, chunks)
-    const untold = chunks.undecided.filter(({ object }) => decider.untold.has(object.name))
-    for (const { object } of untold) report(`${object.name}: nothing tells what Kafka has carried of it`)
-    if (from) for (const chunk of untold) await decider.say(chunk, from)
-    if (from && untold.length > 0) await decideAll(decider, chunks)
-    return reportOf(agent, found, chunks)
-  } finally {
-    await session.close()
-  }
+  await using session = await Session.open(store, { agent: { ...own, id: agent }, topics, report: say })
+  const chunks = await OwnChunks.list(bucket, agent, Object.keys(routes), [])
+  const authority = authorityOf(session, routes)
+  const decider = new Decider({ bucket, chunks, authority, positions: session, files: NO_FILES })
+  const found = chunks.undecided
+  if (found.length === 0 && session.blank.size === session.topics.length)
+    report(`nobody knows an agent ${agent}: no positions in Kafka, no undecided chunks in the bucket`)
+  const gaps = session.blank.union(session.torn)
+  const forgotten = found.filter(({ metadata }) => gaps.has(authority.topicOf(metadata.route) ?? ''))
+  if (forgotten[0] && !from) throw blank(agent, authority.topicOf(forgotten[0].metadata.route)!)
+  if (from === 'end') for (const chunk of forgotten) await decider.say(chunk, from)
+  await decideAll(decider, chunks)
+  const untold = chunks.undecided.filter(({ object }) => decider.untold.has(object.name))
+  for (const { object } of untold) report(`${object.name}: nothing tells what Kafka has carried of it`)
+  if (from) for (const chunk of untold) await decider.say(chunk, from)
+  if (from && untold.length > 0) await decideAll(decider, chunks)
+  return reportOf(agent, found, chunks)
 }
 
 const NO_FILES = {
@@ -73,8 +65,9 @@ const NO_FILES = {
   sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
 }
 
-function authorityOf(session: Session): Authority {
+function authorityOf(session: Session, routes: Config['routes']): Authority {
   return {
+    topicOf: (route) => session.topics.find((topic) => topic === routes[route]?.topic),
     forgottenMs: (topic) => session.forgottenMs(topic),
     async decide(decision) {
       if (session.note(decision)) await session.transact([])

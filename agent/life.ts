@@ -84,14 +84,13 @@ export class Life {
       await follower.look()
       watch.follow(follower.folders)
       this.#isRunning = true
-      await together(ending, agent.stop_within, (end) => {
-        publishing = this.publisher?.run(end)
-        // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.
-        const tried = Promise.race([this.publisher?.tried, publishing])
-        const uploading = tried.then(() => this.uploader.run(end))
-        return [...(publishing ? [publishing] : []), uploading]
-      })
+      publishing = this.publisher?.run(ending)
+      // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.
+      const tried = Promise.race([this.publisher?.tried, publishing])
+      const uploading = tried.then(() => this.uploader.run(ending))
+      await Promise.race([Promise.all([publishing, uploading]), later(ending, agent.stop_within)])
     } finally {
+      this.#stop.abort() // if one of the two has failed, the other one is to end
       clearInterval(looking)
       clearInterval(metrics)
       server?.close()
@@ -107,7 +106,11 @@ export class Life {
   #openPublisher(client: KafkaClient, topics: readonly string[], report: Report): Publisher {
     const { agent, routes } = this.config
     const { lock, from } = this.#host
-    return new Publisher(positionsStore(client), this.follower, lock, this.#waker, {
+    return new Publisher({
+      store: positionsStore(client),
+      follower: this.follower,
+      lock,
+      waker: this.#waker,
       agent,
       topicOf: (route) => routes[route]?.topic,
       topics,
@@ -119,7 +122,10 @@ export class Life {
 
   #openUploader(report: Report): Uploader {
     const { agent, bucket, routes } = this.config
-    return new Uploader(bucket ? openBucket(this.config, 'agent') : undefined, this.follower, this.publisher, {
+    return new Uploader({
+      bucket: bucket ? openBucket(this.config, 'agent') : undefined,
+      follower: this.follower,
+      publisher: this.publisher,
       agent,
       routes: new Map(agent.logs.map(({ route }) => [route, routes[route]!])),
       parked: this.#host.parked,
@@ -136,21 +142,10 @@ export function topicsOf({ agent, routes }: Config): string[] {
   return [...new Set(agent.logs.flatMap(({ route }) => routes[route]?.topic ?? []))]
 }
 
-/** Runs tasks side by side until the signal, or until one fails; then they have `stopWithinMs` to come to their end. */
-async function together(
-  signal: AbortSignal,
-  stopWithinMs: number,
-  start: (signal: AbortSignal) => Promise<void>[],
-): Promise<void> {
-  const failed = new AbortController()
-  const ending = AbortSignal.any([signal, failed.signal])
-  const tasks = start(ending)
-  for (const task of tasks) task.catch(() => failed.abort())
-  const tooLate = async () => {
-    if (!ending.aborted) await once(ending, 'abort')
-    await delay(stopWithinMs, undefined, { ref: false })
-  }
-  await Promise.race([Promise.all(tasks), tooLate()])
+/** So long after the signal. */
+async function later(signal: AbortSignal, ms: number): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+  await delay(ms, undefined, { ref: false })
 }
 
 function followedLogs(config: Config): FollowedLog[] {

@@ -1,6 +1,6 @@
 import type { Config } from '../shared/config/index.ts'
 import { messageOf, UserError } from '../shared/errors.ts'
-import { createLog } from '../shared/telemetry/index.ts'
+import { createLog, type Log } from '../shared/telemetry/index.ts'
 import { checkPaths } from './check-paths.ts'
 import { Life, topicsOf } from './life.ts'
 import { HostLock } from './publish/index.ts'
@@ -25,14 +25,7 @@ export async function runAgent(config: Config, { from, signal, read }: RunOption
   const log = createLog('agent')
   // Of libraries: else they are no JSON.
   process.removeAllListeners('warning').on('warning', ({ name, message }) => log.warn(`${name}: ${message}`))
-  const checked = (config: Config): Config => {
-    const { file, agent } = config
-    if (agent.logs.length === 0)
-      log.warn({ file, key: 'agent.logs', fix: 'add their paths' }, 'there are no logs to follow')
-    for (const path of checkPaths(config)) log.info({ file }, `${path}: no file matches, it may come`)
-    return config
-  }
-  checked(config)
+  tellMissing(config, log)
   const lock = new HostLock(config.agent.lock_file, `${config.file}: agent.lock_file`)
   const host = { lock, log, from, parked: new Set<string>() }
   const refuse = (error: unknown) => {
@@ -45,7 +38,8 @@ export async function runAgent(config: Config, { from, signal, read }: RunOption
     try {
       const config = read()
       if (life) checkReload(life, config)
-      next = new Life(checked(config), host)
+      tellMissing(config, log)
+      next = new Life(config, host)
       life?.stop()
     } catch (error) {
       refuse(error)
@@ -75,4 +69,12 @@ export async function runAgent(config: Config, { from, signal, read }: RunOption
     lock.release()
     log.info('stopped')
   }
+}
+
+/** Says which logs match nothing yet. @throws UserError that lists the paths that cannot be of use */
+function tellMissing(config: Config, log: Log): void {
+  const { file, agent } = config
+  if (agent.logs.length === 0)
+    log.warn({ file, key: 'agent.logs', fix: 'add their paths' }, 'there are no logs to follow')
+  for (const path of checkPaths(config)) log.info({ file }, `${path}: no file matches, it may come`)
 }

@@ -24,12 +24,8 @@ function problemOf(what: string, asked: Promise<void>): Promise<string | void> {
 async function askKafka(config: Config): Promise<void> {
   const topics = Object.values(config.routes).flatMap(({ topic }) => topic ?? [])
   if (!config.kafka || topics.length === 0) return
-  const client = connectKafka(config.kafka, 'millrace-check')
-  try {
-    await topicOffsets(client, topics)
-  } finally {
-    await client.close()
-  }
+  await using client = connectKafka(config.kafka, 'millrace-check')
+  await topicOffsets(client, topics)
 }
 
 async function askBucket(config: Config): Promise<void> {

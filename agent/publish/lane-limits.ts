@@ -31,16 +31,13 @@ export class TopicLimits {
   shrink(topic: string): boolean {
     const { laneBytes, maxEventBytes, deadAboveBytes } = this.of(topic)
     const valueBytes = Math.min(deadAboveBytes, maxEventBytes)
-    for (const floor of [LANE_BYTES_MIN, SHRUNK_BYTES_MIN]) {
-      const half = (bytes: number) => Math.max(bytes / 2, floor)
-      if (laneBytes <= floor && valueBytes <= floor) continue
-      const smaller =
-        laneBytes > floor
-          ? { laneBytes: half(laneBytes), deadAboveBytes }
-          : { laneBytes, deadAboveBytes: half(valueBytes) }
-      this.#smaller.set(topic, { limits: { maxEventBytes, ...smaller }, untilMs: Date.now() + SMALL_MS_MAX })
-      return true
-    }
-    return false
+    const isAbove = (floor: number) => laneBytes > floor || valueBytes > floor
+    const floor = [LANE_BYTES_MIN, SHRUNK_BYTES_MIN].find(isAbove)
+    if (floor === undefined) return false
+    const half = (bytes: number) => Math.max(bytes / 2, floor)
+    const smaller = laneBytes > floor ? { laneBytes: half(laneBytes) } : { deadAboveBytes: half(valueBytes) }
+    const limits = { laneBytes, maxEventBytes, deadAboveBytes, ...smaller }
+    this.#smaller.set(topic, { limits, untilMs: Date.now() + SMALL_MS_MAX })
+    return true
   }
 }

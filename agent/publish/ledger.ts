@@ -7,12 +7,6 @@ import { decodeEntries, ENTRIES_BYTES_MAX, encodeEntries, type Entry, entryBytes
  */
 const RETIRED_MAX = 64
 
-interface Slot {
-  entry: Entry
-  group: number
-  bytes: number
-}
-
 /**
  * All entries of one partition, as they stand after the last transaction and what is being added to the next. Each lives
  * in one of several groups, because a commit's metadata is bounded; it stays there while it fits. After a failed
@@ -27,7 +21,7 @@ export class PartitionLedger {
   retiredMax = RETIRED_MAX
   /** When entries were last dropped, to make room or because Kafka had forgotten them; 0: never. */
   forgottenMs = 0
-  readonly #slots = new Map<string, Slot>()
+  readonly #slots = new Map<string, { readonly entry: Entry; readonly group: number; readonly bytes: number }>()
   readonly #used: number[]
   readonly #changed = new Set<number>()
 
@@ -63,7 +57,7 @@ export class PartitionLedger {
     const bytes = entryBytes(entry)
     const before = this.#slots.get(entry.source)?.group ?? 0
     this.remove(entry.source)
-    const group = this.#hasRoom(before, bytes) ? before : this.#groupWithRoom(bytes)
+    const group = this.#groupFor(bytes, before)
     this.#place(entry, group, bytes)
     this.#changed.add(group)
   }
@@ -114,12 +108,10 @@ export class PartitionLedger {
     this.#used[group]! += bytes
   }
 
-  #hasRoom(group: number, bytes: number): boolean {
-    return this.#used[group]! + bytes <= ENTRIES_BYTES_MAX
-  }
-
-  #groupWithRoom(bytes: number): number {
-    const group = this.#used.findIndex((used) => used + bytes <= ENTRIES_BYTES_MAX)
+  /** The group where it was before, or the first one with room. */
+  #groupFor(bytes: number, before: number): number {
+    const hasRoom = (used: number) => used + bytes <= ENTRIES_BYTES_MAX
+    const group = hasRoom(this.#used[before]!) ? before : this.#used.findIndex(hasRoom)
     if (group >= 0) return group
     this.#changed.add(0) // it says how many there are
     return this.#used.push(0) - 1

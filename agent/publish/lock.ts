@@ -79,10 +79,9 @@ function whyNotOpened(file: string): string | undefined {
 }
 
 /** A first commit that did not happen within this time after its mark was not merely late. */
-export const STARTING_MAX_MS = 24 * 3_600_000
+const STARTING_MAX_MS = 24 * 3_600_000
 
-/** What it means that Kafka has no positions for a topic. */
-export function withoutPositions(mark: TopicMark | undefined, nowMs: number): 'new' | 'forgotten' {
-  if (!mark) return 'new'
-  return mark.state === 'starting' && nowMs - mark.sinceMs < STARTING_MAX_MS ? 'new' : 'forgotten'
+/** Whether a topic of which Kafka has no positions is new; else it has forgotten them. */
+export function isNew(mark: TopicMark | undefined, nowMs: number): boolean {
+  return !mark || (mark.state === 'starting' && nowMs - mark.sinceMs < STARTING_MAX_MS)
 }

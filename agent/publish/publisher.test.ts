@@ -22,20 +22,18 @@ test('brokers that never answer are told of, and uploads wait for them no longer
   })
   const { agent } = parseConfig('{ project: p, dataset: d, routes: {} }', '/millrace.yaml')
   const told: string[] = []
-  const publisher = new Publisher(
+  const publisher = new Publisher({
     store,
-    new Follower({ agent, logs: [], report: () => undefined }),
+    follower: new Follower({ agent, logs: [], report: () => undefined }),
     lock,
-    new Waker(),
-    {
-      agent,
-      topics: ['lines'],
-      topicOf: () => 'lines',
-      leaves: () => false,
-      from: { new: 'start', forgotten: undefined },
-      report: (_about, message) => void told.push(message),
-    },
-  )
+    waker: new Waker(),
+    agent,
+    topics: ['lines'],
+    topicOf: () => 'lines',
+    leaves: () => false,
+    from: { new: 'start', forgotten: undefined },
+    report: (_about, message) => void told.push(message),
+  })
   void publisher.run(new AbortController().signal)
   t.mock.timers.tick(9_999)
   assert.deepEqual(told, [])

@@ -5,36 +5,27 @@ import type { Follower } from '../follow/index.ts'
 import { Filler, type FillerOptions } from './filler.ts'
 import { Filling, type Pending, Transaction, type Update } from './filling.ts'
 import { TopicLimits } from './lane-limits.ts'
-import { type HostLock, LockError, withoutPositions } from './lock.ts'
+import { type HostLock, LockError, isNew } from './lock.ts'
 import type { Entry } from './positions.ts'
-import {
-  type Decision,
-  type Place,
-  positionsGroup,
-  type PositionsStore,
-  Session,
-  type SessionOptions,
-} from './session.ts'
+import type { Decision, Place, PositionsStore, SessionOptions } from './session.ts'
+import { positionsGroup, Session } from './session.ts'
 import type { Waker } from './waker.ts'
 
-/** What a publisher is told besides what it works with. */
-export interface PublisherOptions extends FillerOptions, Omit<SessionOptions, 'refusing'> {
+/** What a publisher works with, and what it is told. */
+export interface PublisherParts extends FillerOptions, Omit<SessionOptions, 'refusing'> {
+  readonly store: PositionsStore
+  readonly follower: Follower
+  readonly lock: HostLock
+  readonly waker: Waker
   readonly agent: AgentConfig
   /** Where to begin in topics that the agent has no positions of; `forgotten`: what the operator said, if anything. */
   readonly from: { readonly new: 'start' | 'end'; readonly forgotten: 'start' | 'end' | undefined }
 }
 
 /** What one topic refuses, others may take. */
-const OF_A_TOPIC: ReadonlySet<KafkaError['kind']> = new Set([
-  'unknown-topic',
-  'unauthorized',
-  'unavailable-topic',
-  'too-large',
-])
+const OF_A_TOPIC: readonly KafkaError['kind'][] = ['unknown-topic', 'unauthorized', 'unavailable-topic', 'too-large']
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 10_000
-/** Kafka forgets what is not renewed for a week. */
-const RENEW_EVERY_MS = 24 * 3_600_000
 /** Brokers behind a silent firewall let a try take more than a minute. */
 const PATIENCE_MS = 10_000
 /** Topics that could not be used are asked for again. */
@@ -48,29 +39,22 @@ const TOPICS_EVERY_MS = 30_000
 export class Publisher {
   /** `dead`: events that travel without their bytes, too long or cut off. */
   readonly counts = { events: 0, bytes: 0, dead: 0, transactions: 0, sessions: 0 }
-  readonly #store: PositionsStore
-  readonly #follower: Follower
-  readonly #lock: HostLock
-  readonly #options: PublisherOptions
-  readonly #waker: Waker
+  readonly #with: PublisherParts
   readonly #filler: Filler
   readonly #tried = Promise.withResolvers<void>()
+  /** When it was in touch with Kafka for the first time, or could not be within PATIENCE_MS. */
+  readonly tried = this.#tried.promise
   /** Of these Kafka takes nothing now: sessions do without them, until one of these has lasted for TOPICS_EVERY_MS. */
   readonly #refusing = new Set<string>()
   #fillings = [new Filling(), new Filling()]
   #open: Transaction | undefined
   #session: Session | undefined
   #decisions: Pending[] = []
-  #renewAtMs = 0
   #begunAtMs = 0
 
-  constructor(store: PositionsStore, follower: Follower, lock: HostLock, waker: Waker, options: PublisherOptions) {
-    this.#store = store
-    this.#follower = follower
-    this.#lock = lock
-    this.#waker = waker
-    this.#options = options
-    this.#filler = new Filler(follower, new TopicLimits(options.agent), options)
+  constructor(parts: PublisherParts) {
+    this.#with = parts
+    this.#filler = new Filler(parts.follower, new TopicLimits(parts.agent), parts)
   }
 
   /**
@@ -81,11 +65,6 @@ export class Publisher {
     return this.#session
   }
 
-  /** When it was in touch with Kafka for the first time, or could not be within PATIENCE_MS. */
-  get tried(): Promise<void> {
-    return this.#tried.promise
-  }
-
   /**
    * Has the next transaction make this change, and resolves with true when it has; with false when that is not known:
    * then look at the entry again. The source is read no further meanwhile.
@@ -93,14 +72,14 @@ export class Publisher {
   decide(decision: Decision): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#decisions.push({ ...decision, settle: resolve })
-    this.#waker.wake()
+    this.#with.waker.wake()
     return promise
   }
 
   /** Runs until the signal; then finishes the batch that it has begun. Rejects when it must not go on. */
   async run(signal: AbortSignal): Promise<void> {
     const late = setTimeout(() => {
-      this.#options.report('kafka', 'not in touch with Kafka, trying again: no answer yet')
+      this.#with.report('kafka', 'not in touch with Kafka, trying again: no answer yet')
       this.#tried.resolve()
     }, PATIENCE_MS).unref()
     void this.tried.then(() => clearTimeout(late))
@@ -111,7 +90,7 @@ export class Publisher {
         await this.#pump(signal)
       } catch (error) {
         this.#explain(error)
-        await this.#waker.pause(backoffMs, signal)
+        await this.#with.waker.pause(backoffMs, signal)
       } finally {
         await this.#end()
       }
@@ -120,22 +99,21 @@ export class Publisher {
   }
 
   async #begin(): Promise<void> {
-    const { report } = this.#options
-    const session = await Session.open(this.#store, { ...this.#options, refusing: this.#refusing })
+    const { report } = this.#with
+    const session = await Session.open(this.#with.store, { ...this.#with, refusing: this.#refusing })
     const skipped = await this.#takeUp(session).catch(async (error: unknown) => {
       await session.close() // nobody else knows it yet, and its connection would keep the process alive
       throw error
     })
     this.#session = session
-    session.renew(session.topics)
+    session.renew()
     for (const update of await this.#filler.skip(session, skipped)) {
       const entry = this.#entryAfter({ ...update, finished: false })
       update.place.ledger.put({ ...entry, start: entry.position })
-      this.#follower.acknowledge({ ...entry, start: entry.position })
+      this.#with.follower.acknowledge({ ...entry, start: entry.position })
     }
     await session.transact([])
-    for (const topic of session.topics) this.#lock.setMark(topic, 'started', Date.now())
-    this.#renewAtMs = Date.now() + RENEW_EVERY_MS
+    for (const topic of session.topics) this.#with.lock.setMark(topic, 'started', Date.now())
     this.#begunAtMs = performance.now()
     this.counts.sessions++
     report('kafka', '')
@@ -145,8 +123,8 @@ export class Publisher {
   /** Recognises the files by the session's positions. Answers the topics that are not read from their start. */
   async #takeUp(session: Session): Promise<Set<string>> {
     const skipped = this.#topicsToSkip(session)
-    this.#follower.adopt(session.entries, this.counts.sessions === 0)
-    await this.#follower.look()
+    this.#with.follower.adopt(session.entries, this.counts.sessions === 0)
+    await this.#with.follower.look()
     return skipped
   }
 
@@ -167,12 +145,12 @@ export class Publisher {
     const skipped = new Set<string>()
     for (const topic of session.blank.union(session.torn)) {
       const nowMs = Date.now()
-      const isNew = !session.torn.has(topic) && withoutPositions(this.#lock.mark(topic), nowMs) === 'new'
-      const from = isNew ? this.#options.from.new : this.#options.from.forgotten
-      if (from === undefined) throw forgotten(this.#options.agent.id, topic)
+      const begins = !session.torn.has(topic) && isNew(this.#with.lock.mark(topic), nowMs)
+      const from = begins ? this.#with.from.new : this.#with.from.forgotten
+      if (from === undefined) throw forgotten(this.#with.agent.id, topic)
       if (from === 'end') skipped.add(topic)
-      if (from === 'end' && !isNew) session.forget(topic)
-      this.#lock.setMark(topic, 'starting', nowMs)
+      if (from === 'end' && !begins) session.forget(topic)
+      this.#with.lock.setMark(topic, 'starting', nowMs)
     }
     return skipped
   }
@@ -202,7 +180,7 @@ export class Publisher {
 
   /** A topic that could not be used may be of use by now: only a new session tells. */
   #topicsAreDue(): boolean {
-    if (this.#session!.topics.length === this.#options.topics.length) return false
+    if (this.#session!.topics.length === this.#with.topics.length) return false
     if (performance.now() - this.#begunAtMs < TOPICS_EVERY_MS) return false
     this.#refusing.clear()
     return true
@@ -210,40 +188,30 @@ export class Publisher {
 
   /** With nothing to send, the first change of a file wakes us; after that one more look, at the end of the linger, will do. */
   async #wait(filling: Filling, waitMs: number, signal: AbortSignal): Promise<void> {
-    if (filling.isEmpty) await this.#waker.wait(waitMs)
-    else await this.#waker.pause(waitMs, signal)
+    if (filling.isEmpty) await this.#with.waker.wait(waitMs)
+    else await this.#with.waker.pause(waitMs, signal)
     this.#filler.lookSoon()
   }
 
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
   #waitBeforeSending(filling: Filling): number {
     if (filling.batch.full || this.#open) return 0
-    if (filling.isEmpty) return this.#renewIsDue() ? 0 : this.#options.agent.poll_interval
-    return filling.sinceMs + this.#options.agent.linger - performance.now()
-  }
-
-  #renewIsDue(): boolean {
-    return Date.now() >= this.#renewAtMs
+    if (filling.isEmpty) return this.#session!.renewIsDue ? 0 : this.#with.agent.poll_interval
+    return filling.sinceMs + this.#with.agent.linger - performance.now()
   }
 
   /** Has the first filling compressed, and sent behind what is in flight; the other one can be filled when that was sent. */
   #send(inFlight?: Promise<void>): Promise<void> {
     const filling = this.#fillings[0]!
     const entries = Array.from(filling.updates.values(), (update) => [update.place, this.#entryAfter(update)] as const)
-    const ready = Promise.all([filling.batch.seal(this.#options.agent.compression), inFlight])
-    const isLast = !filling.batch.full
-    filling.sent = ready.then(([sealed]) => this.#transmit(filling, sealed, entries, isLast))
+    const ready = Promise.all([filling.batch.seal(this.#with.agent.compression), inFlight])
+    filling.sent = ready.then(([sealed]) => this.#transmit(filling, sealed, entries))
     filling.sent.catch(() => undefined) // it is awaited before the next one, or at the end
     this.#fillings.reverse()
     return filling.sent
   }
 
-  async #transmit(
-    filling: Filling,
-    sealed: readonly PartitionBatch[],
-    entries: readonly (readonly [Place, Entry])[],
-    isLast: boolean,
-  ): Promise<void> {
+  async #transmit(filling: Filling, sealed: readonly PartitionBatch[], entries: readonly (readonly [Place, Entry])[]) {
     const session = this.#session!
     const open = (this.#open ??= new Transaction())
     for (const [{ ledger }, entry] of entries) {
@@ -256,27 +224,24 @@ export class Publisher {
     }
     open.decisions.push(...filling.decisions)
     filling.batch.addTo(open.counts)
-    if (isLast || open.decisions.length > 0 || open.isLarge) await this.#commit(session, open, sealed)
+    if (!filling.batch.full || open.decisions.length > 0 || open.isLarge) await this.#commit(session, open, sealed)
     else await session.producer.send(sealed)
     filling.clear()
   }
 
   async #commit(session: Session, open: Transaction, sealed: readonly PartitionBatch[]): Promise<void> {
-    if (this.#renewIsDue()) {
-      session.renew(session.topics)
-      this.#renewAtMs = Date.now() + RENEW_EVERY_MS
-    }
+    if (session.renewIsDue) session.renew()
     await session.transact(sealed)
     this.#open = undefined
-    for (const entry of open.entries) this.#follower.acknowledge(entry)
-    if (open.entries.some(({ retired }) => retired)) this.#follower.keepEntries(session.entries)
+    for (const entry of open.entries) this.#with.follower.acknowledge(entry)
+    if (open.entries.some(({ retired }) => retired)) this.#with.follower.keepEntries(session.entries)
     for (const { source, settle } of open.decisions) {
-      const entry = this.#follower.entry(source)
-      if (entry) this.#follower.moveTo(entry)
+      const entry = this.#with.follower.entry(source)
+      if (entry) this.#with.follower.moveTo(entry)
       this.#filler.thaw(source)
       settle(true)
     }
-    for (const { topic } of sealed) this.#options.report(topic, '')
+    for (const { topic } of sealed) this.#with.report(topic, '')
     this.counts.transactions++
     for (const key of ['events', 'bytes', 'dead'] as const) this.counts[key] += open.counts[key]
   }
@@ -299,20 +264,20 @@ export class Publisher {
 
   /** Decides what an error means. Throws when no further try may help. */
   #explain(error: unknown): void {
-    const { report } = this.#options
+    const { report } = this.#with
     if (error instanceof UserError) throw error
     if (error instanceof LockError) return report('lock', error.message)
     if (!(error instanceof KafkaError)) throw error
     if (error.kind === 'fenced') {
       throw new UserError(
-        `another agent has taken over the transactional id ${positionsGroup(this.#options.agent.id)}`,
+        `another agent has taken over the transactional id ${positionsGroup(this.#with.agent.id)}`,
         'give each agent an id of its own: agent.id',
       )
     }
     const { topic, kind, message } = error
     if (error.code === 'WORN' || (kind === 'too-large' && topic !== undefined && this.#filler.limits.shrink(topic)))
       return
-    if (topic === undefined || !OF_A_TOPIC.has(kind))
+    if (topic === undefined || !OF_A_TOPIC.includes(kind))
       return report('kafka', `not in touch with Kafka, trying again: ${message}`)
     this.#refusing.add(topic)
     report(topic, `topic ${topic} takes nothing now, trying again: ${message}`)

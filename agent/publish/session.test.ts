@@ -60,7 +60,7 @@ test('of a topic that takes nothing the positions are known, and nothing of it i
     ['good'],
   )
   assert.equal(session.place('bad', SOURCES.bad), undefined)
-  session.renew(session.topics)
+  session.renew()
   await session.transact([])
   assert.deepEqual(store.written, ['good'])
 })
@@ -71,7 +71,7 @@ test('positions of which Kafka has forgotten some are told from those of partiti
   const options = { agent: { id: 'host', transaction_timeout: 1000 }, topics: ['logs'], report: () => undefined }
   const first = await Session.open(store, options)
   assert.deepEqual([[...first.blank], [...first.torn]], [['logs'], []])
-  first.renew(first.topics)
+  first.renew()
   for (let n = 0; n < 200; n++) {
     const source = encodeBase32(Buffer.alloc(16, n))
     first.note({ source, topic: 'logs', change: () => entryOf(source, 7) })

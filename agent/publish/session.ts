@@ -1,20 +1,20 @@
 import { crc32 } from 'node:zlib'
 import type { AgentConfig } from '../../shared/config/index.ts'
 import { messageOf, orUserError } from '../../shared/errors.ts'
-import {
-  type Commit,
-  type Committed,
-  type KafkaClient,
-  KafkaError,
-  openProducer,
-  type PartitionBatch,
-  type Producer,
-  readCommits,
-  type TopicPartition,
-  topicOffsets,
+import type {
+  Commit,
+  Committed,
+  KafkaClient,
+  PartitionBatch,
+  Producer,
+  TopicPartition,
 } from '../../shared/kafka/index.ts'
+import { KafkaError, openProducer, readCommits, topicOffsets } from '../../shared/kafka/index.ts'
 import { PartitionLedger } from './ledger.ts'
 import { decodeEntries, type Entry } from './positions.ts'
+
+/** Kafka forgets what is not renewed for a week. */
+const RENEW_EVERY_MS = 24 * 3_600_000
 
 /** Whose session it is, and of which topics. */
 export interface SessionOptions {
@@ -69,20 +69,19 @@ export class Session {
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
   readonly #refusing: ReadonlySet<string>
+  #renewAtMs = 0
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
   readonly blank: ReadonlySet<string>
   /** Topics of which Kafka has forgotten some positions, and knows others. */
   readonly torn: ReadonlySet<string>
+  /** For `await using`. */
+  readonly [Symbol.asyncDispose] = () => this.close()
 
-  private constructor(
-    producer: Session['producer'],
-    { agent, refusing = new Set() }: SessionOptions,
-    ledgers: Map<string, PartitionLedger[]>,
-  ) {
+  private constructor(producer: Session['producer'], options: SessionOptions, ledgers: Map<string, PartitionLedger[]>) {
     this.producer = producer
-    this.#agent = agent.id
+    this.#agent = options.agent.id
     this.#ledgers = ledgers
-    this.#refusing = new Set(refusing)
+    this.#refusing = new Set(options.refusing)
     this.blank = new Set(this.topics.filter((topic) => ledgers.get(topic)!.every(({ isBlank }) => isBlank)))
     this.torn = new Set(this.topics.filter((topic) => ledgers.get(topic)!.some(({ isTorn }) => isTorn)))
   }
@@ -156,9 +155,14 @@ export class Session {
     return entry
   }
 
-  /** Has all positions of these topics written anew by the next transaction. */
-  renew(topics: Iterable<string>): void {
-    for (const topic of topics) for (const ledger of this.#ledgers.get(topic) ?? []) ledger.renew()
+  /** Has all positions of the topics that can be used now written anew by the next transaction. */
+  renew(): void {
+    this.#renewAtMs = Date.now() + RENEW_EVERY_MS
+    for (const topic of this.topics) for (const ledger of this.#ledgers.get(topic)!) ledger.renew()
+  }
+
+  get renewIsDue(): boolean {
+    return Date.now() >= this.#renewAtMs
   }
 
   /** One transaction: these records, and every position that changed in a ledger since the last one. */
@@ -192,11 +196,7 @@ async function partitionsOf(store: PositionsStore, topic: string, report: Sessio
 }
 
 /** An agent's ledgers of these partitions, in their order. Rejects with KafkaError; UserError when they cannot be read. */
-export async function readLedgers(
-  store: Pick<PositionsStore, 'readCommits'>,
-  agent: string,
-  partitions: readonly TopicPartition[],
-): Promise<PartitionLedger[]> {
+export async function readLedgers(store: PositionsStore, agent: string, partitions: readonly TopicPartition[]) {
   const read = (group: number) => store.readCommits(positionsGroup(agent, group), partitions)
   const found = [await read(0)]
   const counts = found[0]!.map(({ metadata }, i) => decoding(agent, partitions[i]!, () => groupsIn(metadata)))

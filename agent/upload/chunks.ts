@@ -1,11 +1,6 @@
 import { crc32 } from 'node:zlib'
-import {
-  type Bucket,
-  type ChunkMetadata,
-  decodeMetadata,
-  type ObjectView,
-  parseChunkName,
-} from '../../shared/chunks/index.ts'
+import type { Bucket, ChunkMetadata, ObjectView } from '../../shared/chunks/index.ts'
+import { decodeMetadata, parseChunkName } from '../../shared/chunks/index.ts'
 import { openDecompressed } from '../../shared/framing/index.ts'
 import { HEAD_BYTES, type HeadAndTail, splitId, TAIL_BYTES } from '../follow/index.ts'
 
@@ -24,26 +19,13 @@ export class OwnChunks {
   static async list(bucket: Bucket, agent: string, routes: Iterable<string>, sources: Iterable<string>) {
     const chunks = new OwnChunks()
     const prefixes = Array.from(routes, (route) => `${route}/`)
+    const own = () => ownChunks(bucket, agent, prefixes)
     const bases = new Set(Array.from(sources, (source) => splitId(source).base))
-    await chunks.#add(
-      bucket,
-      agent,
-      prefixes,
-      ({ ranges, source }) => ranges === 'undecided' || bases.has(splitId(source).base),
-    )
-    const open = new Set(chunks.undecided.map(({ metadata }) => splitId(metadata.source).base)).difference(bases)
-    if (open.size > 0) await chunks.#add(bucket, agent, prefixes, ({ source }) => open.has(splitId(source).base))
+    for await (const chunk of own())
+      if (chunk.metadata.ranges === 'undecided' || bases.has(baseOf(chunk))) chunks.put(chunk)
+    const open = new Set(chunks.undecided.map(baseOf)).difference(bases)
+    if (open.size > 0) for await (const chunk of own()) if (open.has(baseOf(chunk))) chunks.put(chunk)
     return chunks
-  }
-
-  async #add(bucket: Bucket, agent: string, prefixes: readonly string[], wanted: (chunk: ChunkMetadata) => boolean) {
-    for (const prefix of prefixes) {
-      for await (const object of bucket.list(prefix)) {
-        if (parseChunkName(object.name)?.agent !== agent) continue
-        const chunk = chunkOf(object)
-        if (chunk && wanted(chunk.metadata)) this.put(chunk)
-      }
-    }
   }
 
   /** In the order of their positions. */
@@ -94,6 +76,17 @@ export class OwnChunks {
     this.#bySource.delete(source)
   }
 }
+
+async function* ownChunks(bucket: Bucket, agent: string, prefixes: readonly string[]) {
+  for (const prefix of prefixes) {
+    for await (const object of bucket.list(prefix)) {
+      const chunk = parseChunkName(object.name)?.agent === agent ? chunkOf(object) : undefined
+      if (chunk) yield chunk
+    }
+  }
+}
+
+const baseOf = ({ metadata }: Chunk): string => splitId(metadata.source).base
 
 /** The same for every life: by name. */
 export function inOrder(a: Chunk, b: Chunk): number {

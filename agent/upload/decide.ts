@@ -1,13 +1,6 @@
-import type { Range, Ranges } from '../../shared/chunks/index.ts'
+import type { ChunkMetadata, Range } from '../../shared/chunks/index.ts'
 import { sourceId, splitId } from '../follow/index.ts'
 import type { Entry } from '../publish/index.ts'
-
-/** A chunk of one source that is in the bucket: the bytes `[start, size)`. */
-export interface Part {
-  readonly start: number
-  readonly size: number
-  readonly ranges: Ranges
-}
 
 /**
  * What is to be done about a chunk whose ranges are undecided (docs/protocols/agent-positions.md): `wait`, because the
@@ -15,7 +8,7 @@ export interface Part {
  * not passed. `others`: what further chunks of the source carry, or will; two lives may have uploaded it by two names.
  */
 export function judge(
-  part: Part,
+  part: Pick<ChunkMetadata, 'start' | 'size'>,
   entry: Entry | undefined,
   publishable: boolean,
   others: readonly Range[] = [],
@@ -28,14 +21,11 @@ export function judge(
 }
 
 /** What of a range no other has. */
-function without(range: Range, others: readonly Range[]): Range[] {
-  return others.reduce<Range[]>(
-    (left, [from, to]) =>
-      left.flatMap(([start, end]): Range[] =>
-        [[start, Math.min(end, from)] as const, [Math.max(start, to), end] as const].filter(([a, b]) => a < b),
-      ),
-    [range],
-  )
+function without([start, end]: Range, [first, ...others]: readonly Range[]): Range[] {
+  if (!first) return [[start, end]]
+  const before: Range = [start, Math.min(end, first[0])]
+  const behind: Range = [Math.max(start, first[1]), end]
+  return [before, behind].filter(([from, to]) => from < to).flatMap((left) => without(left, others))
 }
 
 /**
@@ -51,13 +41,12 @@ export function handOver(
 ): Entry | undefined {
   const at = before?.position ?? 0
   if (at >= end) return undefined
-  const { head, tail, file } = fingerprint
   const start = before?.start ?? 0
   const { handed } = before ?? {}
   const isNext = handed?.to === at // one range, as long as Kafka published nothing between
   if (handed && !isNext && without([handed.from, handed.to], carried).length > 0) return undefined
   const from = isNext ? handed.from : at
-  return { source, position: end, start, size: end, handed: { from, to: end }, head, tail, file, retired: false }
+  return { source, position: end, start, size: end, handed: { from, to: end }, ...fingerprint, retired: false }
 }
 
 /**

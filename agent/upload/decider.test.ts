@@ -49,6 +49,7 @@ test('a chunk that Kafka may have known, and forgotten since, is not decided, bu
     const chunk = chunkSeenAt(seen)
     chunks.put(chunk)
     const authority = {
+      topicOf: () => 't',
       forgottenMs: () => 1000,
       decide: ({ source }: Decision) => Promise.resolve(decided.push(source) > 0),
     }
@@ -60,7 +61,8 @@ test('a chunk that Kafka may have known, and forgotten since, is not decided, bu
       sizeCarried: () => Promise.resolve(0),
     }
     const bucket = { read: () => Readable.from([zstdCompressSync(TEXT)]) } as unknown as Bucket
-    const decider = new Decider(bucket, chunks, authority, { entries: [], entry: () => undefined }, nowhere, () => 't')
+    const positions = { entries: [], entry: () => undefined }
+    const decider = new Decider({ bucket, chunks, authority, positions, files: nowhere })
     await decider.decide(chunk)
     assert.deepEqual([...decider.untold], seen < 1000 ? [chunk.object.name] : [])
   }

@@ -3,28 +3,26 @@ import { type Follower, HEAD_BYTES, type HeadAndTail, splitId } from '../follow/
 import type { Decision, Entry } from '../publish/index.ts'
 import { type Chunk, chunkOf, fingerprintOf, inOrder, type OwnChunks } from './chunks.ts'
 import { handOver, isProvisional, judge, type Kinship, nextName } from './decide.ts'
-
-/** What the last transaction has made durable. */
-export type Entries = Pick<Follower, 'entries' | 'entry'>
+import type { SourceFiles } from './source-files.ts'
 
 /** Who makes decisions durable: in touch with Kafka, which is to say that it has fenced the former lives, then read. */
 export interface Authority {
+  /** Of a route; undefined: nothing can be decided in it now. */
+  topicOf(route: string): string | undefined
   /** When Kafka was last made to forget entries of a topic: of what was seen before, it may have known. */
   forgottenMs(topic: string): number
   decide(decision: Decision): Promise<boolean>
 }
 
-/** What is known of the files behind the chunks. Nothing, for who adopts an agent from another host. */
-export interface Files {
-  /** The file is there, and its rest may still be published. */
-  isPublishable(source: string): boolean
-  /** Sources that are followed. */
-  readonly sources: Iterable<string>
-  hint(source: string): number
-  /** Of the bytes before `end`; undefined when the file is not there, or shorter. */
-  fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined>
-  /** Where a source ends that Kafka has carried whole: blank bytes behind the last event included. */
-  sizeCarried(chunk: Chunk): Promise<number>
+/** What a decider works with. */
+export interface DeciderParts {
+  readonly bucket: Bucket
+  readonly chunks: OwnChunks
+  readonly authority: Authority
+  /** What the last transaction has made durable. */
+  readonly positions: Pick<Follower, 'entries' | 'entry'>
+  /** What is known of the files behind the chunks. Nothing, for who adopts an agent from another host. */
+  readonly files: Pick<SourceFiles, 'isPublishable' | 'sources' | 'hint' | 'fingerprintAt' | 'sizeCarried'>
 }
 
 /** The bytes of a chunk are read again this often, to compare them. */
@@ -34,47 +32,29 @@ const ASK_AGAIN_EVERY_MS = 60_000
 export class Decider {
   /** Names of objects of which nothing tells who has carried them: they wait for the operator. */
   readonly untold = new Set<string>()
-  readonly #bucket: Bucket
-  readonly #chunks: OwnChunks
-  readonly #authority: Authority
-  readonly #entries: Entries
-  readonly #files: Files
+  readonly #with: DeciderParts
   /** By the names of chunks whose source cannot be told yet. */
   readonly #askAgainAtMs = new Map<string, number>()
   /** The sources of provisional chunks, by the names of their objects. */
   readonly #owners = new Map<string, string>()
-  /** Of a route; undefined: nothing can be decided in it now. */
-  readonly #topicOf: (route: string) => string | undefined
 
-  constructor(
-    bucket: Bucket,
-    chunks: OwnChunks,
-    authority: Authority,
-    entries: Entries,
-    files: Files,
-    topicOf: (route: string) => string | undefined,
-  ) {
-    this.#bucket = bucket
-    this.#chunks = chunks
-    this.#authority = authority
-    this.#entries = entries
-    this.#files = files
-    this.#topicOf = topicOf
+  constructor(parts: DeciderParts) {
+    this.#with = parts
   }
 
   /** One step: a patch, or a transaction. Nothing, where somebody else must act first. Returns whether Kafka is still to know its source. */
   async decide(chunk: Chunk): Promise<boolean> {
-    const topic = this.#topicOf(chunk.metadata.route)
+    const topic = this.#with.authority.topicOf(chunk.metadata.route)
     if (topic === undefined) return false
     const source = await this.#ownerOf(chunk)
     if (source === undefined) return false
-    const entry = this.#entries.entry(source)
+    const entry = this.#with.positions.entry(source)
     if (this.#isRedundant(chunk, source)) await this.#patch(chunk, source, [])
     else if (!entry && this.#isTooOld(chunk, topic)) this.untold.add(chunk.object.name)
     else {
       const others = await this.#carriedBeside(chunk, source, entry?.position ?? 0)
       if (!others) return !entry
-      const verdict = judge(chunk.metadata, entry, this.#files.isPublishable(source), others)
+      const verdict = judge(chunk.metadata, entry, this.#with.files.isPublishable(source), others)
       if (typeof verdict !== 'string') await this.#patch(chunk, source, verdict)
       if (verdict === 'hand-over') await this.#handOver(chunk, source, topic)
       return typeof verdict === 'string' && !entry
@@ -84,12 +64,12 @@ export class Decider {
 
   /** Kafka may have carried its source, and forgotten that since: it was there before Kafka forgot the last one. */
   #isTooOld({ metadata: { seen = 0 } }: Chunk, topic: string): boolean {
-    return seen < this.#authority.forgottenMs(topic)
+    return seen < this.#with.authority.forgottenMs(topic)
   }
 
   /** Kafka has forgotten the source since, and another chunk has the same bytes, decided. */
   #isRedundant({ metadata: { source: named, size } }: Chunk, source: string): boolean {
-    return source !== named && !this.#entries.entry(source) && (this.#chunks.endOf(source) ?? 0) >= size
+    return source !== named && !this.#with.positions.entry(source) && (this.#with.chunks.endOf(source) ?? 0) >= size
   }
 
   /**
@@ -98,7 +78,7 @@ export class Decider {
    */
   async #carriedBeside(chunk: Chunk, source: string, position: number): Promise<Range[] | undefined> {
     const carried: Range[] = []
-    for (const other of this.#chunks.alike(source)) {
+    for (const other of this.#with.chunks.alike(source)) {
       const { ranges, start, size } = other.metadata
       if (other.object.name === chunk.object.name) continue
       if (ranges !== 'undecided') carried.push(...(other.metadata.source === source ? ranges : []))
@@ -135,15 +115,15 @@ export class Decider {
 
   /** The sources that are known with this first event. */
   #namesakes(named: string): Set<string> {
-    const entries = Array.from(this.#entries.entries, ({ source }) => source)
-    const all = [...entries, ...this.#chunks.sources, ...this.#files.sources]
+    const entries = Array.from(this.#with.positions.entries, ({ source }) => source)
+    const all = [...entries, ...this.#with.chunks.sources, ...this.#with.files.sources]
     return new Set(all.filter((source) => splitId(source).base === splitId(named).base && !isProvisional(source)))
   }
 
   /** By the bytes before the entry's position; if the chunk has not so many, by those before its own end. */
   async #compare(named: string, source: string): Promise<Kinship> {
-    const end = this.#chunks.endOf(named) ?? 0
-    const entry = this.#entries.entry(source)
+    const end = this.#with.chunks.endOf(named) ?? 0
+    const entry = this.#with.positions.entry(source)
     if (entry?.position === 0) return 'differs'
     if (entry && entry.position <= end) return kinship(await this.#fingerprintOf(named, entry.position), entry)
     const own = await this.#fingerprintOf(named, end)
@@ -154,57 +134,57 @@ export class Decider {
   }
 
   #fingerprintOf(name: string, end: number): Promise<HeadAndTail> {
-    return fingerprintOf(this.#bucket, this.#chunks.of(name), end)
+    return fingerprintOf(this.#with.bucket, this.#with.chunks.of(name), end)
   }
 
   async #fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined> {
-    const fromFile = await this.#files.fingerprintAt(source, end)
-    if (fromFile || (this.#chunks.endOf(source) ?? 0) < end) return fromFile
+    const fromFile = await this.#with.files.fingerprintAt(source, end)
+    if (fromFile || (this.#with.chunks.endOf(source) ?? 0) < end) return fromFile
     return this.#fingerprintOf(source, end)
   }
 
   async #handOver(chunk: Chunk, source: string, topic: string): Promise<void> {
     const { end, ...fingerprint } = await this.#endOf(chunk, source)
     const change = (before: Entry | undefined) => {
-      const decided = this.#chunks
+      const decided = this.#with.chunks
         .of(source)
         .flatMap(({ metadata: { ranges } }) => (ranges === 'undecided' ? [] : ranges))
       return handOver(source, before, end, fingerprint, decided)
     }
-    await this.#authority.decide({ source, topic, change })
+    await this.#with.authority.decide({ source, topic, change })
   }
 
   /** Has nothing of a chunk count as carried although Kafka may have known its source (`start`), or all of it: the operator says so. */
   async say(chunk: Chunk, from: 'start' | 'end'): Promise<void> {
     const { source: named, route } = chunk.metadata
-    const topic = this.#topicOf(route)!
+    const topic = this.#with.authority.topicOf(route)!
     const source = isProvisional(named) ? nextName(splitId(named).base, this.#namesakes(named)) : named
     if (from === 'start') return this.#handOver(chunk, source, topic)
     const { end, ...fingerprint } = await this.#endOf(chunk, source)
     const skipped = { source, position: end, start: end, size: end, ...fingerprint, retired: false }
-    await this.#authority.decide({ source, topic, change: (before) => before ?? skipped })
+    await this.#with.authority.decide({ source, topic, change: (before) => before ?? skipped })
   }
 
   /** From the bucket, not from the file: that may be gone, or another one by now. */
   async #endOf({ metadata }: Chunk, source: string) {
-    const parts = this.#chunks.of(metadata.source)
+    const parts = this.#with.chunks.of(metadata.source)
     const end = parts.at(-1)?.metadata.size ?? metadata.size
-    return { end, ...(await fingerprintOf(this.#bucket, parts, end)), file: this.#files.hint(source) }
+    return { end, ...(await fingerprintOf(this.#with.bucket, parts, end)), file: this.#with.files.hint(source) }
   }
 
   async #patch(chunk: Chunk, source: string, ranges: readonly Range[]): Promise<void> {
-    const size = ranges.length === 0 ? await this.#files.sizeCarried(chunk) : chunk.metadata.size
+    const size = ranges.length === 0 ? await this.#with.files.sizeCarried(chunk) : chunk.metadata.size
     const changes = {
       [RANGES_KEY]: encodeRanges(ranges),
       'millrace-size': String(size),
       ...(source === chunk.metadata.source ? {} : { 'millrace-source': source }),
     }
-    const answer = await this.#bucket.patch(chunk.object, changes)
-    const object = answer.kind === 'patched' ? answer.object : await this.#bucket.stat(chunk.object.name)
+    const answer = await this.#with.bucket.patch(chunk.object, changes)
+    const object = answer.kind === 'patched' ? answer.object : await this.#with.bucket.stat(chunk.object.name)
     const patched = object && chunkOf(object)
-    this.#chunks.remove(chunk)
+    this.#with.chunks.remove(chunk)
     this.untold.delete(chunk.object.name)
-    if (patched) this.#chunks.put(patched)
+    if (patched) this.#with.chunks.put(patched)
   }
 }
 

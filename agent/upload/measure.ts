@@ -6,16 +6,11 @@ import { checksumText } from '../../shared/chunks/index.ts'
 import { createCutter, Events, type FramingOptions, OVERHEAD_BYTES } from '../../shared/framing/index.ts'
 import { HEAD_BYTES, type HeadAndTail, type PlainReader, Scratch, TAIL_BYTES } from '../follow/index.ts'
 
-/** What a range of a source holds. */
-export interface Measure {
-  /** End of the last event's extent, without blank bytes behind it. */
-  readonly size: number
-  /** End of the range. */
-  readonly end: number
-  readonly events: number
-  /** Of the range's bytes: eight hexadecimal digits. */
-  readonly crc32c: string
-}
+/**
+ * What a range of a source holds: `size` is the end of the last event's extent, without blank bytes behind it, `end` that of the
+ * range, `crc32c` of the range's bytes in eight hexadecimal digits.
+ */
+export type Measure = Awaited<ReturnType<typeof measure>>
 
 const READ_BYTES = 256 * 1024
 
@@ -32,12 +27,7 @@ async function* piecesOf(reader: PlainReader, start: number, end: number): Async
 }
 
 /** Reads `[start, limit)` (Infinity: to the end of the file) as a finished source. Rejects for a broken compressed file. */
-export async function measure(
-  reader: PlainReader,
-  framing: FramingOptions,
-  start: number,
-  limit: number,
-): Promise<Measure> {
+export async function measure(reader: PlainReader, framing: FramingOptions, start: number, limit: number) {
   const cutter = createCutter(framing, start)
   const events = new Events()
   const scratch = new Scratch()
@@ -65,12 +55,7 @@ export async function measure(
 }
 
 /** The same, without blank bytes behind the last event; undefined when there is none. */
-export async function measureEvents(
-  reader: PlainReader,
-  framing: FramingOptions,
-  start: number,
-  limit: number,
-): Promise<Measure | undefined> {
+export async function measureEvents(reader: PlainReader, framing: FramingOptions, start: number, limit: number) {
   if (limit <= start) return undefined
   const measured = await measure(reader, framing, start, limit)
   if (measured.events === 0) return undefined
@@ -87,10 +72,7 @@ export async function fingerprintBefore(reader: PlainReader, position: number): 
 }
 
 /** The checksum of each range `[start, size)`, as far as the file reaches; those with the same start in one pass. */
-export async function crcsOf<R extends { start: number; size: number }>(
-  reader: PlainReader,
-  ranges: readonly R[],
-): Promise<Map<R, string>> {
+export async function crcsOf<R extends { start: number; size: number }>(reader: PlainReader, ranges: readonly R[]) {
   const crcs = new Map<R, string>()
   for (const [start, group] of Map.groupBy(ranges, (range) => range.start)) {
     let [at, crc] = [start, 0]

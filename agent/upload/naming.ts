@@ -34,12 +34,7 @@ export class Names {
    * Its own name when Kafka knows that; without a topic, the one that its bytes have in the bucket. Undefined: the whole
    * goes under a name that is made of its bytes.
    */
-  async known(
-    chunks: OwnChunks,
-    followed: Followed,
-    reader: PlainReader,
-    hasTopic: boolean,
-  ): Promise<string | undefined> {
+  async known(chunks: OwnChunks, followed: Followed, reader: PlainReader, hasTopic: boolean) {
     const { id } = followed.source
     if (this.#hasEntry(followed)) return id
     if (hasTopic) return undefined
@@ -63,12 +58,7 @@ function keyOf({ source, file }: Followed): string {
  * The name under which this very file is in the bucket, known by its bytes: of several the one that has most of it.
  * `taken`: names of other files that are there.
  */
-async function nameInBucket(
-  chunks: OwnChunks,
-  source: string,
-  reader: PlainReader,
-  taken: ReadonlySet<string>,
-): Promise<string | undefined> {
+async function nameInBucket(chunks: OwnChunks, source: string, reader: PlainReader, taken: ReadonlySet<string>) {
   const { base } = splitId(source)
   const names = [...chunks.sources].filter((name) => splitId(name).base === base && !taken.has(name))
   const ranges = names.flatMap((name) => chunks.of(name)).map(({ metadata }) => metadata)

@@ -1,13 +1,12 @@
-import type { Followed, Follower, HeadAndTail, PlainReader } from '../follow/index.ts'
+import type { Followed, Follower, HeadAndTail, PlainReader, Source } from '../follow/index.ts'
 import type { Chunk } from './chunks.ts'
-import type { Files } from './decider.ts'
 import { fingerprintBefore, measure } from './measure.ts'
 
 /** Rounds in which nothing was seen of a source's file before it counts as gone: one look may miss a file that is just renamed. */
 const GONE_ROUNDS = 3
 
 /** The files behind the chunks, as the follower sees them. */
-export class SourceFiles implements Files {
+export class SourceFiles {
   readonly #follower: Follower
   readonly #leaves: (followed: Followed) => boolean
   #rounds = 0
@@ -20,6 +19,7 @@ export class SourceFiles implements Files {
     this.#leaves = leaves
   }
 
+  /** Sources that are followed. */
   get sources(): Iterable<string> {
     return this.#follower.sources.keys()
   }
@@ -28,6 +28,7 @@ export class SourceFiles implements Files {
     this.#rounds++
   }
 
+  /** The file is there, and its rest may still be published. */
   isPublishable(source: string): boolean {
     const followed = this.#follower.sources.get(source)
     return followed ? !this.#leaves(followed) : !this.isGone(source)
@@ -53,27 +54,26 @@ export class SourceFiles implements Files {
     return this.#follower.sources.get(source)?.file.hint ?? 0
   }
 
+  /** Of the bytes before `end`; undefined when the file is not there, or shorter. */
   fingerprintAt(source: string, end: number): Promise<HeadAndTail | undefined> {
     return this.#read(source, (reader) => fingerprintBefore(reader, end))
   }
 
-  /** Kafka may have carried blank bytes behind the last event too; then the source ends behind them. */
+  /** Where a source ends that Kafka has carried whole: behind the last event, or behind blank bytes that it has carried too. */
   async sizeCarried({ metadata: { source, start, size } }: Chunk): Promise<number> {
     const end = this.#follower.entry(source)?.position ?? size
     if (end <= size) return size
-    const measured = await this.#read(source, (reader, { source: { framing } }) =>
-      measure(reader, framing, start, Infinity),
-    )
+    const measured = await this.#read(source, (reader, { framing }) => measure(reader, framing, start, Infinity))
     return measured?.size === size && end <= measured.end ? end : size
   }
 
   /** Undefined when the file is deleted, or broken: then the bucket may tell. */
-  async #read<T>(source: string, act: (reader: PlainReader, followed: Followed) => Promise<T>): Promise<T | undefined> {
-    const followed = this.#follower.sources.get(source)
+  async #read<T>(id: string, act: (reader: PlainReader, source: Source) => Promise<T>): Promise<T | undefined> {
+    const followed = this.#follower.sources.get(id)
     let reader: PlainReader | undefined
     try {
       reader = followed?.file.open()
-      return followed && reader && (await act(reader, followed))
+      return followed && reader && (await act(reader, followed.source))
     } catch {
       return undefined
     } finally {

@@ -19,6 +19,8 @@ const CONFIG = parseConfig(
   '/millrace.yaml',
 )
 
+const ROUTES = new Map(Object.entries(CONFIG.routes))
+
 /** A log with one rotated file, and what a life knows of it that is out of touch since it read the positions. */
 function scene(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-uploader-'))
@@ -62,9 +64,12 @@ void test('a finished file with a line that came late is not deleted before that
     session: undefined,
     decide: () => Promise.resolve(false),
   }
-  const uploader = new Uploader(bucketOf(objects), follower, awayKafka, {
+  const uploader = new Uploader({
+    bucket: bucketOf(objects),
+    follower,
+    publisher: awayKafka,
     agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
-    routes: new Map([['r', CONFIG.routes['r']!]]),
+    routes: ROUTES,
     report: () => undefined,
   })
   await uploader.round(new AbortController().signal)
@@ -83,9 +88,12 @@ void test('a compressed file that was cut off does not keep the others from the 
   await follower.look()
   const objects: ObjectView[] = []
   const reports: string[] = []
-  const uploader = new Uploader(bucketOf(objects), follower, undefined, {
+  const uploader = new Uploader({
+    bucket: bucketOf(objects),
+    follower,
+    publisher: undefined,
     agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
-    routes: new Map([['r', CONFIG.routes['r']!]]),
+    routes: ROUTES,
     report: (_about, message) => message && reports.push(message),
   })
   await uploader.round(new AbortController().signal)
@@ -102,9 +110,12 @@ void test('a life that ends while it measures a file uploads nothing of it: its 
   await follower.look()
   const objects: ObjectView[] = []
   const life = new AbortController()
-  const uploader = new Uploader(bucketOf(objects), follower, undefined, {
+  const uploader = new Uploader({
+    bucket: bucketOf(objects),
+    follower,
+    publisher: undefined,
     agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
-    routes: new Map([['r', CONFIG.routes['r']!]]),
+    routes: ROUTES,
     report: (about) => about.includes(':') && life.abort(), // the file could be read
   })
   await uploader.round(life.signal)
@@ -140,9 +151,12 @@ void test('as long as a file cannot be opened, nothing says which entries are th
     },
     decide: (decision: Decision) => Promise.resolve(retired.push(decision.source) > 0),
   }
-  const uploader = new Uploader(undefined, follower, publisher, {
+  const uploader = new Uploader({
+    bucket: undefined,
+    follower,
+    publisher,
     agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
-    routes: new Map([['r', CONFIG.routes['r']!]]),
+    routes: ROUTES,
     report: () => undefined,
   })
   const rounds = async () => {

@@ -8,12 +8,24 @@ import type { Session } from '../publish/index.ts'
 import { type Chunk, chunkOf, OwnChunks } from './chunks.ts'
 import { type Authority, Decider } from './decider.ts'
 import { provisionalName } from './decide.ts'
-import { compressed, type Measure, measureEvents } from './measure.ts'
+import { compressed, measureEvents } from './measure.ts'
 import { Names } from './naming.ts'
 import { removeFile } from './remove-file.ts'
 import { SourceFiles } from './source-files.ts'
 
-export interface UploaderOptions {
+/** The publisher, as far as it matters here. */
+export interface InTouch extends Pick<Authority, 'decide'> {
+  /** Undefined: not in touch. In each session the former lives are fenced and the positions read. */
+  readonly session: Pick<Session, 'topics' | 'entriesByTopic' | 'forgottenMs'> | undefined
+}
+
+/** What an uploader works with, and what it is told. */
+export interface UploaderParts {
+  /** Undefined: what is published retires when its file is gone. */
+  readonly bucket: Bucket | undefined
+  readonly follower: Follower
+  /** Undefined: chunks carry all. */
+  readonly publisher: InTouch | undefined
   readonly agent: Pick<AgentConfig, 'id' | 'finish_after' | 'handover_after' | 'after_upload'>
   readonly routes: ReadonlyMap<string, Route>
   /**
@@ -24,12 +36,6 @@ export interface UploaderOptions {
   /** Sources that a life before this one followed: until they are seen again, nothing says that their files are gone. */
   readonly parked?: Set<string>
   readonly report: (about: string, message: string) => void
-}
-
-/** The publisher, as far as it matters here. */
-export interface InTouch extends Pick<Authority, 'decide'> {
-  /** Undefined: not in touch. In each session the former lives are fenced and the positions read. */
-  readonly session: Pick<Session, 'topics' | 'entriesByTopic' | 'forgottenMs'> | undefined
 }
 
 /** Between two rounds, at most. */
@@ -44,10 +50,7 @@ const READ_AGAIN_AFTER_MS = 60_000
  */
 export class Uploader {
   readonly counts = { chunks: 0, bytes: 0 }
-  readonly #bucket: Bucket | undefined
-  readonly #follower: Follower
-  readonly #publisher: InTouch | undefined
-  readonly #options: UploaderOptions
+  readonly #with: UploaderParts
   #chunks: OwnChunks | undefined
   #decider: Decider | undefined
   /** The session in which the list was read: what was handed over before it is on the list. */
@@ -63,18 +66,10 @@ export class Uploader {
   readonly #seen = new Set<string>()
   readonly #begunAtMs = performance.now()
 
-  constructor(
-    bucket: Bucket | undefined,
-    follower: Follower,
-    publisher: InTouch | undefined,
-    options: UploaderOptions,
-  ) {
-    this.#bucket = bucket
-    this.#follower = follower
-    this.#publisher = publisher
-    this.#options = options
-    this.#names = new Names(follower)
-    this.#files = new SourceFiles(follower, (followed) => this.takesOver(followed))
+  constructor(parts: UploaderParts) {
+    this.#with = parts
+    this.#names = new Names(parts.follower)
+    this.#files = new SourceFiles(parts.follower, (followed) => this.takesOver(followed))
   }
 
   get undecided(): number {
@@ -87,7 +82,7 @@ export class Uploader {
 
   /** A chunk has all of it, and it has been finished for so long that nothing more of it is published. */
   takesOver(followed: Followed): boolean {
-    return this.#isOverdue(followed.file.changedAtMs) && this.#isUndecided(this.#names.of(followed))
+    return this.#isOverdue(followed) && this.#isUndecided(this.#names.of(followed))
   }
 
   #isUndecided(source: string): boolean {
@@ -95,14 +90,14 @@ export class Uploader {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const everyMs = Math.min(ROUND_EVERY_MS, this.#options.agent.finish_after / 2)
+    const everyMs = Math.min(ROUND_EVERY_MS, this.#with.agent.finish_after / 2)
     while (!signal.aborted) {
       try {
-        await this.#follower.lookIfOlderThan(everyMs)
+        await this.#with.follower.lookIfOlderThan(everyMs)
         await this.round(signal)
-        this.#options.report('bucket', '')
+        this.#with.report('bucket', '')
       } catch (error) {
-        this.#options.report('bucket', `chunks wait, the bucket cannot be used: ${messageOf(error)}`)
+        this.#with.report('bucket', `chunks wait, the bucket cannot be used: ${messageOf(error)}`)
       }
       await delay(everyMs, undefined, { signal }).catch(() => undefined)
     }
@@ -112,28 +107,28 @@ export class Uploader {
   async round(signal: AbortSignal): Promise<void> {
     this.#files.beginRound()
     let waits = false
-    if (this.#bucket) {
-      const chunks = await this.#list(this.#bucket)
+    if (this.#with.bucket) {
+      const chunks = await this.#list(this.#with.bucket)
       // Decisions first: they may tell that a file is in the bucket already.
       const undecided = chunks.undecided
       for (const chunk of undecided) waits = (await this.#decider?.decide(chunk)) || waits
       this.#reportUntold()
-      for (const followed of this.#follower.rotations().flat()) {
+      for (const followed of this.#with.follower.rotations().flat()) {
         if (signal.aborted) return
         // Meanwhile it may have been found to be another source.
-        if (this.#follower.sources.get(followed.source.id)?.source !== followed.source) continue
-        await this.#upload(this.#bucket, chunks, followed, signal)
+        if (this.#with.follower.sources.get(followed.source.id)?.source !== followed.source) continue
+        await this.#upload(this.#with.bucket, chunks, followed, signal)
       }
       waits ||= chunks.undecided.some((chunk) => !undecided.includes(chunk))
     }
-    for (const followed of [...this.#follower.sources.values()]) this.#letGo(followed)
+    for (const followed of [...this.#with.follower.sources.values()]) this.#letGo(followed)
     // What retires is forgotten some day, and then it cannot be told from what Kafka never knew.
-    if (this.#publisher?.session && !waits) this.#retire(this.#publisher)
+    if (this.#with.publisher?.session && !waits) this.#retire(this.#with.publisher)
   }
 
   #reportUntold(): void {
     const [first, ...others] = this.#decider?.untold ?? []
-    const { agent, report } = this.#options
+    const { agent, report } = this.#with
     const which = `${first} and ${others.length} more stay undecided: nothing tells what Kafka has carried of them`
     report('undecided', first ? `${which}; millrace adopt ${agent.id} --from start|end says it` : '')
   }
@@ -143,39 +138,40 @@ export class Uploader {
    * daily: an upload of another life may still have come late.
    */
   async #list(bucket: Bucket): Promise<OwnChunks> {
-    const session = this.#publisher?.session
+    const session = this.#with.publisher?.session
     const isOld = this.#listedIn !== session || Date.now() - this.#listedAtMs > LIST_EVERY_MS
     if (this.#chunks && !(session && isOld)) return this.#chunks
-    const { agent, routes } = this.#options
+    const { agent, routes } = this.#with
     const listedAtMs = Date.now()
-    this.#chunks = await OwnChunks.list(bucket, agent.id, routes.keys(), this.#follower.sources.keys())
+    this.#chunks = await OwnChunks.list(bucket, agent.id, routes.keys(), this.#with.follower.sources.keys())
     this.#listedIn = session
     this.#listedAtMs = listedAtMs
-    if (this.#publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#publisher)
+    if (this.#with.publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#with.publisher)
     return this.#chunks
   }
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
     const authority: Authority = {
+      topicOf: (route) => {
+        const topics = this.#listedIn === publisher.session ? publisher.session?.topics : undefined
+        return topics?.find((topic) => topic === this.#with.routes.get(route)?.topic)
+      },
       forgottenMs: (topic) => publisher.session?.forgottenMs(topic) ?? Infinity,
       decide: (decision) => publisher.decide(decision),
     }
-    return new Decider(bucket, chunks, authority, this.#follower, this.#files, (route) => {
-      const topics = this.#listedIn === publisher.session ? publisher.session?.topics : undefined
-      return topics?.find((topic) => topic === this.#options.routes.get(route)?.topic)
-    })
+    return new Decider({ bucket, chunks, authority, positions: this.#with.follower, files: this.#files })
   }
 
   /** Of its route; undefined: chunks alone carry it. */
   topicOf({ log }: Followed): string | undefined {
-    return this.#publisher && this.#options.routes.get(log.route)?.topic
+    return this.#with.publisher && this.#with.routes.get(log.route)?.topic
   }
 
   /** Uploads what no chunk has yet of a source that is finished. */
   async #upload(bucket: Bucket, chunks: OwnChunks, followed: Followed, signal: AbortSignal): Promise<void> {
     const { source } = followed
     const state = stateOf(followed)
-    if (this.#done.get(source.id) === state || !this.#follower.isFinishable(followed, Date.now())) return
+    if (this.#done.get(source.id) === state || !this.#with.follower.isFinishable(followed, Date.now())) return
     const unread = this.#unread.get(source.id)
     if (unread?.state === state && Date.now() < unread.untilMs) return
     const carried = this.#carried(followed)
@@ -189,12 +185,16 @@ export class Uploader {
         const name = known ?? provisionalName(source.id, measured.crc32c)
         this.#names.give(followed, name)
         if (known === undefined && chunks.of(name).length > 0) return void this.#done.set(source.id, state)
-        const object = this.#describe(followed, name, chunks.nextPart(name), carried, start, measured)
-        const answer = await bucket.upload(object.name, compressed(reader, start, measured), object.metadata)
+        const { end: size, events, crc32c } = measured
+        const ranges = rangesOf(carried, start, size)
+        const metadata = { ...this.#describe(followed), source: name, start, size, events, ranges, crc32c }
+        const object = chunkName({ ...metadata, firstReadMs: source.firstReadMs, part: chunks.nextPart(name) })
+        const answer = await bucket.upload(object, compressed(reader, start, measured), encodeMetadata(metadata))
         const chunk = chunkOf(answer.object)
-        if (!chunk) throw new Error(`${object.name} is no chunk of an agent`)
+        if (!chunk) throw new Error(`${object} is no chunk of an agent`)
         chunks.put(chunk)
-        if (answer.kind === 'exists' && !isSame(chunk, measured, start)) return
+        const isSame = chunk.metadata.start === start && chunk.metadata.crc32c === crc32c
+        if (answer.kind === 'exists' && !isSame) return
         this.counts.chunks++
         this.counts.bytes += chunk.object.size
       }
@@ -211,18 +211,18 @@ export class Uploader {
     try {
       reader = file.open()
       const known = await this.#names.known(chunks, followed, reader, this.topicOf(followed) !== undefined)
-      const start = chunks.endOf(known ?? '') ?? this.#follower.entry(source.id)?.start ?? 0
+      const start = chunks.endOf(known ?? '') ?? this.#with.follower.entry(source.id)?.start ?? 0
       const limit = carried === 'by Kafka' ? source.progress.position : Infinity
       const measured = await measureEvents(reader, source.framing, start, limit)
       this.#unread.delete(source.id)
-      this.#options.report(file.key, '')
+      this.#with.report(file.key, '')
       return { reader, known, start, measured }
     } catch (error) {
       reader?.close()
       // Renamed or deleted since the last look: the next one finds it, or misses it.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       this.#unread.set(source.id, { state: stateOf(followed), untilMs: Date.now() + READ_AGAIN_AFTER_MS })
-      this.#options.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
+      this.#with.report(file.key, `${file.seen.path} is not uploaded: ${messageOf(error)}`)
       return undefined
     }
   }
@@ -232,37 +232,24 @@ export class Uploader {
     const topic = this.topicOf(followed)
     if (topic === undefined) return 'by chunk'
     if (this.#isCarried(followed)) return 'by Kafka'
-    return this.#publisher?.session?.topics.includes(topic) && !this.#isOverdue(followed.file.changedAtMs)
-      ? 'not yet'
-      : 'undecided'
+    const isPublished = this.#with.publisher?.session?.topics.includes(topic) && !this.#isOverdue(followed)
+    return isPublished ? 'not yet' : 'undecided'
   }
 
   /** Whole: a line that came late, perhaps while no agent ran, is still to be published behind the end of a finished source. */
   #isCarried({ source }: Followed): boolean {
-    return source.finished && !source.hasMore && this.#follower.entry(source.id)?.size === source.progress.position
+    return source.finished && !source.hasMore && this.#with.follower.entry(source.id)?.size === source.progress.position
   }
 
-  #isOverdue(changedAtMs: number): boolean {
-    const { finish_after: finishAfterMs, handover_after: handoverAfterMs } = this.#options.agent
-    return Date.now() - changedAtMs > finishAfterMs + handoverAfterMs
+  #isOverdue({ file }: Followed): boolean {
+    const { finish_after: finishAfterMs, handover_after: handoverAfterMs } = this.#with.agent
+    return Date.now() - file.changedAtMs > finishAfterMs + handoverAfterMs
   }
 
-  #describe(
-    { source: { path, firstReadMs, framing }, file: { seenAtMs: seen }, log }: Followed,
-    source: string,
-    part: number,
-    carried: Carried,
-    start: number,
-    { end: size, events, crc32c }: Measure,
-  ) {
-    const agent = this.#options.agent.id
-    const { format, name: route } = this.#options.routes.get(log.route)!
-    const chunk = { route, format, framing: framingName(framing), agent, path, source, start }
-    const ranges = rangesOf(carried, start, size)
-    return {
-      name: chunkName({ ...chunk, firstReadMs, part }),
-      metadata: encodeMetadata({ ...chunk, size, events, ranges, crc32c, seen }),
-    }
+  /** What the metadata of a chunk say of its file. */
+  #describe({ source: { path, framing }, file: { seenAtMs: seen }, log }: Followed) {
+    const { format, name: route } = this.#with.routes.get(log.route)!
+    return { route, format, framing: framingName(framing), agent: this.#with.agent.id, path, seen }
   }
 
   /** What is finished, in the bucket and decided needs no descriptor any more, and perhaps no file. */
@@ -271,19 +258,19 @@ export class Uploader {
     if (!this.#isSettled(followed)) return
     source.finished = true
     source.release()
-    if (this.#bucket && this.#options.agent.after_upload === 'delete' && file.missed === 0 && !file.newest)
-      removeFile(followed, this.#options.report)
+    if (this.#with.bucket && this.#with.agent.after_upload === 'delete' && file.missed === 0 && !file.newest)
+      removeFile(followed, this.#with.report)
     if (file.missed === 0) return file.close()
-    this.#follower.drop(followed)
+    this.#with.follower.drop(followed)
     this.#done.delete(source.id)
     this.#names.forget(followed)
   }
 
   #isSettled(followed: Followed): boolean {
     const { source } = followed
-    if (this.#bucket && this.#done.get(source.id) !== stateOf(followed)) return false
+    if (this.#with.bucket && this.#done.get(source.id) !== stateOf(followed)) return false
     if (this.#isUndecided(this.#names.of(followed))) return false
-    if (this.topicOf(followed) === undefined) return this.#bucket !== undefined
+    if (this.topicOf(followed) === undefined) return this.#with.bucket !== undefined
     return this.#isCarried(followed)
   }
 
@@ -293,8 +280,8 @@ export class Uploader {
     const undecided = new Set(this.#chunks?.undecided.map(({ metadata }) => splitId(metadata.source).base))
     for (const { topic, entry } of publisher.session?.entriesByTopic ?? []) {
       const { source } = entry
-      if (this.#follower.sources.has(source)) {
-        this.#options.parked?.delete(source)
+      if (this.#with.follower.sources.has(source)) {
+        this.#with.parked?.delete(source)
         this.#seen.add(source)
       }
       if (entry.retired || this.#isElsewhere(source) || undecided.has(splitId(source).base)) continue
@@ -311,15 +298,15 @@ export class Uploader {
 
   /** Its file may be there, and not for this life to see. */
   #isElsewhere(source: string): boolean {
-    const { parked, unseenMs = 0 } = this.#options
+    const { parked, unseenMs = 0 } = this.#with
     const isEarly = performance.now() - this.#begunAtMs < unseenMs
     return parked?.has(source) || (isEarly && !this.#seen.has(source))
   }
 
   /** Every folder with files of this topic could be read. */
   #isLookedFor(topic: string): boolean {
-    const routes = [...this.#options.routes.values()].filter((route) => route.topic === topic)
-    return routes.every(({ name }) => this.#follower.completeRoutes.has(name))
+    const routes = [...this.#with.routes.values()].filter((route) => route.topic === topic)
+    return routes.every(({ name }) => this.#with.follower.completeRoutes.has(name))
   }
 }
 
@@ -333,8 +320,4 @@ function rangesOf(carried: Carried, start: number, size: number): Ranges {
 /** Changes when there is something new to upload. */
 function stateOf({ source, file }: Followed): string {
   return `${file.key} ${file.seen.size} ${file.seen.mtimeMs} ${source.finished}`
-}
-
-function isSame(chunk: Chunk, measured: Measure, start: number): boolean {
-  return chunk.metadata.start === start && chunk.metadata.crc32c === measured.crc32c
 }

@@ -53,6 +53,8 @@ export function connectKafka(config: KafkaConfig, clientId: string, { requestTim
     },
     /** Closes the shared connections. Producers and groups close their own. */
     close: () => shared.disconnect(),
+    /** For `await using`. */
+    [Symbol.asyncDispose]: () => shared.disconnect(),
   }
 }
 

@@ -70,7 +70,11 @@ export class Life {
       mark: (topic: string) => marks.get(topic),
       setMark: (topic: string, state: 'starting' | 'started', sinceMs: number) => marks.set(topic, { state, sinceMs }),
     } as unknown as HostLock
-    this.#publisher = new Publisher(store, this.#follower, lock, waker, {
+    this.#publisher = new Publisher({
+      store,
+      follower: this.#follower,
+      lock,
+      waker,
       agent,
       topicOf: () => TOPIC,
       topics: [TOPIC],
@@ -94,7 +98,10 @@ export class Life {
         return done
       },
     }
-    this.#uploader = new Uploader(bucket, this.#follower, inTouch, {
+    this.#uploader = new Uploader({
+      bucket,
+      follower: this.#follower,
+      publisher: inTouch,
       agent,
       routes: new Map([[ROUTE, CONFIG.routes[ROUTE]!]]),
       report: () => undefined,

@@ -147,6 +147,7 @@ export class PatchWorld {
         return [life.entry()].flatMap((entry) => entry ?? [])
       },
       entry: (source: string) => (source === SOURCE ? life.entry() : undefined),
+      topicOf: () => 't',
       forgottenMs: () => 0,
       decide: (decision: Decision) => {
         this.#patchEarly(decision.change(life.entry()))
@@ -160,7 +161,7 @@ export class PatchWorld {
       fingerprintAt: () => Promise.resolve(undefined),
       sizeCarried: ({ metadata }: { metadata: { size: number } }) => Promise.resolve(metadata.size),
     }
-    life.decider = new Decider(bucket, life.chunks, positions, positions, files, () => 't')
+    life.decider = new Decider({ bucket, chunks: life.chunks, authority: positions, positions, files })
     this.#lives = [...this.#lives.slice(-2), life]
     this.#count('life')
   }
