@@ -37,24 +37,24 @@ export async function drain(
   acceptLoss: ReadonlyMap<string, number> = new Map(),
   joined = joinedMs,
 ) {
-  const deadline = performance.now() + config.consumer.budget
-  const { kafka: kafkaConfig } = config
-  if (!kafkaConfig) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
-  const kafka = connectKafka(kafkaConfig, `${config.name}-drain`)
+  const deadline = performance.now() + config.consumer.budget - LEAVE_WITHIN_MS
+  if (!config.kafka) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
+  const kafka = connectKafka(config.kafka, `${config.name}-drain`)
   try {
     const { found: ends, missing } = await presentOffsets(kafka, topicsOf(config))
     for (const topic of missing) log.warn({ topic }, 'the topic does not exist')
     const group = groupOf(config, 'drain')
     const commits = () => readCommits(kafka, group, ends)
-    const idle = Date.now() - (joined.get(group) ?? 0) < JOIN_EVERY_MS && isIdle(ends, await commits())
-    if (!idle) joined.set(group, Date.now())
-    const { metrics, gauges } = idle
-      ? { metrics: new Metrics(), gauges: gaugesOf([]) }
-      : await consume(config, log, ends, deadline - LEAVE_WITHIN_MS, acceptLoss)
-    const remaining = idle ? 0 : countRemaining(ends, await commits())
-    const standing = { ...gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
-    log.info({ metrics: metrics.snapshot(standing) }, 'millrace.metrics')
-    const { events, rows, dead_letters } = metrics.totals
+    let [done, remaining] = [{ metrics: new Metrics(), gauges: gaugesOf([]) }, 0]
+    const isDue = Date.now() - (joined.get(group) ?? 0) >= JOIN_EVERY_MS
+    if (isDue || !isIdle(ends, await commits())) {
+      joined.set(group, Date.now())
+      done = await consume(config, log, ends, deadline, acceptLoss)
+      remaining = countRemaining(ends, await commits())
+    }
+    const standing = { ...done.gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
+    log.info({ metrics: done.metrics.snapshot(standing) }, 'millrace.metrics')
+    const { events, rows, dead_letters } = done.metrics.totals
     return { partitions: ends.length, events, rows, dead_letters, remaining }
   } finally {
     await kafka.close()
@@ -73,13 +73,8 @@ async function consume(
   const look = (assignment: Assignment) => {
     if (assignment.tasks.every((task) => task.reached(targets.get(keyOf(task.at)) ?? 0))) done.resolve()
   }
-  const consumer = await openConsumer(config, {
-    mode: 'drain',
-    log,
-    acceptLoss,
-    leaveWithinMs: LEAVE_WITHIN_MS,
-    onProgress: look,
-  })
+  const limits = { acceptLoss, leaveWithinMs: LEAVE_WITHIN_MS }
+  const consumer = await openConsumer(config, { mode: 'drain', log, ...limits, onProgress: look })
   try {
     const budget = delay(Math.max(0, deadline - performance.now()), undefined, { ref: false })
     await Promise.race([done.promise, consumer.done, budget])

@@ -7,7 +7,7 @@ import { openWarehouse } from '../../shared/warehouse/index.ts'
 import { openAuthorize } from './authorize.ts'
 import { type Pushed, readBody } from './read-body.ts'
 import { Refusal } from './refusal.ts'
-import { type Result, RouteWriter } from './route-writer.ts'
+import { openRouteWriter, type Result } from './route-writer.ts'
 import { typeOf, wholeBody } from './whole-body.ts'
 
 export { hideTypes } from './whole-body.ts'
@@ -34,7 +34,7 @@ export const kafkaPush = createKafkaPush(() => openEnvironment(loadConfig()))
 /** @param open called for the first request, and again when it threw */
 export function createKafkaPush(open: () => Environment): HttpFunction {
   const log = createLog('kafka-push')
-  const writers = new Map<Route, RouteWriter>()
+  const writers = new Map<Route, ReturnType<typeof openRouteWriter>>()
   let environment: Environment | undefined
   return async (request, response) => {
     try {
@@ -46,7 +46,7 @@ export function createKafkaPush(open: () => Environment): HttpFunction {
       const writes = Map.groupBy(events, ({ route }) => route)
         .entries()
         .map(async ([route, its]) => {
-          const writer = writers.get(route) ?? new RouteWriter(config, warehouse, log, route)
+          const writer = writers.get(route) ?? openRouteWriter(config, warehouse, log, route)
           writers.set(route, writer)
           return [route, (await writer.write(its, late)).values()] as const
         })

@@ -19,28 +19,28 @@ export class Assignment {
   readonly #membership: Membership
   readonly #byKey: ReadonlyMap<string, PartitionTask>
   readonly #checkpoints: NodeJS.Timeout
-  /** The membership has ended. */
-  over = false
   #committing = false
   #turnIsDue = false
 
   constructor(context: Omit<TaskContext, 'progressed'>, sinks: ReadonlyMap<string, RouteSink>, progressed: () => void) {
     this.#membership = context.membership
-    const own = {
-      ...context,
-      progressed: () => {
-        this.#commitSoon()
-        progressed()
-      },
+    const both = () => {
+      this.#commitSoon()
+      progressed()
     }
     this.tasks = context.membership.partitions.flatMap((at) => {
       const sink = sinks.get(at.topic)
-      return sink ? [new PartitionTask(own, sink, at)] : []
+      return sink ? [new PartitionTask({ ...context, progressed: both }, sink, at)] : []
     })
     this.#byKey = new Map(this.tasks.map((task) => [keyOf(task.at), task]))
-    this.#checkpoints = setInterval(() => this.tasks.forEach((task) => task.checkpoint()), CHECKPOINT_EVERY_MS)
-    context.membership.ended.addEventListener('abort', () => this.dispose(), { once: true })
-    if (context.membership.ended.aborted) this.dispose()
+    const checkpoint = () => this.tasks.forEach((task) => task.handle({ kind: 'checkpoint' }))
+    this.#checkpoints = setInterval(checkpoint, CHECKPOINT_EVERY_MS)
+    context.membership.ended.addEventListener('abort', () => this.#dispose(), { once: true })
+  }
+
+  /** The membership has ended. */
+  get over(): boolean {
+    return this.#membership.ended.aborted
   }
 
   /**
@@ -78,8 +78,7 @@ export class Assignment {
     await Promise.all(this.tasks.map((task) => task.leave()))
   }
 
-  dispose(): void {
-    this.over = true
+  #dispose(): void {
     clearInterval(this.#checkpoints)
     for (const task of this.tasks) task.dispose()
   }
@@ -95,7 +94,7 @@ export class Assignment {
   }
 
   async #commit(): Promise<void> {
-    if (this.#committing || this.#membership.ended.aborted) return
+    if (this.#committing || this.over) return
     const turns = this.tasks.map((task) => ({ task, entry: task.turn() })).filter(({ entry }) => entry !== undefined)
     if (turns.length === 0) return
     this.#committing = true
@@ -106,7 +105,7 @@ export class Assignment {
     } finally {
       this.#committing = false
     }
-    for (const { task } of turns) task.committed()
+    for (const { task } of turns) task.handle({ kind: 'committed' })
     this.#commitSoon()
   }
 }

@@ -46,38 +46,30 @@ export const topicsOf = (config: Config): string[] => routesOf(config).flatMap((
  * @throws UserError when the configuration, a schema or a table does not allow it
  */
 export async function openConsumer(config: Config, options: ConsumerOptions) {
+  const { mode, log, acceptLoss } = options
   const routes = routesOf(config)
   if (!config.kafka || routes.length === 0) {
     throw new UserError(`${config.file}: no route has a topic`, 'add kafka.brokers, and topic to a route')
   }
-  const warehouse = openWarehouse(config, `kafka-${options.mode}`)
-  const sinks = await openSinks(config, warehouse, options.log)
-  const kafka = connectKafka(config.kafka, `${config.name}-${options.mode}`)
+  const warehouse = openWarehouse(config, `kafka-${mode}`)
+  const sinks = await openSinks(config, warehouse, log)
+  const kafka = connectKafka(config.kafka, `${config.name}-${mode}`)
   const metrics = new Metrics()
-  const pool = new RowPool(config.consumer.flush_bytes)
+  const { consumer } = config
+  const shared = { consumer, warehouse, metrics, pool: new RowPool(consumer.flush_bytes), log, acceptLoss }
   let assignment: Assignment | undefined
 
   const assigned = async (membership: Membership): Promise<void> => {
-    const shared = {
-      membership,
-      consumer: config.consumer,
-      warehouse,
-      metrics,
-      pool,
-      log: options.log,
-      acceptLoss: options.acceptLoss,
-    }
     const before = assignment
-    const begun = new Assignment(shared, sinks, () => options.onProgress?.(begun))
+    const begun = new Assignment({ ...shared, membership }, sinks, () => options.onProgress?.(begun))
     assignment = begun
-    options.log.info({ generation: membership.generation, partitions: begun.tasks.length }, 'assigned')
+    log.info({ generation: membership.generation, partitions: begun.tasks.length }, 'assigned')
     const offsets = await topicOffsets(kafka, [...new Set(membership.partitions.map(({ topic }) => topic))])
-    begun.begin(await prepareCommits(kafka, config, options.mode, membership, offsets, options.log), offsets, before)
+    begun.begin(await prepareCommits(kafka, config, mode, membership, offsets, log), offsets, before)
     options.onProgress?.(begun) // of a member without partitions nothing else tells
   }
 
   const disconnect = async (): Promise<void> => {
-    for (const { letters } of sinks.values()) letters.close()
     await kafka.close()
     warehouse.close()
   }
@@ -106,7 +98,6 @@ export async function openConsumer(config: Config, options: ConsumerOptions) {
     /** Finishes, commits `clean`, leaves. */
     async close(): Promise<void> {
       await group.close()
-      assignment?.dispose()
       await disconnect()
     },
   }

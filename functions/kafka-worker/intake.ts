@@ -178,7 +178,6 @@ export class Intake {
     this.#queuedBytes = 0
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined
-    const rows = this.#builder.discard()
-    if (rows) this.#place.pool.give(rows)
+    this.#builder.discard()
   }
 }

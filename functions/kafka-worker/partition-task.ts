@@ -3,7 +3,7 @@ import { failingFurther, type RouteSink } from '../../shared/dead-letters/index.
 import { messageOf } from '../../shared/errors.ts'
 import { type FetchedBatch, keyOf, type PartitionCommit, type TopicPartition } from '../../shared/kafka/index.ts'
 import { isStreamOf } from '../../shared/warehouse/index.ts'
-import type { Call, Effect, Event, Rule } from '../../shared/warehouse/protocol/events.ts'
+import { type Call, type Effect, type Event, RULES } from '../../shared/warehouse/protocol/events.ts'
 import { Owner } from '../../shared/warehouse/protocol/owner.ts'
 import { Calls } from './calls.ts'
 import { Intake } from './intake.ts'
@@ -13,17 +13,6 @@ import type { Place, TaskContext } from './place.ts'
 const RETRY_MS_MAX = 30_000
 /** Trouble of one kind is told once in so long; what goes on and on is counted by the metrics. */
 const TELL_EVERY_MS = 60_000
-/** Rules that are worth a line: what operators will ask about. The others are in the metrics. */
-const RULES_TO_LOG: ReadonlySet<Rule> = new Set([
-  'first-start',
-  'offsets-reset',
-  'loss-accepted',
-  'table-changed',
-  'expired-asked',
-  'moved-on',
-  'surprise',
-])
-
 /** One partition in one membership: its owner decides, its intake builds pieces, its calls reach BigQuery; this joins them. */
 export class PartitionTask {
   readonly at: TopicPartition
@@ -80,7 +69,7 @@ export class PartitionTask {
 
   begin(commit: { offset: number; metadata: string }, topic: { start: number; end: number }): void {
     this.#endOffset = topic.end
-    this.#handle({ kind: 'read', ...commit, ...topic, now: Date.now() })
+    this.handle({ kind: 'read', ...commit, ...topic, now: Date.now() })
   }
 
   /** Instead of `begin`: nothing is done until the operator starts it again. */
@@ -105,18 +94,10 @@ export class PartitionTask {
     return commit
   }
 
-  committed(): void {
-    this.#handle({ kind: 'committed' })
-  }
-
-  checkpoint(): void {
-    this.#handle({ kind: 'checkpoint' })
-  }
-
   /** Finishes what is named and commits `clean`. */
   leave(lost = false): Promise<void> {
     this.#intake.close()
-    this.#handle({ kind: 'leave', lost })
+    this.handle({ kind: 'leave', lost })
     return this.#left.promise
   }
 
@@ -129,7 +110,6 @@ export class PartitionTask {
 
   /** The membership is over: nothing is sent any more. */
   dispose(): void {
-    if (this.#over) return
     this.#over = true
     this.#calls.close()
     this.#intake.close()
@@ -143,12 +123,13 @@ export class PartitionTask {
       this.halt('dead-letters', `${this.#failing} dead letters, and hardly a row: ${reasons.at(-1)}`)
     else if (letters.length > 0)
       this.#tell('dead-letters', `${letters.length} events become dead letters: ${reasons[0]}`)
-    this.#handle({ kind: 'piece', id, end, rows, letters: letters.length > 0 })
+    this.handle({ kind: 'piece', id, end, rows, letters: letters.length > 0 })
   }
 
   // What the core decides.
 
-  #handle(event: Event): void {
+  /** Tells the owner, and does what it says. */
+  handle(event: Event): void {
     if (this.#over) return
     for (const effect of this.#owner.handle(event)) this.#apply(effect)
     this.#place.progressed()
@@ -171,7 +152,7 @@ export class PartitionTask {
         return this.#left.resolve()
       case 'note':
         this.#place.metrics.rule(effect.rule)
-        if (RULES_TO_LOG.has(effect.rule)) this.#tell(effect.rule, effect.message)
+        if (RULES[effect.rule] === 'log') this.#tell(effect.rule, effect.message)
         return
       default:
         this.#call(effect).catch((error: unknown) => this.halt('internal', messageOf(error)))
@@ -182,7 +163,7 @@ export class PartitionTask {
   async #call(call: Call): Promise<void> {
     for (let attempt = 1; !this.#over; attempt++) {
       try {
-        return this.#handle(await this.#calls.perform(call))
+        return this.handle(await this.#calls.perform(call))
       } catch (error) {
         if (this.#over) return
         if (attempt === 2)

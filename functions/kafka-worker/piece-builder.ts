@@ -1,4 +1,4 @@
-import type { Origin, RowBuffer } from '../../shared/codec/index.ts'
+import { type Origin, originOutsideKafka, type RowBuffer } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { DEAD_REASONS } from '../../shared/framing/index.ts'
 import type { FetchedBatch, RecordView } from '../../shared/kafka/index.ts'
@@ -43,9 +43,11 @@ export class PieceBuilder {
   #letterBytes = 0
   #passed = 0
   #end = -1
-  #startedAtMs = 0
-  #oldestMs = 0
   #ids = 0
+  /** The timestamp of the first record that waits; 0: none does. */
+  oldestMs = 0
+  /** By a clock that nobody sets: a row's own time may be ahead of this machine's. */
+  startedAtMs = 0
   readonly #visitor = (record: RecordView): boolean => this.#take(record)
 
   /** @param flushBytes a piece of so many is full */
@@ -53,30 +55,13 @@ export class PieceBuilder {
     this.flushBytes = flushBytes
     this.#place = place
     this.#refused = refused
-    this.#origin = {
-      source: null,
-      position: 0,
-      size: 0,
-      kafkaTopic: place.at.topic,
-      kafkaPartition: place.at.partition,
-      kafkaOffset: 0,
-      ingestedAtMicros: 0,
-    }
-  }
-
-  /** The timestamp of the first record that waits; 0: none does. */
-  get oldestMs(): number {
-    return this.#oldestMs
+    const { topic: kafkaTopic, partition: kafkaPartition } = place.at
+    this.#origin = Object.assign(originOutsideKafka(null), { kafkaTopic, kafkaPartition })
   }
 
   /** Something waits to be sealed. */
   get started(): boolean {
     return this.#rows !== undefined
-  }
-
-  /** By a clock that nobody sets: a row's own time may be ahead of this machine's. */
-  get startedAtMs(): number {
-    return this.#startedAtMs
   }
 
   get full(): boolean {
@@ -88,15 +73,14 @@ export class PieceBuilder {
   take(batch: FetchedBatch, from: number, nowMs: number): number {
     this.#start()
     this.#origin.ingestedAtMicros = nowMs * 1000
-    const next = batch.visit(from, this.#visitor)
-    this.#end = next
-    return next
+    this.#end = batch.visit(from, this.#visitor)
+    return this.#end
   }
 
   #start(): void {
     if (this.#rows) return
     this.#rows = this.#place.pool.take()
-    this.#startedAtMs = performance.now()
+    this.startedAtMs = performance.now()
   }
 
   seal(): BuiltPiece {
@@ -109,17 +93,16 @@ export class PieceBuilder {
       letters: this.#letters,
       reasons: this.#reasons,
       passed: this.#passed,
-      oldestMs: this.#oldestMs,
+      oldestMs: this.oldestMs,
     }
     this.#reset()
     return piece
   }
 
   /** Forgets what it has taken; gives the buffer back. */
-  discard(): RowBuffer | undefined {
-    const rows = this.#rows
+  discard(): void {
+    if (this.#rows) this.#place.pool.give(this.#rows)
     this.#reset()
-    return rows
   }
 
   #reset(): void {
@@ -128,7 +111,7 @@ export class PieceBuilder {
     this.#reasons = []
     this.#letterBytes = 0
     this.#passed = 0
-    this.#oldestMs = 0
+    this.oldestMs = 0
   }
 
   #take(record: RecordView): boolean {
@@ -137,7 +120,7 @@ export class PieceBuilder {
     const { buffer, offset, valueStart, valueEnd } = record
     const origin = this.#origin
     origin.kafkaOffset = offset
-    if (this.#oldestMs === 0) this.#oldestMs = record.timestampMs
+    if (this.oldestMs === 0) this.oldestMs = record.timestampMs
     if (this.#key.read(buffer, record.keyStart, record.keyEnd)) {
       origin.source = this.#key.source
       origin.position = this.#key.position

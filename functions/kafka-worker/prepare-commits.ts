@@ -51,13 +51,13 @@ export async function prepareCommits(
   await refuseBothModes(kafka, config, mode)
   const other = groupOf(config, OTHER[mode])
   const [own, others] = await Promise.all([membership.readCommits(), readCommits(kafka, other, membership.partitions)])
-  const choices = own.map((commit, index) => ({ ...commit, ...chooseCommit(commit, others[index]!) }))
-  const marks = choices.flatMap(({ topic, partition, mark }) => (mark ? [{ topic, partition, ...mark }] : []))
+  const choices = own.map((commit, index) => chooseCommit(commit, others[index]!))
+  const marks = choices.flatMap(({ mark }) => mark ?? [])
   if (marks.length > 0) await commitFor(kafka, other, marks)
-  const inherited = choices.flatMap(({ topic, partition, copy }) => (copy ? [{ topic, partition, ...copy }] : []))
+  const inherited = choices.flatMap(({ copy }) => copy ?? [])
   if (inherited.length > 0)
     log.warn({ group: other, partitions: inherited.length }, 'goes on where the other mode ended')
-  const without = choices.filter(({ offset, copy }) => offset < 0 && !copy)
+  const without = own.filter(({ offset }, index) => offset < 0 && !choices[index]!.copy)
   const all = without.length > 0 ? [membership.group, other] : []
   const commits = await Promise.all(all.map((group) => readCommits(kafka, group, offsets)))
   const begun = without.map((at) => beginningOf(at, offsets, commits.flat()))
@@ -94,17 +94,14 @@ export function isAdded({ topic, partition }: TopicPartition, commits: readonly 
  * grows: so at most one of the two is the present one, also when a process died between the steps.
  * @returns `mark`: first, into the other group; `copy`: then, into the own one
  */
-export function chooseCommit(own: Content, other: Content): { mark?: Content; copy?: Content } {
+export function chooseCommit<C extends Content>(own: C, other: C) {
   const [ownMoves, otherMoves] = [movesOf(own), movesOf(other)]
   const isOwn = own.offset >= 0 && (ownMoves === 0 || other.offset < 0 || (otherMoves > 0 && ownMoves > otherMoves))
-  const mark =
-    other.offset >= 0 && otherMoves === 0
-      ? { offset: other.offset, metadata: withMoves(other, ownMoves + 1) }
-      : undefined
+  const isOthers = other.offset >= 0 && otherMoves === 0
+  const mark = isOthers ? withMoves(other, ownMoves + 1) : undefined
   const from = isOwn ? own : other
-  const copy =
-    from.offset >= 0 && (!isOwn || ownMoves > 0) ? { offset: from.offset, metadata: withMoves(from, 0) } : undefined
-  return { ...(mark && { mark }), ...(copy && { copy }) }
+  const isMoved = from.offset >= 0 && (!isOwn || ownMoves > 0)
+  return { mark, copy: isMoved ? withMoves(from, 0) : undefined }
 }
 
 function movesOf(content: Content): number {
@@ -112,9 +109,9 @@ function movesOf(content: Content): number {
   return typeof moved === 'number' ? moved : 0
 }
 
-/** The metadata with that number of moves; 0: without, as its owner wrote it. */
-function withMoves(content: Content, moves: number): string {
-  const { moved: _, wiped, ...log } = parseMetadata(content.metadata) ?? { wiped: content.metadata }
-  if (moves > 0) return JSON.stringify({ ...log, ...(wiped === undefined ? {} : { wiped }), moved: moves })
-  return typeof wiped === 'string' ? wiped : JSON.stringify(log)
+/** The commit with that number of moves; 0: without, as its owner wrote it. */
+function withMoves<C extends Content>(commit: C, moves: number): C {
+  const { moved: _, wiped, ...log } = parseMetadata(commit.metadata) ?? { wiped: commit.metadata }
+  if (moves > 0) return { ...commit, metadata: JSON.stringify({ ...log, wiped, moved: moves }) }
+  return { ...commit, metadata: typeof wiped === 'string' ? wiped : JSON.stringify(log) }
 }

@@ -1,19 +1,10 @@
-import type { TableName } from '../config/index.ts'
-import type { Log } from '../telemetry/index.ts'
-import { type AppenderOptions, DEAD_LETTERS, openDefaultWriter, type Warehouse } from '../warehouse/index.ts'
+import type { DefaultWriter } from '../warehouse/index.ts'
 
 /** Rows of one request: well below the service's 20 MB. */
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024
 
-/** Dead letters of one dataset: at least once, each written before `write` resolves. @param table the table of dead letters */
-export function openLetterWriter(
-  warehouse: Warehouse,
-  table: TableName,
-  ensure: () => Promise<unknown>,
-  log: Log,
-  options: AppenderOptions,
-) {
-  const writer = openDefaultWriter(warehouse, table, DEAD_LETTERS.descriptor, ensure, log, options)
+/** Dead letters of one dataset: at least once, each written before `write` resolves. @param writer of the table of dead letters */
+export function openLetterWriter(writer: DefaultWriter) {
   return {
     /** Tries until it is done. Rejects only when `signal` fires, or when BigQuery refuses a letter as such. */
     async write(entries: readonly Buffer[], signal: AbortSignal): Promise<void> {
@@ -21,15 +12,14 @@ export function openLetterWriter(
       if (refused.length === 0) return
       throw new Error(`BigQuery refuses a dead letter: ${refused.map(({ message }) => message).join('; ')}`)
     },
-    close: writer.close,
   }
 }
 
 function requestsOf(entries: readonly Buffer[]): Buffer[] {
-  const requests: Buffer[][] = [[]]
-  let bytes = 0
+  const requests: Buffer[][] = []
+  let bytes = Infinity
   for (const entry of entries) {
-    if (bytes > 0 && bytes + entry.length > REQUEST_BYTES_MAX) {
+    if (bytes + entry.length > REQUEST_BYTES_MAX) {
       requests.push([])
       bytes = 0
     }

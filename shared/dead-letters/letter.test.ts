@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { originOutsideKafka } from '../codec/index.ts'
 import { createLog } from '../telemetry/index.ts'
 import type { AppendAnswer } from '../warehouse/answers.ts'
-import type { Warehouse } from '../warehouse/index.ts'
+import { openDefaultWriter } from '../warehouse/index.ts'
 import { letterOf } from './index.ts'
 import { openLetterWriter } from './letter-writer.ts'
 
@@ -22,9 +22,8 @@ void test('letters go in requests that the service takes, and their table is mad
     sizes.push(length)
     return answers.shift() ?? { kind: 'written', offset: undefined }
   }
-  const warehouse = { openAppender: () => ({ stream: '', append, close: () => undefined }) } as unknown as Warehouse
-  const table = { project: 'p', dataset: 'd', table: 'millrace_dead_letters' }
-  const writer = openLetterWriter(warehouse, table, async () => ensured++, createLog('test'), {})
+  const open = () => ({ stream: '', append, close: () => undefined })
+  const writer = openLetterWriter(openDefaultWriter(open, async () => ensured++, createLog('test')))
   const letter = Buffer.alloc(3 * 1024 * 1024)
   await writer.write([letter, letter, letter, letter], new AbortController().signal)
   assert.deepEqual(

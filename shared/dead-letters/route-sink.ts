@@ -1,7 +1,15 @@
 import { openCodec } from '../codec/index.ts'
-import { type Config, type Route, tableId } from '../config/index.ts'
+import { type Config, type Route, type TableName, tableId } from '../config/index.ts'
 import type { Log } from '../telemetry/index.ts'
-import { type AppenderOptions, beside, DEAD_LETTERS, ensureRouteTables, type Warehouse } from '../warehouse/index.ts'
+import {
+  type AppenderOptions,
+  beside,
+  DEAD_LETTERS,
+  defaultStream,
+  ensureRouteTables,
+  openDefaultWriter,
+  type Warehouse,
+} from '../warehouse/index.ts'
 import { openLetterWriter } from './letter-writer.ts'
 
 /** Where a route's rows and dead letters go. */
@@ -16,15 +24,15 @@ export function openSink(config: Config, route: Route, warehouse: Warehouse, log
     if (kind === 'created') log.warn(`made the table ${tableId(route.table)}`)
     if (kind === 'patched') log.warn(`changed the table ${tableId(route.table)}: gained ${gained.join(', ')}`)
   }
-  const letters = openLetterWriter(warehouse, beside(route.table, DEAD_LETTERS.name), ensureTables, log, options)
+  const openWriter = (table: TableName, descriptor: object) =>
+    openDefaultWriter(() => warehouse.openAppender(defaultStream(table), descriptor, options), ensureTables, log)
+  const letters = openLetterWriter(openWriter(beside(route.table, DEAD_LETTERS.name), DEAD_LETTERS.descriptor))
   let ensured: Promise<void> | undefined
   /** The same unless it was done before. */
-  const ensureOnce = (): Promise<void> => {
-    ensured ??= ensureTables().catch((error: unknown) => {
+  const ensureOnce = (): Promise<void> =>
+    (ensured ??= ensureTables().catch((error: unknown) => {
       ensured = undefined
       throw error
-    })
-    return ensured
-  }
-  return { route, codec, letters, ensureTables, ensureOnce }
+    }))
+  return { route, codec, letters, ensureTables, ensureOnce, openWriter }
 }

@@ -1,25 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { TableName } from '../config/index.ts'
 import type { Log } from '../telemetry/index.ts'
 import type { RefusedRow } from './answers.ts'
-import type { Appender, AppenderOptions } from './appender.ts'
-import { defaultStream } from './streams.ts'
-import type { Warehouse } from './warehouse.ts'
+import type { Appender } from './appender.ts'
 
 const RETRY_MS_MAX = 30_000
 
 /** Rows of one table at least once: what has no answer is sent again. */
 export type DefaultWriter = ReturnType<typeof openDefaultWriter>
 
-/** @param ensure makes the table: it may have been deleted meanwhile */
-export function openDefaultWriter(
-  warehouse: Warehouse,
-  table: TableName,
-  descriptor: object,
-  ensure: () => Promise<unknown>,
-  log: Log,
-  options: AppenderOptions,
-) {
+/**
+ * @param open gives an appender to the table's default stream
+ * @param ensure makes the table: it may have been deleted meanwhile
+ */
+export function openDefaultWriter(open: () => Appender, ensure: () => Promise<unknown>, log: Log) {
   let appender: Appender | undefined
   return {
     /**
@@ -28,15 +21,14 @@ export function openDefaultWriter(
      */
     async write(rows: Buffer, signal: AbortSignal): Promise<readonly RefusedRow[]> {
       for (let attempt = 1; ; attempt++) {
-        appender ??= warehouse.openAppender(defaultStream(table), descriptor, options)
+        appender ??= open()
         const answer = await appender.append(rows, undefined)
         if (answer.kind === 'written') return []
         if (answer.kind === 'refused') return answer.rows
         if (answer.kind === 'denied' || answer.kind === 'gone') await ensure()
-        if (attempt === 1) log.warn({ table: table.table, answer }, 'rows are not written yet: trying again')
+        if (attempt === 1) log.warn({ stream: appender.stream, answer }, 'rows are not written yet: trying again')
         await delay(Math.min(2 ** attempt * 50, RETRY_MS_MAX), undefined, { signal })
       }
     },
-    close: () => appender?.close(),
   }
 }

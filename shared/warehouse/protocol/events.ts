@@ -59,24 +59,27 @@ export type Effect =
       | { kind: 'stop'; reason: StopReason; message: string }
       /** The partition is as clean as it can be made: it may be given up. */
       | { kind: 'left' }
-      /** A rule of the protocol was used: for metrics, and for the log when it is rare. */
+      /** A rule of the protocol was used: for metrics, and for the log where RULES says so. */
       | { kind: 'note'; rule: Rule; message: string }
     >
 
 export type StopReason = 'records-lost' | 'topic-replaced' | 'foreign-log' | 'count-between' | 'no-room'
 
-/** DESIGN section 6's rules, as they are met. */
-export type Rule =
-  | 'first-start'
-  | 'offsets-reset'
-  | 'loss-accepted'
-  | 'adopted'
-  | 'table-changed'
-  | 'taken-over'
-  | 'expired-asked'
-  | 'moved-on'
-  | 'surprise'
-  | 'waited'
-  | 'refused'
-  | 'room-waited'
-  | 'resent-landed'
+/** DESIGN section 6's rules, as they are met, and which of them are worth a line: what operators will ask about. */
+export const RULES = {
+  'first-start': 'log',
+  'offsets-reset': 'log',
+  'loss-accepted': 'log',
+  adopted: 'count',
+  'table-changed': 'log',
+  'taken-over': 'count',
+  'expired-asked': 'log',
+  'moved-on': 'log',
+  surprise: 'log',
+  waited: 'count',
+  refused: 'count',
+  'room-waited': 'count',
+  'resent-landed': 'count',
+} as const
+
+export type Rule = keyof typeof RULES
