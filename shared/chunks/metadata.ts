@@ -6,6 +6,7 @@ export type Range = readonly [from: number, to: number]
 /** Which byte ranges a chunk carries: none when Kafka carried all, or not known yet. */
 export type Ranges = readonly Range[] | 'undecided'
 
+const PREFIX = 'millrace-'
 /** The value of `millrace-v`. */
 const METADATA_VERSION = '1'
 const PATH_BYTES_MAX = 4096
@@ -70,7 +71,8 @@ export function decodeMetadata(metadata: Readonly<Record<string, string | undefi
   const version = metadata['millrace-v']
   if (version === undefined) return undefined
   if (version !== METADATA_VERSION) throw new Error(`millrace-v is ${version}, this version reads ${METADATA_VERSION}`)
-  const values = Object.entries(metadata).map(([key, value]) => [key.replace('millrace-', ''), value])
+  const own = Object.entries(metadata).filter(([key]) => key.startsWith(PREFIX))
+  const values = own.map(([key, value]) => [key.slice(PREFIX.length), value])
   const { data, error } = CHUNK.safeParse(Object.fromEntries(values))
   if (data) return data
   throw new Error(error.issues.map(({ path, message }) => `millrace-${path.join()} ${message}`).join('; '))

@@ -66,6 +66,7 @@ void suite('names and metadata of chunks', () => {
 
   void test("an object without an agent's metadata is foreign; broken ones are told by key", () => {
     assert.equal(decodeMetadata({ 'other-key': 'x' }), undefined)
+    assert.equal(decodeMetadata({ ...encodeMetadata(CHUNK), source: 'a key of somebody else' })?.source, CHUNK.source)
     const broken = (change: Record<string, string | undefined>) => () =>
       decodeMetadata({ ...encodeMetadata(CHUNK), ...change })
     assert.throws(broken({ 'millrace-size': '-1' }), /millrace-size is -1/)
