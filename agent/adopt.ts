@@ -3,12 +3,12 @@ import type { Config } from '../shared/config/index.ts'
 import { UserError } from '../shared/errors.ts'
 import { connectKafka } from '../shared/kafka/index.ts'
 import { type PositionsStore, positionsStore, Session } from './publish/index.ts'
-import { type Authority, type Chunk, Decider, OwnChunks } from './upload/index.ts'
+import { type Authority, type Chunk, Decider, NO_FILES, OwnChunks } from './upload/index.ts'
 
 /** How an agent is adopted; `report` is told what could not be. */
 export interface AdoptOptions {
   /** Of chunks of which nothing tells it: has Kafka carried all of them (`end`), or nothing (`start`)? */
-  readonly from?: 'start' | 'end'
+  readonly from?: 'start' | 'end' | undefined
   readonly report: (message: string) => void
 }
 
@@ -55,14 +55,6 @@ export async function adoptChunks(
   if (from) for (const chunk of untold) await decider.say(chunk, from)
   if (from && untold.length > 0) await decideAll(decider, chunks)
   return reportOf(agent, found, chunks)
-}
-
-const NO_FILES = {
-  isPublishable: () => false,
-  sources: [],
-  hint: () => 0,
-  fingerprintAt: () => Promise.resolve(undefined),
-  sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
 }
 
 function authorityOf(session: Session, routes: Config['routes']): Authority {

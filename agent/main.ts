@@ -9,7 +9,7 @@ import { checkReload } from './reload.ts'
 /** What the command tells the agent. */
 export interface RunOptions {
   /** Where to begin in topics whose positions Kafka has forgotten. */
-  readonly from?: 'start' | 'end'
+  readonly from?: 'start' | 'end' | undefined
   /** Ends the agent: it finishes the batch that it has begun. */
   readonly signal: AbortSignal
   /** Reads the configuration again, at each SIGHUP. @throws what is wrong with it; then the agent goes on as before */

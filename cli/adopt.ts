@@ -18,7 +18,7 @@ Exit 1 when chunks are left undecided.`,
     const { adoptAgent } = await import('../agent/adopt.ts')
     const log = createLog('adopt')
     const report = (message: string) => log.warn(message)
-    const adopted = await adoptAgent(config, call.arguments[0]!, { report, ...(from ? { from } : {}) })
+    const adopted = await adoptAgent(config, call.arguments[0]!, { report, from })
     process.stdout.write(`${JSON.stringify(adopted)}\n`)
     return adopted.left > 0
   },

@@ -12,6 +12,6 @@ export const command: Command = {
     const config = call.config()
     const { runAgent } = await import('../agent/index.ts')
     const signal = stopSignal(config.agent.stop_within)
-    await runAgent(config, { signal, read: call.config, ...(from ? { from } : {}) })
+    await runAgent(config, { signal, read: call.config, from })
   },
 }

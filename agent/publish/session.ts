@@ -23,7 +23,7 @@ export interface SessionOptions {
   /** Of these, those that take nothing now: their positions are known, and not touched. */
   readonly refusing?: ReadonlySet<string>
   /** How many retired entries a partition keeps. */
-  readonly retiredMax?: number
+  readonly retiredMax?: number | undefined
   /** Called for a topic that cannot be used now; the others go on. */
   readonly report: (about: string, message: string) => void
 }

@@ -7,6 +7,7 @@ import { baseId } from '../follow/identity.ts'
 import type { Decision } from '../publish/index.ts'
 import { chunkOf, OwnChunks } from './chunks.ts'
 import { Decider } from './decider.ts'
+import { NO_FILES } from './source-files.ts'
 
 const TEXT = Buffer.from('first\n')
 const ROUTE = {
@@ -53,16 +54,9 @@ test('a chunk that Kafka may have known, and forgotten since, is not decided, bu
       forgottenMs: () => 1000,
       decide: ({ source }: Decision) => Promise.resolve(decided.push(source) > 0),
     }
-    const nowhere = {
-      isPublishable: () => false,
-      sources: [],
-      hint: () => 0,
-      fingerprintAt: () => Promise.resolve(undefined),
-      sizeCarried: () => Promise.resolve(0),
-    }
     const bucket = { read: () => Readable.from([zstdCompressSync(TEXT)]) } as unknown as Bucket
     const positions = { entries: [], entry: () => undefined }
-    const decider = new Decider({ bucket, chunks, authority, positions, files: nowhere })
+    const decider = new Decider({ bucket, chunks, authority, positions, files: NO_FILES })
     await decider.decide(chunk)
     assert.deepEqual([...decider.untold], seen < 1000 ? [chunk.object.name] : [])
   }

@@ -21,7 +21,7 @@ export interface DeciderParts {
   readonly authority: Authority
   /** What the last transaction has made durable. */
   readonly positions: Pick<Follower, 'entries' | 'entry'>
-  /** What is known of the files behind the chunks. Nothing, for who adopts an agent from another host. */
+  /** What is known of the files behind the chunks. */
   readonly files: Pick<SourceFiles, 'isPublishable' | 'sources' | 'hint' | 'fingerprintAt' | 'sizeCarried'>
 }
 

@@ -81,3 +81,12 @@ export class SourceFiles {
     }
   }
 }
+
+/** Nothing is known of any: for who adopts an agent from another host. */
+export const NO_FILES = {
+  isPublishable: () => false,
+  sources: [],
+  hint: () => 0,
+  fingerprintAt: () => Promise.resolve(undefined),
+  sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
+}

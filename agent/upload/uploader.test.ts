@@ -19,7 +19,8 @@ const CONFIG = parseConfig(
   '/millrace.yaml',
 )
 
-const ROUTES = new Map(Object.entries(CONFIG.routes))
+const AGENT = { id: 'a', finish_after: 0, handover_after: 60_000 }
+const TOLD = { routes: new Map(Object.entries(CONFIG.routes)), report: () => undefined }
 
 /** A log with one rotated file, and what a life knows of it that is out of touch since it read the positions. */
 function scene(t: TestContext) {
@@ -68,9 +69,8 @@ void test('a finished file with a line that came late is not deleted before that
     bucket: bucketOf(objects),
     follower,
     publisher: awayKafka,
-    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
-    routes: ROUTES,
-    report: () => undefined,
+    ...TOLD,
+    agent: { ...AGENT, after_upload: 'delete' },
   })
   await uploader.round(new AbortController().signal)
   const [object] = objects.filter(({ metadata }) => metadata['millrace-source'] === source)
@@ -92,8 +92,8 @@ void test('a compressed file that was cut off does not keep the others from the 
     bucket: bucketOf(objects),
     follower,
     publisher: undefined,
-    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'delete' },
-    routes: ROUTES,
+    ...TOLD,
+    agent: { ...AGENT, after_upload: 'delete' },
     report: (_about, message) => message && reports.push(message),
   })
   await uploader.round(new AbortController().signal)
@@ -114,8 +114,8 @@ void test('a life that ends while it measures a file uploads nothing of it: its 
     bucket: bucketOf(objects),
     follower,
     publisher: undefined,
-    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
-    routes: ROUTES,
+    ...TOLD,
+    agent: { ...AGENT, after_upload: 'keep' },
     report: (about) => about.includes(':') && life.abort(), // the file could be read
   })
   await uploader.round(life.signal)
@@ -155,9 +155,8 @@ void test('as long as a file cannot be opened, nothing says which entries are th
     bucket: undefined,
     follower,
     publisher,
-    agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
-    routes: ROUTES,
-    report: () => undefined,
+    ...TOLD,
+    agent: { ...AGENT, after_upload: 'keep' },
   })
   const rounds = async () => {
     for (let round = 0; round < 3; round++) {

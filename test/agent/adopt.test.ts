@@ -50,10 +50,7 @@ function scene() {
   })
   const reports: string[] = []
   const adopt = (from?: AdoptOptions['from'], through: Bucket = bucket) =>
-    adoptChunks(store, through, CONFIG, AGENT, {
-      report: (message) => reports.push(message),
-      ...(from ? { from } : {}),
-    })
+    adoptChunks(store, through, CONFIG, AGENT, { report: (message) => reports.push(message), from })
   const ranges = () => objects.list('').map(({ metadata }) => decodeMetadata(metadata)!.ranges)
   const commit = (forgottenMs: number) => {
     const metadata = encodeEntries({ groups: 1, forgottenMs, entries: [] })

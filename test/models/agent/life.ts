@@ -78,7 +78,7 @@ export class Life {
       agent,
       topicOf: () => TOPIC,
       topics: [TOPIC],
-      ...(retiredMax === undefined ? {} : { retiredMax }),
+      retiredMax,
       // This Kafka forgets nothing: without a position nothing was ever published, and the operator says so.
       from: { new: 'start', forgotten: 'start' },
       leaves: (followed) => this.#uploader.takesOver(followed),
@@ -141,6 +141,6 @@ export class Life {
 
 /** `millrace adopt`, untouched. `isBlank`: nothing was ever published, and the operator says so. */
 export async function adopt(store: PositionsStore, bucket: Bucket, isBlank: boolean): Promise<void> {
-  const from = isBlank ? ({ from: 'start' } as const) : {}
-  await adoptChunks(store, bucket, CONFIG, AGENT, { ...from, report: () => undefined })
+  const from = isBlank ? 'start' : undefined
+  await adoptChunks(store, bucket, CONFIG, AGENT, { from, report: () => undefined })
 }

@@ -4,7 +4,7 @@ import { crc32, zstdCompressSync } from 'node:zlib'
 import { baseId, HEAD_BYTES, TAIL_BYTES } from '../../../agent/follow/identity.ts'
 import type { Decision, Entry } from '../../../agent/publish/index.ts'
 import { provisionalName } from '../../../agent/upload/decide.ts'
-import { Decider, OwnChunks } from '../../../agent/upload/index.ts'
+import { Decider, NO_FILES, OwnChunks } from '../../../agent/upload/index.ts'
 import {
   type Bucket,
   chunkName,
@@ -154,13 +154,7 @@ export class PatchWorld {
         return Promise.resolve(this.#lives.at(-1) === life && this.#take(decision))
       },
     }
-    const files = {
-      isPublishable: () => this.#isThere && !this.#isOverdue,
-      sources: [],
-      hint: () => 0,
-      fingerprintAt: () => Promise.resolve(undefined),
-      sizeCarried: ({ metadata }: { metadata: { size: number } }) => Promise.resolve(metadata.size),
-    }
+    const files = { ...NO_FILES, isPublishable: () => this.#isThere && !this.#isOverdue }
     life.decider = new Decider({ bucket, chunks: life.chunks, authority: positions, positions, files })
     this.#lives = [...this.#lives.slice(-2), life]
     this.#count('life')
