@@ -35,14 +35,18 @@ export class Source {
   file: LogFile | undefined
   /** Read to its end and cut as final. */
   finished = false
+  /** The compressed file that holds it was found to end amid a stream: what can be read of it is not its end. */
+  isCut = false
   readonly firstReadMs = Date.now()
   /** Where the file was then. */
   readonly path: string
-  #progress: Fingerprint
+  /** The position up to which events were taken, and how the file is recognised there. Changed here alone. */
+  progress: Fingerprint
   #cutter: Cutter
   #reader: PlainReader | undefined
   #readerKey = ''
-  #head: Buffer = Buffer.alloc(0)
+  /** The first bytes of the source, as far as this life has seen them. Changed here alone. */
+  head: Buffer = Buffer.alloc(0)
   /** CRC of the bytes before `#cutter.next`. */
   #expected: number
 
@@ -50,19 +54,9 @@ export class Source {
     this.id = id
     this.path = path
     this.framing = framing
-    this.#progress = at
+    this.progress = at
     this.#cutter = createCutter(framing, at.position)
     this.#expected = at.tail
-  }
-
-  /** The position up to which events were taken, and how the file is recognised there. */
-  get progress(): Fingerprint {
-    return this.#progress
-  }
-
-  /** The first bytes of the source, as far as this life has seen them. */
-  get head(): Buffer {
-    return this.#head
   }
 
   get next(): number {
@@ -84,7 +78,7 @@ export class Source {
       const bytes = await this.#open().read(from, to, workspace.scratch)
       const end = from + bytes.length
       if (!this.#isExpected(bytes, from)) return { kind: 'lost' }
-      const atEnd = limit === Infinity && end < to
+      const atEnd = limit === Infinity && end < to && !this.isCut
       events.clear()
       const paused = (end < to || to === limit) && this.#isPaused(end)
       const used = this.#cutter.cut(bytes, next - from, bytes.length, final && atEnd, events, paused)
@@ -112,14 +106,14 @@ export class Source {
   accept({ bytes, from, events }: Reading & { kind: 'piece' }, count: number): void {
     if (count > 0) {
       const position = events.position[count - 1]! + events.size[count - 1]!
-      this.#progress = this.#fingerprint(position, crcBefore(bytes, from, position))
+      this.progress = this.#fingerprint(position, crcBefore(bytes, from, position))
     }
-    if (count < events.count) this.rewind(this.#progress)
+    if (count < events.count) this.rewind(this.progress)
   }
 
   /** Goes back to a position whose fingerprint is known: the last one that Kafka knows, after an error. */
   rewind(to: Fingerprint): void {
-    this.#progress = to
+    this.progress = to
     this.#cutter = createCutter(this.framing, to.position)
     this.#expected = to.tail
   }
@@ -133,7 +127,7 @@ export class Source {
   isIntact(): boolean {
     if (!this.file || this.file.encoding !== 'plain') return this.file !== undefined
     const tail = this.file.bytes(Math.max(0, this.next - TAIL_BYTES), this.next)
-    return crc32(tail) === this.#expected && this.file.bytes(0, this.#head.length).equals(this.#head)
+    return crc32(tail) === this.#expected && this.file.bytes(0, this.head.length).equals(this.head)
   }
 
   /** The file, if any, is read by somebody else from now on, or by nobody. */
@@ -141,6 +135,7 @@ export class Source {
     this.#reader?.close()
     this.#reader = undefined
     this.#readerKey = ''
+    this.isCut = false
   }
 
   #open(): PlainReader {
@@ -167,21 +162,21 @@ export class Source {
     const before = this.#cutter.next - from
     if (bytes.length < before || crc32(bytes.subarray(0, before)) !== this.#expected) return false
     if (from > 0) return true
-    const common = Math.min(bytes.length, this.#head.length)
-    return bytes.subarray(0, common).equals(this.#head.subarray(0, common))
+    const common = Math.min(bytes.length, this.head.length)
+    return bytes.subarray(0, common).equals(this.head.subarray(0, common))
   }
 
   /** Remembers the first bytes of the source as they come by. */
   #keepHead(bytes: Buffer, from: number): void {
-    const have = this.#head.length
+    const have = this.head.length
     if (have >= HEAD_BYTES || from > have || from + bytes.length <= have) return
-    this.#head = Buffer.concat([this.#head, bytes.subarray(have - from, HEAD_BYTES - from)])
+    this.head = Buffer.concat([this.head, bytes.subarray(have - from, HEAD_BYTES - from)])
   }
 
   /** A head that was not read in this life is known by its CRC only, and by then it is as long as it will be. */
   #fingerprint(position: number, tail: number): Fingerprint {
     const headBytes = Math.min(position, HEAD_BYTES)
-    const head = this.#head.length >= headBytes ? crc32(this.#head.subarray(0, headBytes)) : this.#progress.head
+    const head = this.head.length >= headBytes ? crc32(this.head.subarray(0, headBytes)) : this.progress.head
     return { position, head, tail }
   }
 
@@ -189,7 +184,7 @@ export class Source {
   attach(file: LogFile): void {
     this.release()
     this.file = file
-    this.#head = file.head
+    this.head = file.head
   }
 }
 

@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { type Followed, Follower, LogPattern } from '../follow/index.ts'
 import { Filler } from './filler.ts'
 import { Filling } from './filling.ts'
@@ -16,13 +17,18 @@ const STORE = {
   readCommits: () => Promise.resolve([{ topic: 'logs', partition: 0, offset: -1, metadata: '' }]),
 }
 
-async function fillerOf(t: TestContext, pattern: string, leaves: (followed: Followed) => boolean = () => false) {
+async function fillerOf(
+  t: TestContext,
+  pattern: string,
+  leaves: (followed: Followed) => boolean = () => false,
+  finishAfterMs = 60_000,
+) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-filler-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const report = () => undefined
   const framing = { kind: 'lines', maxEventBytes: 1000 } as const
   const logs = [{ pattern: new LogPattern(join(folder, pattern)), route: 'lines', framing, complete: false }]
-  const follower = new Follower({ agent: { id: 'a', finish_after: 60_000 }, logs, report })
+  const follower = new Follower({ agent: { id: 'a', finish_after: finishAfterMs }, logs, report })
   t.after(() => follower.close())
   follower.adopt([], true)
   const limits = new TopicLimits({ batch_bytes: 100_000, max_event_bytes: 1000 })
@@ -72,4 +78,40 @@ test('a source about which something is decided is read no further until that is
   filler.thaw(source.id)
   await filler.fill(filling, session, [])
   assert.equal(filling.batch.lanes[0]?.bytes, 'other\ndecided\n'.length)
+})
+
+test('a compressed file that is cut off is read as far as its lines go, and on when the rest comes; at the end it is passed', async (t) => {
+  const { folder, follower, filler, session } = await fillerOf(t, 'app.log*', undefined, 0)
+  const text = Array.from({ length: 20_000 }, (_, n) => `${n} ${Math.random()}\n`).join('')
+  const whole = gzipSync(text)
+  const path = join(folder, 'app.log.1.gz')
+  writeFileSync(path, whole.subarray(0, whole.length / 2)) // as when copying it over the network has come to a halt
+  writeFileSync(join(folder, 'app.log'), 'new\n')
+  await follower.look()
+  const rotated = [...follower.sources.values()].find(({ file }) => file.seen.path === path)!
+  for (let fills = 0; fills < 5; fills++) await readWhole(filler, session)
+  assert.equal(text[rotated.source.progress.position - 1], '\n')
+  assert.equal(rotated.source.finished, false)
+  writeFileSync(path, whole)
+  await follower.look()
+  for (let fills = 0; fills < 5; fills++) await readWhole(filler, session)
+  assert.equal(rotated.source.progress.position, text.length)
+  assert.equal(rotated.source.finished, true)
+})
+
+/** Reads what there is into batches, as those before them have been sent. */
+async function readWhole(filler: Filler, session: Session): Promise<void> {
+  for (let isFull = true; isFull; ) {
+    const filling = new Filling()
+    await filler.fill(filling, session, [])
+    isFull = filling.batch.full
+  }
+}
+
+test('told to begin at the end, it is not stopped by a compressed file that is cut off', async (t) => {
+  const { folder, follower, filler, session } = await fillerOf(t, 'app.log*')
+  const whole = gzipSync(Array.from({ length: 20_000 }, (_, n) => `${n} ${Math.random()}\n`).join(''))
+  writeFileSync(join(folder, 'app.log.1.gz'), whole.subarray(0, whole.length / 2))
+  await follower.look()
+  assert.equal((await filler.skip(session, new Set(['logs']))).length, 1)
 })

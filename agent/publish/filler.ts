@@ -62,7 +62,7 @@ export class Filler {
       const place = this.#placeOf(followed, session)
       if (!place || !topics.has(place.topic) || place.ledger.get(source.id)) continue
       for (;;) {
-        const reading = await source.read(this.#workspace, Infinity, Infinity, false)
+        const reading = await this.#read(followed, Infinity, Infinity, false)
         if (reading.kind === 'piece') source.accept(reading, reading.events.count)
         else if (reading.kind !== 'passed') break
       }
@@ -140,6 +140,7 @@ export class Filler {
     try {
       return await source.read(this.#workspace, limit, room, final)
     } catch (error) {
+      source.isCut = file.encoding !== 'plain'
       this.#options.report(source.id, `${file.seen.path} cannot be read on behind ${source.next}: ${messageOf(error)}`)
       return { kind: 'drained', atEnd: false, waits: false } as const
     }
