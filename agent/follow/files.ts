@@ -101,8 +101,9 @@ export class Files implements Iterable<LogFile> {
   /** Files that the last listing did not find can still be written to by who has them open. */
   miss(nowMs: number): void {
     for (const file of this.#files.values()) {
+      file.changedAtMs = Math.min(file.changedAtMs, nowMs) // the clock may have been set back
       if (this.isThere(file)) continue
-      file.updateMissing(nowMs)
+      this.try(file, () => file.updateMissing(nowMs))
       if (file.missed === 1) this.#disownCopies(file)
       if (file.missed >= MISSED_LOOKS_MAX && file.role !== 'source' && file.hole === 0) this.forget(file)
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { crc32, gzipSync } from 'node:zlib'
-import {
+import fs, {
   appendFileSync,
   utimesSync,
   mkdtempSync,
@@ -12,6 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -446,3 +447,51 @@ for (const isRetired of [false, true]) {
     assert.deepEqual(await readAll(follower), ['newer'])
   })
 }
+
+void test('of a file that cannot be asked for nobody says that it is gone', async (t) => {
+  const { folder, follower } = follow(t, 'app.log*')
+  writeFileSync(join(folder, 'app.log.1'), 'one\n')
+  await follower.look()
+  const stat = fs.statSync
+  const failing = t.mock.method(fs, 'statSync', (path: string) => {
+    if (path.endsWith('.1')) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    return stat(path)
+  })
+  syncBuiltinESMExports()
+  await follower.look()
+  follower.touch('another')
+  await follower.glance(60_000)
+  failing.mock.restore()
+  syncBuiltinESMExports()
+  const [followed] = follower.sources.values()
+  assert.equal(followed?.file.missed, 0)
+})
+
+void test('a folder that only some of those have which a wildcard finds is not waited for; one that was there is', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-follower-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  for (const name of ['api/logs', 'web']) mkdirSync(join(folder, name), { recursive: true })
+  const pattern = new LogPattern(join(folder, '*/logs/*.log'))
+  assert.equal(pattern.scan().complete, true)
+  rmSync(join(folder, 'api/logs'), { recursive: true })
+  for (let scans = 0; scans < 2; scans++) assert.equal(pattern.scan().complete, false)
+  mkdirSync(join(folder, 'api/logs'))
+  assert.equal(pattern.scan().complete, true)
+  rmSync(join(folder, 'api'), { recursive: true })
+  assert.equal(pattern.scan().complete, true)
+  rmSync(folder, { recursive: true })
+  assert.equal(pattern.scan().complete, false)
+})
+
+void test('a clock that was set back keeps no file from its end', async (t) => {
+  const { folder, follower } = follow(t, 'app.log*')
+  writeFileSync(join(folder, 'app.log.1'), 'one\n')
+  writeFileSync(join(folder, 'app.log'), 'two\n')
+  const nowMs = Date.now()
+  await follower.look(nowMs + 3_600_000)
+  appendFileSync(join(folder, 'app.log.1'), 'late\n')
+  await follower.look(nowMs + 3_600_000)
+  await follower.look(nowMs)
+  const rotated = [...follower.sources.values()].find(({ file }) => file.seen.mark === '1')
+  assert.equal(follower.isFinishable(rotated!, nowMs), true)
+})

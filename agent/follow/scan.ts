@@ -28,7 +28,7 @@ export interface Scan {
   readonly moved: ReadonlySet<string>
   /** What could not be read, one sentence by path. A missing folder is none: it may come. */
   readonly problems: ReadonlyMap<string, string>
-  /** Every folder was there and readable: a file that was not seen is gone. */
+  /** Every folder was there and readable, and every file could be asked for: one that was not seen is gone. */
   readonly complete: boolean
 }
 
@@ -39,7 +39,7 @@ const DEPTH_MAX = 12
 interface Name {
   readonly place: RotationName & Pick<Seen, 'path' | 'folder' | 'live'>
   readonly belongs: boolean
-  /** The file that has it. Null: none, as far as that was asked. */
+  /** The file that has it. Null: none. Undefined: that cannot be told. */
   seen: Seen | null | undefined
   /** The last scan that found it. */
   scan: number
@@ -52,6 +52,8 @@ export class LogPattern {
   /** All names in its folders at the last scan, by path. */
   readonly #names = new Map<string, Name>()
   #scans = 0
+  /** Folders of the last scan that were read then or before. */
+  #listed = new Set<string>()
 
   constructor(pattern: string) {
     const segments = parseGlob(pattern)
@@ -71,10 +73,13 @@ export class LogPattern {
     const list = <T>(folder: string, read: () => T[]): T[] => {
       try {
         folders.push(folder)
-        return read()
+        const found = read()
+        this.#listed.add(folder)
+        return found
       } catch (error) {
-        complete = false
         const { code } = error as NodeJS.ErrnoException
+        // The first one, before any wildcard, may come. What a wildcard finds need not have the others; what has had them may be out of reach.
+        if (code !== 'ENOENT' || folder === folders[0] || this.#listed.has(folder)) complete = false
         if (code !== 'ENOENT') problems.set(folder, `${folder} cannot be read: ${code}`)
         return []
       }
@@ -84,11 +89,11 @@ export class LogPattern {
     const moved = new Set<string>()
     this.#scans++
     for (const folder of expand('/', this.#folders, inside))
-      for (const name of list(folder, () => readdirSync(folder))) this.#note(folder, name, changed)
+      for (const name of list(folder, () => readdirSync(folder))) this.#note(folder, name, changed, moved)
+    this.#listed = this.#listed.intersection(new Set(folders))
     const [live, rotated]: [Seen[], Seen[]] = [[], []]
     for (const [path, name] of this.#names) {
-      const isGone = name.scan !== this.#scans
-      if (!isGone) continue
+      if (name.scan === this.#scans) continue
       changed.add(name.place.stem)
       if (name.belongs) moved.add(name.place.stem)
       this.#names.delete(path)
@@ -97,13 +102,14 @@ export class LogPattern {
       if (!name.belongs) continue
       const before = name.seen
       if (!touched || changed.has(name.place.stem)) name.seen = see(name, problems)
-      if (before === undefined || before?.key !== name.seen?.key) moved.add(name.place.stem)
+      if (before?.key !== name.seen?.key) moved.add(name.place.stem)
+      if (name.seen === undefined) complete = false
       if (name.seen) (name.place.mark === '' ? live : rotated).push(name.seen)
     }
     return { files: live.concat(rotated), folders, moved, problems, complete }
   }
 
-  #note(folder: string, name: string, changed: Set<string>): void {
+  #note(folder: string, name: string, changed: Set<string>, moved: Set<string>): void {
     const prefix = folder === '/' ? folder : `${folder}/`
     const path = prefix + name
     let known = this.#names.get(path)
@@ -113,6 +119,7 @@ export class LogPattern {
       known = { place, belongs: this.#belongs(name, rotation), seen: undefined, scan: 0 }
       this.#names.set(path, known)
       changed.add(rotation.stem)
+      if (known.belongs) moved.add(rotation.stem)
     }
     known.scan = this.#scans
   }
@@ -127,7 +134,7 @@ function matches(segment: Segment, name: string): boolean {
   return segment instanceof RegExp ? segment.test(name) : segment === name || segment === ANY_DEPTH
 }
 
-function see({ place, seen }: Name, problems: Map<string, string>): Seen | null {
+function see({ place, seen }: Name, problems: Map<string, string>): Name['seen'] {
   try {
     const stats = statSync(place.path) // of what a symbolic link points to
     if (!stats.isFile()) return null
@@ -136,10 +143,10 @@ function see({ place, seen }: Name, problems: Map<string, string>): Seen | null 
     return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') problems.set(place.path, `${place.path} cannot be read: ${code}`)
-    else if (place.path.includes('\uFFFD'))
-      problems.set(place.path, `${place.path} cannot be read: its name is not UTF-8`)
-    return null
+    const isGone = code === 'ENOENT'
+    if (isGone && !place.path.includes('\uFFFD')) return null
+    problems.set(place.path, `${place.path} cannot be read: ${isGone ? 'its name is not UTF-8' : code}`)
+    return isGone ? null : (seen ?? undefined) // as it was
   }
 }
 
