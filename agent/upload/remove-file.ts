@@ -1,14 +1,17 @@
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
 import type { Followed } from '../follow/index.ts'
 
 /**
  * A rotation may give the name to another file at any moment, and a line may still come late: so the name is taken away
- * first, then looked at.
+ * first, then looked at. By the name that it has meanwhile it is a rotated file of its log all the same: for the next life, if this one
+ * is killed amid it, or where the system does not let it be given back (fs.protected_hardlinks, and a user who is not the owner).
  */
 export function removeFile({ file }: Followed, report: (about: string, message: string) => void): void {
-  const { path } = file.seen
-  const aside = `${path}.millrace-deleting`
+  const { path, folder, plain, mark } = file.seen
+  const at = mark ? path.lastIndexOf(mark) + mark.length : join(folder, plain).length
+  const aside = `${path.slice(0, at)}.${Date.now()}${path.slice(at)}`
   try {
     renameSync(path, aside)
     const { ino, size } = statSync(aside)
