@@ -25,6 +25,13 @@ for (const [pattern, names, others] of CASES) {
   })
 }
 
+void test('alternatives that hold a slash are refused: they would match nothing', () => {
+  assert.throws(
+    () => parseGlob('/var/log/{nginx/access,app/main}.log'),
+    /^SyntaxError: \{nginx has a \{ without its \}/,
+  )
+})
+
 void test('folder levels', () => {
   assert.deepEqual(parseGlob('/var//log/**/a*'), ['var', 'log', '**', /^(?!\.)a[^/]*$/s])
 })

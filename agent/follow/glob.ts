@@ -8,7 +8,11 @@ const SPECIAL = /[*?[{]/
 /** What has a meaning in a pattern, a set such as `[!0-9]` as a whole, or would have one in an expression. */
 const TOKEN = /\[(!?)([^/][^\]]*)\]|[\\^$.*+?()[\]{}|,]/g
 
-/** Splits an absolute pattern with `*`, `?`, `[...]`, `{a,b}` and `**` into its folder levels. */
+/** What stands for them in an expression, outside of braces and inside; any other is taken as it is. */
+const OUTSIDE: Readonly<Record<string, string>> = { '*': '[^/]*', '?': '[^/]' }
+const INSIDE: Readonly<Record<string, string>> = { ...OUTSIDE, '{': '(?:', ',': '|', '}': ')' }
+
+/** Splits an absolute pattern with `*`, `?`, `[...]`, `{a,b}` and `**` into its folder levels. @throws SyntaxError */
 export function parseGlob(pattern: string): Segment[] {
   const parts = pattern.split('/').filter((part) => part !== '')
   return parts.map((part) => (part !== ANY_DEPTH && SPECIAL.test(part) ? expressionOf(part) : part))
@@ -19,18 +23,12 @@ function expressionOf(part: string): RegExp {
   let depth = 0
   const expression = part.replace(TOKEN, (token: string, not: string, set?: string) => {
     if (set) return `[${not && '^'}${set.replaceAll('\\', '\\\\')}]`
-    if (token === '*') return '[^/]*'
-    if (token === '?') return '[^/]'
-    if (token === '{') {
-      depth++
-      return '(?:'
-    }
-    if (token === '}' && depth > 0) {
-      depth--
-      return ')'
-    }
-    if (token === ',') return depth > 0 ? '|' : token
-    return `\\${token}`
+    if (token === '{') depth++
+    const meaning = (depth > 0 ? INSIDE : OUTSIDE)[token]
+    if (token === '}' && depth > 0) depth--
+    return meaning ?? `\\${token}`
   })
-  return new RegExp(`^${part.startsWith('.') ? '' : '(?!\\.)'}${expression}${')'.repeat(depth)}$`, 's')
+  if (depth > 0)
+    throw new SyntaxError(`${part} has a { without its }: alternatives cannot hold a /, write a path for each`)
+  return new RegExp(`^${part.startsWith('.') ? '' : '(?!\\.)'}${expression}$`, 's')
 }
