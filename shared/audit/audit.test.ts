@@ -31,9 +31,11 @@ interface Cloud {
 async function startCloud(t: TestContext): Promise<Cloud> {
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-audit-'))
   const server = await startBigQuery({ dataDir })
-  const routes = 'lines: { topic: t, format: raw, table: lines }, others: { topic: o, format: raw, table: others }'
+  const raw = 'format: raw, partition: { by: day }'
+  const routes = `lines: { topic: t, table: lines, ${raw} }, others: { topic: o, table: others, push: true, ${raw} }`
   const endpoints = `bigquery: '${server.rest}', bigquery_storage: '${server.grpc}'`
-  const text = `{ project: p, dataset: d, kafka: { brokers: ['k:1'] }, routes: { ${routes} }, endpoints: { ${endpoints} } }`
+  const text = `{ project: p, dataset: d, kafka: { brokers: ['k:1'] }, routes: { ${routes} }, endpoints: { ${endpoints} },
+    push: { auth: secret, secret: { env: NONE } } }`
   const config = parseConfig(text, '/millrace.yaml')
   const warehouse = openWarehouse(config, 'test')
   t.after(async () => {
@@ -46,9 +48,7 @@ async function startCloud(t: TestContext): Promise<Cloud> {
 
 /** Source `a`: rows, one dead letter, an end. Source `b`: rows alone. */
 async function fill({ config, warehouse }: Cloud): Promise<void> {
-  for (const route of Object.values(config.routes)) {
-    await ensureRouteTables(warehouse, config, route, compileRoute(route).fields)
-  }
+  await makeTables({ config, warehouse })
   await appendRows({ config, warehouse }, 'a', [0, 1, 3, 4])
   await appendRows({ config, warehouse }, 'b', [0, 1, 2])
   const { table } = config.routes['lines']!
@@ -60,6 +60,11 @@ async function fill({ config, warehouse }: Cloud): Promise<void> {
   const finished = { source: 'a', start: 0, size: EVENTS * SIZE, events: EVENTS, object: 'o', generation: 1 }
   const source = encodeFixedRow(SOURCES, { ...finished, finished_at: Date.now() * 1000 })
   await append(warehouse, defaultStream(beside(table, SOURCES.name)), SOURCES.descriptor, source)
+}
+
+async function makeTables({ config, warehouse }: Cloud): Promise<void> {
+  for (const route of Object.values(config.routes))
+    await ensureRouteTables(warehouse, config, route, compileRoute(route).fields)
 }
 
 async function appendRows({ config, warehouse }: Cloud, source: string, numbers: number[]): Promise<void> {
@@ -133,6 +138,23 @@ void suite('audit', () => {
     await fill(cloud)
     await appendRows(cloud, 'a', [5])
     assert.deepEqual((await run(cloud)).listed, [{ kind: 'beyond the end', source: 'a', from: 50, to: 60 }])
+  })
+
+  void test('tables that require a filter on their partitions are proven, too, and their views answer', async (t) => {
+    const cloud = await startCloud(t)
+    await fill(cloud)
+    const body = JSON.stringify({ requirePartitionFilter: true })
+    for (const { table } of Object.values(cloud.config.routes)) {
+      const url = `${cloud.config.endpoints.bigquery}/bigquery/v2/projects/p/datasets/d/tables/${table.table}`
+      const patched = await fetch(url, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body })
+      assert.equal(patched.status, 200)
+    }
+    await assert.rejects(execute(cloud, 'SELECT COUNT(*) FROM d.lines'), /without a filter over column/)
+    await makeTables(cloud) // as each start of a consumer does
+    assert.deepEqual(await run(cloud), { sources: 2, finished: 1, events: 8, faults: 0, listed: [] })
+    const sql =
+      'SELECT (SELECT COUNT(*) FROM d.millrace_dead_letters_open) AS letters, (SELECT COUNT(*) FROM d.others_once) AS once'
+    assert.deepEqual(await Array.fromAsync(cloud.warehouse.query(sql)), [{ letters: '1', once: '0' }])
   })
 
   void test('where nothing has been carried there is nothing to prove', async (t) => {

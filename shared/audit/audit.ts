@@ -64,21 +64,20 @@ function faultOf({ kind, source, from_position: from, to_position: to }: Row): F
 }
 
 /** The tables that are there: what has not carried anything yet does not have to exist. */
-async function tablesOf(warehouse: Warehouse, config: Config): Promise<AuditTables> {
-  const routes = Object.values(config.routes)
-  const datasets = [...new Map(routes.map(({ table }) => [`${table.project}.${table.dataset}`, table])).values()]
-  const existing = new Set((await Promise.all(datasets.map((dataset) => tablesIn(warehouse, dataset)))).flat())
-  const ofRoutes = new Map(routes.map(({ table, metadata }) => [tableId(table), { table: tableId(table), metadata }]))
-  const views = (name: string) =>
-    datasets.map((dataset) => tableId(beside(dataset, name))).filter((view) => existing.has(view))
-  return {
-    routes: [...ofRoutes.values()].filter(({ table }) => existing.has(table)),
-    deadLetters: views(DEAD_LETTERS_VIEW),
-    sources: views(SOURCES_VIEW),
+async function tablesOf(warehouse: Warehouse, { routes }: Config): Promise<AuditTables> {
+  const present = async (nameOf: (table: TableName) => TableName) => {
+    const named = Object.values(routes).map(({ table, metadata }) => ({ name: nameOf(table), metadata }))
+    const wanted = new Map(named.map((one) => [tableId(one.name), one]))
+    const looked = Array.from(wanted, async ([table, { name, metadata }]) => {
+      const found = await warehouse.findTable(name)
+      return found ? [{ table, metadata, everyRow: found.everyRow }] : []
+    })
+    return (await Promise.all(looked)).flat()
   }
-}
-
-async function tablesIn(warehouse: Warehouse, { project, dataset }: TableName): Promise<string[]> {
-  const sql = `SELECT table_name FROM \`${project}.${dataset}\`.INFORMATION_SCHEMA.TABLES`
-  return Array.fromAsync(warehouse.query(sql), (row) => tableId({ project, dataset, table: String(row['table_name']) }))
+  const views = async (name: string) => (await present((table) => beside(table, name))).map(({ table }) => table)
+  return {
+    routes: await present((table) => table),
+    deadLetters: await views(DEAD_LETTERS_VIEW),
+    sources: await views(SOURCES_VIEW),
+  }
 }

@@ -1,7 +1,7 @@
 /** What an audit looks at, all names as they stand between backquotes. */
 export interface AuditTables {
-  /** Tables of routes, each with the name of its metadata column. */
-  readonly routes: readonly { readonly table: string; readonly metadata: string }[]
+  /** Tables of routes, each with the name of its metadata column, and the condition without which it refuses to be asked. */
+  readonly routes: readonly { readonly table: string; readonly metadata: string; readonly everyRow: string }[]
   /** The views of open dead letters and of finished sources, one of each for a dataset. */
   readonly deadLetters: readonly string[]
   readonly sources: readonly string[]
@@ -74,8 +74,8 @@ SELECT kind, source, NULL, NULL, NULL, NULL, from_position, to_position FROM (
 function events({ routes, deadLetters }: AuditTables): string[] {
   return [
     ...routes.map(
-      ({ table, metadata: m }) =>
-        `SELECT t.${m}.source AS source, t.${m}.position AS position, t.${m}.size AS size, t.${m}.ingested_at AS seen_at FROM \`${table}\` AS t WHERE t.${m}.source IS NOT NULL`,
+      ({ table, metadata: m, everyRow }) =>
+        `SELECT t.${m}.source AS source, t.${m}.position AS position, t.${m}.size AS size, t.${m}.ingested_at AS seen_at FROM \`${table}\` AS t WHERE t.${m}.source IS NOT NULL AND ${everyRow}`,
     ),
     ...deadLetters.map(
       (view) => `SELECT source, position, size, failed_at AS seen_at FROM \`${view}\` WHERE source IS NOT NULL`,

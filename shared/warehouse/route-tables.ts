@@ -3,7 +3,7 @@ import type { TableField } from '../schema/index.ts'
 import { beside, DEAD_LETTERS, SOURCES } from './fixed-tables.ts'
 import type { TableSpec } from './table-spec.ts'
 import type { TableState } from './tables.ts'
-import { deadLettersView, onceView, sourcesView } from './views.ts'
+import { deadLettersView, onceView, type RouteTable, sourcesView } from './views.ts'
 import type { Warehouse } from './warehouse.ts'
 
 /** What a route's table is to be. */
@@ -24,21 +24,21 @@ export async function ensureRouteTables(
 ): Promise<TableState> {
   const { table } = route
   const state = await warehouse.ensureTable(table, tableSpec(route, fields))
-  if (route.push) await warehouse.ensureView(onceView(route))
   await warehouse.ensureTable(beside(table, DEAD_LETTERS.name), DEAD_LETTERS)
   await warehouse.ensureTable(beside(table, SOURCES.name), SOURCES)
   await warehouse.ensureView(sourcesView(table))
-  const present = await routesWithTable(warehouse, config, route)
+  const present = await tablesThere(warehouse, config, route)
   await warehouse.ensureView(deadLettersView(present, table))
+  for (const one of present) if (one.push && one.name === route.name) await warehouse.ensureView(onceView(one))
   return state
 }
 
-/** A view may name only tables that are there: it is written anew when another route of the dataset gets its own. */
-async function routesWithTable(warehouse: Warehouse, { routes }: Config, { table }: Route): Promise<Route[]> {
+/** Of the routes of a dataset: a view may name only tables that are there, so it is written anew when another route gets its own. */
+async function tablesThere(warehouse: Warehouse, { routes }: Config, { table }: Route): Promise<RouteTable[]> {
   const { project, dataset } = table
   const near = Object.values(routes).filter(
     (other) => other.table.project === project && other.table.dataset === dataset,
   )
-  const present = await Promise.all(near.map((other) => warehouse.findTable(other.table)))
-  return near.filter((_, index) => present[index])
+  const found = await Promise.all(near.map((other) => warehouse.findTable(other.table)))
+  return near.flatMap((other, index) => (found[index] ? { ...other, everyRow: found[index].everyRow } : []))
 }

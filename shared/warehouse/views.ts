@@ -8,6 +8,9 @@ export interface ViewSpec {
   readonly sql: string
 }
 
+/** A route whose table is there, and the condition without which that refuses to be asked (FoundTable). */
+export type RouteTable = Route & { readonly everyRow: string }
+
 /** Dead letters that have no row, each once. */
 export const DEAD_LETTERS_VIEW = 'millrace_dead_letters_open'
 /** Finished sources, each once. */
@@ -25,16 +28,16 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY object, generation ORDER BY finished_at)
 }
 
 /** One row for each coordinates, beside the table of a route that is written at least once. */
-export function onceView({ table, metadata }: Route): ViewSpec {
+export function onceView({ table, metadata, everyRow }: RouteTable): ViewSpec {
   return {
     name: beside(table, `${table.table}_once`),
     description: `The rows of ${table.table}, which is written at least once, each once.`,
-    sql: `SELECT * FROM \`${tableId(table)}\`\nWHERE TRUE\n${onceEach(metadata, 'ingested_at')}`,
+    sql: `SELECT * FROM \`${tableId(table)}\`\nWHERE ${everyRow}\n${onceEach(`\`${metadata}\``, 'ingested_at')}`,
   }
 }
 
 /** One letter for each coordinates, and none that has a row: newer code may have made one of the same event. */
-export function deadLettersView(routes: readonly Route[], table: TableName): ViewSpec {
+export function deadLettersView(routes: readonly RouteTable[], table: TableName): ViewSpec {
   return {
     name: beside(table, DEAD_LETTERS_VIEW),
     description: 'Events that have no row, each once.',
@@ -54,8 +57,8 @@ function onceEach(row: string, orderedBy: string): string {
 ) = 1`
 }
 
-function withoutRowIn({ table, metadata: m }: Route): string {
-  const rows = `SELECT 1 FROM \`${tableId(table)}\` AS r WHERE`
+function withoutRowIn({ table, metadata: m, everyRow }: RouteTable): string {
+  const rows = `SELECT 1 FROM \`${tableId(table)}\` AS r WHERE ${everyRow} AND`
   return `
   AND NOT EXISTS (${rows} r.${m}.source = d.source AND r.${m}.position = d.position)
   AND (d.source IS NOT NULL OR NOT EXISTS (${rows} r.${m}.kafka_topic = d.kafka_topic
