@@ -54,9 +54,9 @@ export class Assignment {
       const { start = 0, end = 0 } = topics.get(keyOf(at)) ?? {}
       const carried = earlier.get(keyOf(at))?.durable ?? 0
       const task = this.#byKey.get(keyOf(at))
-      if (offset >= 0 || carried <= 0) task?.begin({ offset, metadata }, { start, end })
-      else
-        task?.refuse(`the topic was made again: the group was at ${carried}, and now it holds ${start} to ${end - 1}`)
+      const again = `the topic was made again: the group was at ${carried}, and now it holds ${start} to ${end - 1}`
+      if (offset < 0 && carried > 0) task?.halt('topic-replaced', again)
+      else task?.begin({ offset, metadata }, { start, end })
     }
   }
 

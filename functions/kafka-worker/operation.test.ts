@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
 import { commitFor, type Committed, readCommits } from '../../shared/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -141,6 +141,22 @@ void test('a worker says start, assignment, stop and nothing else; health and ev
   assert.deepEqual(new Set(Object.keys(lineOf(worker, 'stopped')['metrics'] as object)), new Set(FIGURES))
 })
 
+/** A worker in this process, until the test ends; gives one of its figures. */
+async function startMeasured(t: TestContext, { configFile }: Pipeline): Promise<(name: string) => Promise<number>> {
+  const stop = new AbortController()
+  const port = await freePort()
+  const config = loadConfig(configFile, {})
+  const running = runWorker({ ...config, consumer: { ...config.consumer, port } }, { signal: stop.signal })
+  t.after(async () => {
+    stop.abort()
+    await running
+  })
+  return async (name) => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    return Number(new RegExp(`^millrace_${name} (.*)$`, 'm').exec(text)?.[1])
+  }
+}
+
 void test('lag is the age of what waits, and goes when the service takes rows again', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   pipeline.faults.add({
@@ -150,24 +166,31 @@ void test('lag is the age of what waits, and goes when the service takes rows ag
   })
   t.after(() => pipeline.faults.clear())
   await pipeline.publish('visits', visits(0, 30))
-  const stop = new AbortController()
-  const port = await freePort()
-  const config = { ...loadConfig(pipeline.configFile, {}) }
-  const running = runWorker({ ...config, consumer: { ...config.consumer, port } }, { signal: stop.signal })
-  t.after(async () => {
-    stop.abort()
-    await running
-  })
-  const figure = async (name: string) => {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-    return Number(new RegExp(`^millrace_${name} (.*)$`, 'm').exec(text)?.[1])
-  }
+  const figure = await startMeasured(t, pipeline)
   await eventually(async () => (await figure('lag_seconds')) > 1, { what: 'a lag of more than a second' })
   assert.ok((await figure('lag_events')) >= 30)
-  assert.ok((await figure('in_flight_bytes')) > 0)
+  await eventually(async () => (await figure('in_flight_bytes')) > 0, { what: 'bytes that wait' })
   pipeline.faults.clear()
   await expectRows(pipeline, 30)
   await eventually(async () => (await figure('lag_events')) + (await figure('lag_seconds')) === 0, { what: 'no lag' })
+})
+
+void test('while BigQuery does not say what the former owner has written, the lag is told', async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  await pipeline.publish('visits', visits(0, 30))
+  const former = pipeline.worker()
+  await expectRows(pipeline, 30)
+  await former.kill('SIGKILL')
+  const fault = { kind: 'error', code: 'PERMISSION_DENIED' } as const
+  pipeline.faults.add({ method: 'FinalizeWriteStream', times: 1000, fault })
+  await pipeline.publish('visits', visits(30, 40))
+  const figure = await startMeasured(t, pipeline)
+  const lag = () => figure('lag_events').catch(() => NaN) // its port is not open at once
+  await eventually(async () => (await lag()) >= 40, { timeoutMs: 20_000, what: 'a lag of at least what came since' })
+  assert.equal(await figure('rows'), 0)
+  pipeline.faults.clear()
+  await expectRows(pipeline, 70)
+  await eventually(async () => (await lag()) === 0, { what: 'no lag' })
 })
 
 void test('SIGTERM under load: exit 0 within 10 s, clean commits, and the next one goes on with the same streams', async (t) => {

@@ -54,7 +54,7 @@ export class PartitionTask {
   }
 
   get lagEvents(): number {
-    return this.#intake.placed ? Math.max(0, this.#endOffset - this.durable) : 0
+    return Math.max(0, this.#endOffset - this.durable)
   }
 
   /** Age of the oldest record that is built and not durable, by its own timestamp. */
@@ -70,12 +70,6 @@ export class PartitionTask {
   begin(commit: { offset: number; metadata: string }, topic: { start: number; end: number }): void {
     this.#endOffset = topic.end
     this.handle({ kind: 'read', ...commit, ...topic, now: Date.now() })
-  }
-
-  /** Instead of `begin`: nothing is done until the operator starts it again. */
-  refuse(message: string): void {
-    this.halt('topic-replaced', message)
-    this.#left.resolve()
   }
 
   /** Called by the fetcher; returns at once. */

@@ -97,6 +97,7 @@ void test('a count between two intents: the same commit stops, another one re-jo
     const one = owner()
     one.handle(read(10, encodeLog(LOG)))
     assert.deepEqual(kinds(one.handle({ kind: 'counted', rows: 107 })), ['note', 'read'])
+    assert.equal(one.durable, 10, 'what the alarm and the lag say')
     assert.equal(kinds(one.handle(read(10, metadata)))[0], effect)
   }
 })

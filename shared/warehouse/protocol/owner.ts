@@ -118,6 +118,7 @@ export class Owner {
   #onRead({ offset, metadata, start, end, now }: Event & { kind: 'read' }): void {
     this.#topic = { start, end }
     this.#since = now
+    this.#pieces.durable = Math.max(0, offset)
     const decoded = decodeLog(metadata, offset)
     if (decoded.kind === 'log') this.#accepted = { offset, log: decoded.log }
     if (offset < 0) return this.#beginAnew(this.#options.from === 'start' ? start : end, 'first-start', 'no commit')
@@ -368,7 +369,7 @@ export class Owner {
         this.#checkpoint = true
         return
       }
-    } else if (this.#phase !== 'waiting') return // over, or still taking over
+    } else if (this.#phase !== 'waiting' && this.#phase !== 'reading') return // over, or still taking over
     this.#phase = 'over'
     this.#emit({ kind: 'left' })
   }
