@@ -127,3 +127,23 @@ test('bytes that are no batch are fetched again, and stop the partition when the
   fetcher.stop()
   assert.deepEqual(stops, [{ kind: 'corrupt', offset: 0, asked: answers.length }])
 })
+
+test('errors of a broker that may pass are asked again about, as leaders are that moved', async () => {
+  const errors = [-1, 7, 6]
+  let asked = 0
+  const answer = async () => {
+    const [errorCode, memory] = [errors[asked++], new SharedMemory(Buffer.alloc(0))]
+    if (errorCode === undefined) return new Promise(() => undefined)
+    return [{ ...at, errorCode, lastStableOffset: 0, aborted: [], records: Buffer.alloc(0), memory }]
+  }
+  const broker = { lookupRequest: () => () => ({ request: { apiVersion: 11 } }), connectionPool: { send: answer } }
+  const refreshMetadata = async () => undefined
+  const cluster = { findLeaderForPartitions: () => ({ 1: [0] }), findBroker: async () => broker, refreshMetadata }
+  const unexpected = (what: unknown) => assert.fail(JSON.stringify(what))
+  const sink = { batch: unexpected, failed: unexpected, stopped: unexpected }
+  const fetcher = new Fetcher(cluster as unknown as Cluster, [at], { fetchBytes: 1, fetchWaitMs: 1 }, sink)
+  fetcher.seek(at, 0)
+  fetcher.start()
+  await eventually(() => asked > errors.length)
+  fetcher.stop()
+})

@@ -21,8 +21,11 @@ const CORRUPT_TRIES_MAX = 3
 const OFFSET_OUT_OF_RANGE = 1
 /** The topic is not there, or not there any more: it may come again as another one, under the same name. */
 const UNKNOWN_TOPIC = 3
-/** The leader has moved or is moving: LEADER_NOT_AVAILABLE, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. */
-const LEADER_MOVED = new Set([5, 6, 9, 13, 56, 74, 75, 78, 100])
+/**
+ * The leader has moved or is moving: LEADER_NOT_AVAILABLE, ..., UNKNOWN_LEADER_EPOCH; metadata say where it is. Or it has failed by something that
+ * Kafka has no name for, or that took too long (remote storage that does not answer): Kafka's own consumer asks again then, too.
+ */
+const LEADER_MOVED = new Set([-1, 7, 5, 6, 9, 13, 56, 74, 75, 78, 100])
 
 /** Fetched from one broker at once, in bytes. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024
@@ -154,7 +157,7 @@ export class Fetcher {
         await this.#take(ask.place, answer)
       }
       answers[0]?.memory.release() // its batches hold it from here on
-      return this.#tell(later, 'their leader has moved')
+      return this.#tell(later, 'their leader has moved, or failed')
     } catch (thrown) {
       const error = kafkaError(thrown)
       if (error.kind === 'unauthorized' || isDefect(thrown)) this.#sink.failed(thrown)
