@@ -157,9 +157,10 @@ void test('after "not now" another connection is opened, and what the former sti
   const appender = new StreamAppender({ openAppend } as unknown as Channel, 's', Buffer.from('descriptor'))
   const says = (connection: number, message: object) =>
     connections[connection]?.message(Buffer.from(appendRowsResponse.encode(message)))
-  const first = appender.append(ROWS, 0)
+  const [first, behind] = [appender.append(ROWS, 0), appender.append(ROWS, 1)]
   says(0, { error: { code: 8, message: 'quota' } })
-  assert.equal((await first).kind, 'later')
+  says(0, { error: { code: 11, message: 'a gap' } })
+  assert.deepEqual([(await first).kind, (await behind).kind], ['later', 'gap'])
   const second = appender.append(ROWS, 0)
   assert.equal(connections.length, 2)
   says(0, written(0))

@@ -96,8 +96,8 @@ export class StreamAppender {
     this.#inFlightBytes -= request.rows.length
     const sound = answer.kind !== 'written' || answer.offset === request.offset
     request.resolve(sound ? answer : { kind: 'lost', message: `acknowledged another offset than ${request.offset}` })
-    // A connection that was opened before a new column had spread never learns of it.
-    if (answer.kind === 'later' && this.#sent.length === 0 && this.#waiting.length === 0) this.#disconnect(answer)
+    // A connection that was opened before a new column had spread never learns of it; what was behind the append that says so, is a gap.
+    if (answer.kind !== 'written' && this.#sent.length === 0 && this.#waiting.length === 0) this.#disconnect(answer)
     this.#watch()
     this.#send()
   }

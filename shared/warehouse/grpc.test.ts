@@ -44,6 +44,17 @@ void test('a server that says good-bye gets no new calls: they go over another c
   assert.equal(ended, 0)
 })
 
+void test('a message of the server that is encoded wrongly is told as it is', async (t) => {
+  const server = createServer()
+  const trailers = { 'grpc-status': '8', 'grpc-message': 'quota of 100% is used%20up' }
+  server.on('stream', (stream) => stream.respond({ ':status': 200, ...trailers }, { endStream: true }))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const client = clientOf(t, server.address() as AddressInfo)
+  await assert.rejects(client.unary('/unary', '', Buffer.alloc(0)), { code: 8, message: 'quota of 100% is used up' })
+})
+
 void test('a peer that vanished without a word is noticed, and its calls end', { timeout: 20_000 }, async (t) => {
   const sockets: Socket[] = []
   const server = createTcpServer((socket) => void sockets.push(socket.on('error', () => undefined).resume()))

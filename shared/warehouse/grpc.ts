@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
+import { unescape } from 'node:querystring'
 import { messageOf } from '../errors.ts'
 
 /**
@@ -205,9 +206,8 @@ class Http2Call {
       'grpc-status-details-bin': details,
     } = this.#headers
     if (status === '0') return undefined
-    const message = decodeURIComponent(
-      String(text ?? (http ? `HTTP status ${String(http)}` : 'the connection was lost')),
-    )
+    // Unlike decodeURIComponent it throws at nothing: a message that is encoded wrongly must not end the process.
+    const message = unescape(String(text ?? (http ? `HTTP status ${String(http)}` : 'the connection was lost')))
     const code = status === undefined ? STATUS.UNAVAILABLE : Number(status)
     return new GrpcError(code, message, details === undefined ? undefined : Buffer.from(String(details), 'base64'))
   }
