@@ -209,6 +209,7 @@ void suite('configuration', () => {
       ['consumer: { in_flight: 1.5 }', 'write a whole number'],
       ['consumer: { flush_bytes: 9MiB }', 'write at most 8MiB'],
       ['consumer: { queue_bytes: 0B }', 'write at least 1B'],
+      ['consumer: { budget: 5s }', 'write at least 8s'],
       ['  batch_bytes: 1B', 'write at least 16KiB'],
       ['  max_event_bytes: 2GiB', 'write at most 64MiB'],
       ['  transaction_timeout: 1h', 'write at most 15m'],
@@ -327,6 +328,8 @@ void suite('configuration', () => {
   void test('broken YAML and a doubled key are told with their line', () => {
     assert.match(problemsIn('a: [1\nb: 2\n'), /^\/etc\/millrace\.yaml:\d+: /)
     assert.match(problemsIn(`${MINIMAL}\nproject: twice\n`), /^\/etc\/millrace\.yaml:10: Map keys must be unique/)
+    assert.match(problemsIn(`${MINIMAL}\n---\n`), /^\/etc\/millrace\.yaml:\d+: Source contains multiple documents$/)
+    assert.match(problemsIn(`${MINIMAL}\nbucket: *.log\n`), /^\/etc\/millrace\.yaml: Unresolved alias .*: \.log$/)
   })
 
   void test('a file that is not there is a mistake of the user', () => {

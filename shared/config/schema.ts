@@ -91,7 +91,7 @@ const consumer = z.strictObject({
   answer_within: lasting('60s').describe(
     'an append without an answer for this long is taken for lost: its stream is closed and counted',
   ),
-  budget: lasting('50s').describe('how long one drain may work'),
+  budget: duration('8s').prefault('50s').describe('how long one drain may work'),
   stop_within: lasting('8s').describe('after SIGTERM; Cloud Run kills after 10 s'),
   port: port.optional().describe('health and metrics of the worker; absent: PORT of the environment, or none'),
 })
