@@ -23,5 +23,6 @@ is outside the proof.`,
 }
 
 function isDay(text: string): boolean {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`))
+  const ms = Date.parse(`${text}T00:00:00Z`) // of 2026-02-30 the time of 2026-03-02
+  return !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 10) === text
 }

@@ -40,15 +40,15 @@ const TIMES = ['DATE', 'DATETIME', 'TIMESTAMP']
 
 /** What BigQuery would say of the table, before there is one. */
 function tableProblems({ name, partition, cluster }: Route, fields: readonly TableField[]): string[] {
-  const without = (wanted: readonly string[], known: readonly TableField[], key: string) => {
+  const without = (wanted: readonly string[], known: readonly TableField[], key: string, what = 'column') => {
     const names = known.map((field) => field.name)
     const missing = wanted.filter((column) => !names.includes(column))
-    const fix = `use one of: ${names.join(', ')}`
-    return missing.map((column) => `routes.${name}.${key} (${column}): the schema has no such column; fix: ${fix}`)
+    const fix = names.length > 0 ? `use one of: ${names.join(', ')}` : 'add one, or leave it out'
+    return missing.map((column) => `routes.${name}.${key} (${column}): the schema has no such ${what}; fix: ${fix}`)
   }
   const times = fields.filter(({ type, mode }) => TIMES.includes(type) && mode !== 'REPEATED')
   return [
-    ...without(partition.field ? [partition.field] : [], times, 'partition.field'),
+    ...without(partition.field ? [partition.field] : [], times, 'partition.field', `column of ${TIMES.join(', ')}`),
     ...without(cluster, fields, 'cluster'),
   ]
 }

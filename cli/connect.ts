@@ -14,7 +14,7 @@ export async function connectAll(config: Config): Promise<void> {
   ]
   const problems = (await Promise.all(checks)).filter((problem) => problem !== undefined)
   if (problems.length > 0)
-    throw new UserError(problems.join('\n'), 'check the addresses, the network and the rights of this account')
+    throw new UserError(problems.join('\n'), 'create what is missing; check addresses, network and rights')
 }
 
 function problemOf(what: string, asked: Promise<void>): Promise<string | void> {
@@ -22,7 +22,7 @@ function problemOf(what: string, asked: Promise<void>): Promise<string | void> {
 }
 
 async function askKafka(config: Config): Promise<void> {
-  const topics = Object.values(config.routes).flatMap(({ topic }) => topic ?? [])
+  const topics = Object.values(config.routes).flatMap(({ topic, push }) => (topic && !push ? topic : []))
   if (!config.kafka || topics.length === 0) return
   await using client = connectKafka(config.kafka, 'millrace-check')
   await topicOffsets(client, topics)

@@ -27,9 +27,10 @@ test('each command has help', async (t) => {
 /** Nobody listens there. */
 const LONELY = `{ project: p, dataset: d, kafka: { brokers: ["127.0.0.1:1"] },
   routes: { r: { topic: t, format: raw, table: t } } }`
+const TIMELESS = LONELY.replace('format: raw', 'format: raw, partition: { field: at, by: day }')
 
 test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', async (t) => {
-  const folder = folderWith(t, { 'broken.yaml': 'routes: [', 'lonely.yaml': LONELY })
+  const folder = folderWith(t, { 'broken.yaml': 'routes: [', 'lonely.yaml': LONELY, 'timeless.yaml': TIMELESS })
   const cases: [args: string[], error: RegExp][] = [
     [['nonsense'], /there is no command nonsense\nfix: use one of: /],
     [['toString'], /there is no command toString/],
@@ -38,6 +39,9 @@ test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', a
     [['check', '--config', 'broken.yaml'], /broken.yaml:1: /],
     [['drain', '--config', 'lonely.yaml'], /ECONNREFUSED 127.0.0.1:1\nfix: millrace check --connect/],
     [['audit', '--day', '2026-02-31x'], /--day 2026-02-31x: not a day/],
+    [['audit', '--day', '2026-02-30'], /--day 2026-02-30: not a day/],
+    [['local', '--data', 'broken.yaml'], /cannot make the folders of broken.yaml: ENOTDIR.*\nfix: /],
+    [['check', '--config', 'timeless.yaml'], /partition.field \(at\): .* DATE, DATETIME, TIMESTAMP; fix: add one/],
     [['agent', '--from', 'middle'], /--from middle\nfix: use --from start or --from end/],
     [['local', '--store', 'rows'], /--store rows\nfix: use --store count/],
   ]

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Config } from '../shared/config/index.ts'
+import { orUserError } from '../shared/errors.ts'
 import { startBigQuery } from './bigquery/index.ts'
 import { createClock, createFaults, createRecorder, startFaultsServer } from './faults/index.ts'
 import { startKafka } from './kafka/index.ts'
@@ -53,7 +54,12 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
 
 async function startParts({ config, dataDir, functionsPort, count }: LocalOptions, parts: Parts): Promise<Local> {
   const folder = (name: string) => join(resolve(dataDir), name)
-  for (const name of ['bigquery', 'storage']) mkdirSync(folder(name), { recursive: true })
+  const make = () => ['bigquery', 'storage'].forEach((name) => mkdirSync(folder(name), { recursive: true }))
+  orUserError(
+    make,
+    `cannot make the folders of ${dataDir}`,
+    'make room or give rights, or choose another with --data DIR',
+  )
   const shared = { clock: createClock(), faults: createFaults(), recorder: createRecorder() }
   const ports = config?.local.ports
   const deliveries = config?.bucket && functionsPort > 0 ? [delivery(config.bucket, functionsPort)] : []

@@ -105,7 +105,7 @@ async function startAll(
     ? withEarlier(sampleTally(workspace, config), countOwnLog(workspace.dataDir, config, options.ownLog, signal))
     : await startShop(supervisor, workspace, config, options.rate)
   const warehouse = openWarehouse(config, 'start')
-  status.say(howToQuery(config))
+  status.say(howToQuery(config, options.ownLog?.route))
   return { supervisor, config, warehouse, feed, agent: new AgentStatus(agentPort), status, startedMs }
 }
 
@@ -113,8 +113,8 @@ function withEarlier(events: number, feed: Feed): Feed {
   return { written: async () => events + (await feed.written()), stop: () => feed.stop() }
 }
 
-function howToQuery(config: Config): string {
-  const [route] = Object.values(config.routes)
+function howToQuery(config: Config, fed = Object.keys(config.routes)[0]): string {
+  const route = config.routes[fed ?? '']
   const path = relative('.', config.file)
   const file = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
   const table = route ? `${route.table.dataset}.${route.table.table}` : ''

@@ -328,8 +328,8 @@ void suite('configuration', () => {
   void test('broken YAML and a doubled key are told with their line', () => {
     assert.match(problemsIn('a: [1\nb: 2\n'), /^\/etc\/millrace\.yaml:\d+: /)
     assert.match(problemsIn(`${MINIMAL}\nproject: twice\n`), /^\/etc\/millrace\.yaml:10: Map keys must be unique/)
-    assert.match(problemsIn(`${MINIMAL}\n---\n`), /^\/etc\/millrace\.yaml:\d+: Source contains multiple documents$/)
-    assert.match(problemsIn(`${MINIMAL}\nbucket: *.log\n`), /^\/etc\/millrace\.yaml: Unresolved alias .*: \.log$/)
+    assert.match(problemsIn(`${MINIMAL}\n---\n`), /^\/etc\/millrace\.yaml:\d+: Source contains multiple documents$/m)
+    assert.match(problemsIn(`${MINIMAL}\nbucket: *.log\n`), /^\/etc\/millrace\.yaml: Unresolved alias .*: \.log$/m)
   })
 
   void test('a file that is not there is a mistake of the user', () => {

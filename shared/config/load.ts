@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { LineCounter, parseDocument, type YAMLError } from 'yaml'
-import { messageOf, UserError } from '../errors.ts'
+import { orUserError, UserError } from '../errors.ts'
 import { type AgentConfig, type Config, type FileRoute, type Route, tableName } from './config.ts'
 import { checkMeaning, objectOf, type Values } from './meaning.ts'
 import { readEnvironment } from './environment.ts'
@@ -29,7 +29,8 @@ export function parseConfig(text: string, file: string, environment: NodeJS.Proc
   if (error) throw yamlError(error, file)
   const { overrides, strange } = readEnvironment(jsonSchema(), environment, text)
   // A key without a value counts as left out: `consumer:` with all its lines commented out.
-  const values = objectOf(document.toJS({ reviver: (_key, value: unknown) => value ?? undefined }))
+  const plain = () => document.toJS({ reviver: (_key, value: unknown) => value ?? undefined }) as unknown
+  const values = objectOf(orUserError(plain, file, 'correct the YAML: a text that begins with * wants quotes'))
   for (const { path, value } of overrides) put(values, path, value)
   const parsed = fileSchema.safeParse(values, { error: wanted })
   const problems = [...problemsOf(parsed.error?.issues ?? []), ...checkMeaning(values)]
@@ -40,19 +41,13 @@ export function parseConfig(text: string, file: string, environment: NodeJS.Proc
 }
 
 function yamlError({ message, linePos }: YAMLError, file: string): UserError {
-  const [what = ''] = message.split(/ at line \d+|\n/)
+  const [what = ''] = message.split(/ at line \d+|; please|\n/)
   return new UserError(`${file}:${linePos?.[0].line ?? 1}: ${what}`, 'correct the YAML')
 }
 
 function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new UserError(
-      `cannot read the configuration ${path}: ${messageOf(error).split(',')[0]}`,
-      'name the file with --config FILE, or have one made: millrace init LOGFILE',
-    )
-  }
+  const fix = 'name the file with --config FILE, or have one made: millrace init LOGFILE'
+  return orUserError(() => readFileSync(path, 'utf8'), `cannot read the configuration ${path}`, fix)
 }
 
 function put(values: Values, [key = '', ...rest]: readonly string[], value: unknown): void {

@@ -9,7 +9,7 @@ export function findTopics(client: KafkaClient, { routes }: Config): Promise<Top
   return presentOffsets(client, [...new Set(Object.values(routes).flatMap(({ topic }) => topic ?? []))])
 }
 
-/** `missing`: topics of routes that Kafka does not have. */
+/** `missing`: topics of routes without push that Kafka does not have. */
 export type ConsumerStatus = Awaited<ReturnType<typeof askConsumer>>
 
 /**
@@ -35,5 +35,5 @@ export async function askConsumer(client: KafkaClient, config: Config, { found, 
     // Records, transaction markers among them; and how many of these have waited for longer than they may.
     return { topic, partition, committed, start, end, lag: behind(end), late: behind(young[i]!) }
   })
-  return { group, members, partitions, missing }
+  return { group, members, partitions, missing: missing.filter((topic) => from.has(topic)) }
 }

@@ -23,7 +23,7 @@ interface TableResource {
 }
 
 const WAY_OUT =
-  'give the changed column another name, name another table in the route, or change the schema so that it only gains columns'
+  'give the changed column another name, name another table in the route, or change the schema so that it only gains columns, none of them REQUIRED'
 /** Where the table is in the REST interface. */
 const at = ({ project, dataset, table }: TableName) => ({
   projectId: project,
