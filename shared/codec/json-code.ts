@@ -25,7 +25,7 @@ export function compilePlainMembers(plan: Plan): void {
 // value; q: behind the value before it; r: in the value; i: the member before, plus one.
 // `| 0` and the looks before the loop save V8 checks in it, and so does that nothing is called.
 function source(plan: Plan): string {
-  const slots = plan.slots.filter((slot) => namesOf(slot).length > 0).slice(0, MEMBERS_MAX)
+  const slots = plan.slots.filter((slot) => slot.jsonNames.length > 0).slice(0, MEMBERS_MAX)
   const room = ROOM + DOUBLE_GROWTH * slots.filter((slot) => slot.op === 'double').length
   return `function plainMembers(bytes, view, start, end, out, fresh) {
   if (out.length + end - start + ${room} > out.bytes.length) out.reserve(end - start + ${room})
@@ -94,12 +94,9 @@ function member(slot: Slot, plan: Plan): string {
 
 const NULL = Buffer.from('null').readInt32LE()
 
-/** None: the record is the entry of a map. */
-const namesOf = ({ name, proto }: Slot) => proto?.jsonNames ?? [name]
-
 /** Steps over the name, in any of its forms, and the colon behind it. */
 function names(slot: Slot, plan: Plan): string {
-  return namesOf(slot)
+  return slot.jsonNames
     .map((form) => {
       const text = Buffer.from(`"${form}":`)
       return `if (${isText(text, plan.foldsCase)}) { p = p + ${text.length} | 0 }`

@@ -39,13 +39,11 @@ export abstract class JsonScanner extends ByteWalker {
   /** true, false or null at p; answers the position behind it. */
   protected literal(p: number): number {
     const { bytes, end } = this
-    for (const word of LITERALS) {
-      if (bytes[p] !== word[0]) continue
-      if (p + word.length > end) return TRUNCATED
-      for (let i = 1; i < word.length; i++) if (bytes[p + i] !== word[i]) return JSON_SYNTAX
-      return p + word.length
-    }
-    return JSON_SYNTAX
+    const word = LITERALS.find((literal) => literal[0] === bytes[p])
+    if (word === undefined) return JSON_SYNTAX
+    const q = p + word.length
+    if (q > end) return TRUNCATED
+    return word.every((c, index) => c === bytes[p + index]) ? q : JSON_SYNTAX
   }
 
   /** The content of the string that begins behind a quote, checked; answers the position behind the closing one. */

@@ -1,13 +1,11 @@
 import type { EnumTable } from './enums.ts'
 import { JsonScanner, LETTER_N, OPEN, OPEN_ARRAY } from './json-scanner.ts'
-import { int64, jsonNumberEnd, parseInteger, textOf } from './numbers.ts'
+import { int64, jsonNumberEnd, parseInteger } from './numbers.ts'
 import { type Slot } from './plan.ts'
-import { INVALID, RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
+import { RANGE, UNKNOWN_ENUM, WRONG_TYPE } from './reasons.ts'
 import { QUOTE } from './strings.ts'
 
 const MINUS = 0x2d
-
-const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
 
 /** The values of JSON, each to the form of its column. */
 export abstract class JsonValues extends JsonScanner {
@@ -22,10 +20,9 @@ export abstract class JsonValues extends JsonScanner {
       case 'int32':
       case 'uint32':
       case 'uint64':
-        return this.integer(slot, p)
       case 'double':
       case 'float':
-        return this.float(slot, p)
+        return this.numeral(slot, p)
       case 'bool':
         return this.bool(slot, p)
       case 'message':
@@ -74,37 +71,13 @@ export abstract class JsonValues extends JsonScanner {
   private string(slot: Slot, p: number): number {
     if (this.bytes[p] !== QUOTE) return slot.proto === undefined ? this.converted(slot, p) : WRONG_TYPE
     const q = this.text(p + 1)
-    if (q >= 0) this.out.lengthAndCopy(this.source, this.from, this.to)
-    return q
+    return q < 0 ? q : this.out.lengthAndCopy(this.source, this.from, this.to) || q
   }
 
-  private integer(slot: Slot, p: number): number {
+  /** A number, in quotes or not. */
+  private numeral(slot: Slot, p: number): number {
     const q = this.bytes[p] === QUOTE ? this.text(p + 1) : this.number(p)
-    return q < 0 ? q : this.putInteger(slot) || q
-  }
-
-  /** The integer that source[from, to) says. Answers 0 or a reason. */
-  protected putInteger(slot: Slot): number {
-    const failed = parseInteger(this.source, this.from, this.to, slot.op === 'uint64')
-    if (failed < 0) return failed
-    const { low, high } = int64
-    if (slot.op === 'int32' && high !== low >> 31) return RANGE
-    if (slot.op === 'uint32' && high !== 0) return RANGE
-    return this.out.varint64(low, high)
-  }
-
-  private float(slot: Slot, p: number): number {
-    const isQuoted = this.bytes[p] === QUOTE
-    if (isQuoted && slot.proto === undefined) return this.written(slot, p)
-    const q = isQuoted ? this.text(p + 1) : this.number(p)
-    if (q < 0) return q
-    const { source, from, to } = this
-    const text = textOf(source, from, to)
-    const isNumber = !isQuoted || jsonNumberEnd(source, from, to) === to
-    if (!isNumber && !NO_NUMBERS.has(text)) return INVALID
-    const value = slot.op === 'double' ? Number(text) : Math.fround(Number(text))
-    if (isNumber && !Number.isFinite(value)) return RANGE
-    return (slot.op === 'double' ? this.out.double(value) : this.out.float(value)) || q
+    return q < 0 ? q : slot.text(this.source, this.from, this.to, this.out) || q
   }
 
   private bool(slot: Slot, p: number): number {
@@ -132,8 +105,7 @@ export abstract class JsonValues extends JsonScanner {
   /** A value of a JSON column, as it stands. */
   private verbatim(p: number, depth: number): number {
     const q = this.valueEnd(p, depth)
-    if (q >= 0) this.out.lengthAndCopy(this.bytes, p, q)
-    return q
+    return q < 0 ? q : this.out.lengthAndCopy(this.bytes, p, q) || q
   }
 
   /** A text, or the text of a number or boolean, by the column's own reader. */

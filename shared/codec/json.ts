@@ -176,7 +176,7 @@ export class JsonWalker extends JsonValues implements Walker {
   private putKey(key: Slot): number {
     const { source, from, to, out } = this
     if (key.op === 'string') return out.lengthAndCopy(source, from, to)
-    if (key.op !== 'bool') return this.putInteger(key)
+    if (key.op !== 'bool') return key.text(source, from, to, out)
     const text = source.toString('latin1', from, to)
     if (text !== 'true' && text !== 'false') return INVALID
     return out.varint(text === 'true' ? 1 : 0)

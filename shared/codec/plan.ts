@@ -9,7 +9,7 @@ import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
  * What a slot's value is, for the switches of the walkers: a kind of protobuf by how JSON shows it; `json`: any value of a
  * JSON column; `text`: a text (or number) that slot.text reads.
  */
-type Op = Exclude<ProtoKind, keyof typeof SAME_AS> | 'json' | 'text'
+export type Op = Exclude<ProtoKind, keyof typeof SAME_AS> | 'json' | 'text'
 
 const NO_KEYS = new ByteKeys()
 
@@ -42,7 +42,7 @@ function slotOf(field: RecordField, index: number) {
     /** Tag and value that stand for an absent field; undefined: NULL. */
     standard: isImplicit ? standardOf(op, tag, plan, names) : undefined,
     plan,
-    text: textWriterOf(field),
+    text: textWriterOf(field, op),
     enum: names,
     /** JSON's null is a value of it. */
     takesNull: op === 'value' || proto?.nullValue === true,
@@ -53,6 +53,8 @@ function slotOf(field: RecordField, index: number) {
     packable: repeated && sourceType !== LENGTH && sourceType !== GROUP,
     /** The row takes values as they are in a protobuf source. */
     verbatim: proto !== undefined && !proto.wrapper && op !== 'text' && VERBATIM.has(proto.kind),
+    /** Of the member in JSON; none: it is of a map's entry. */
+    jsonNames: proto?.jsonNames ?? [name],
     /** Of a map: the keys that the event had. */
     mapKeys: proto?.map ? new ByteKeys() : NO_KEYS,
     /** Bytes that a nested length took last time. */
@@ -100,16 +102,18 @@ export class Plan {
   /** Letters of names count in either case. */
   readonly foldsCase: boolean
   /** What the protobuf walker need not look at one by one; nothing, unless it is compiled. */
-  plainFields: PlainFields = (_bytes, _view, start, _end, _out, fresh) => this.nothing(start, fresh)
+  plainFields: PlainFields = (_bytes, _view, start, _end, _out, fresh) => {
+    if (fresh) this.clear()
+    this.lacking = true
+    return start
+  }
   plainMembers: PlainMembers = this.plainFields
   /** Set by these: a field is absent that says something then. */
   lacking = true
-  /** Numbers of fields without a column. */
-  readonly ignored: ReadonlySet<number>
-  /** By field number of the source. */
-  private readonly slotsByNumber: ReadonlyMap<number, Slot>
+  /** By field number of the source; null: of a field that is ignored. */
+  private readonly slotsByNumber = new Map<number, Slot | null>()
   private readonly names: ByteKeys
-  /** By the number of a name; null: of a field without a column. */
+  /** By the number of a name; null: of a field that is ignored. */
   private readonly slotsByName: (Slot | null)[] = []
   /** Slots that say something when they are absent, as bits. */
   readonly needed: Int32Array
@@ -124,30 +128,29 @@ export class Plan {
     this.nulls = new Int32Array(words)
     this.needed = new Int32Array(words)
     for (const slot of this.slots) if (slot.field.mode === 'REQUIRED' || slot.standard) setBit(this.needed, slot.index)
-    this.slotsByNumber = new Map(this.slots.map((slot) => [slot.field.number, slot]))
-    this.ignored = new Set(record.ignored.map((field) => field.number))
     this.next = Int32Array.from({ length: this.slots.length + 1 }, (_, index) => index)
     this.foldsCase = record.origin === 'bigquery'
     this.names = new ByteKeys(this.foldsCase)
-    for (const slot of this.slots) for (const name of slot.proto?.jsonNames ?? [slot.name]) this.name(name, slot)
-    for (const field of record.ignored) for (const name of field.jsonNames) this.name(name, null)
+    for (const slot of this.slots) this.enter(slot.field.number, slot.jsonNames, slot)
+    for (const { number, jsonNames } of record.ignored) this.enter(number, jsonNames, null)
   }
 
-  /** Of the field that a name in JSON means: its slot; null: it has no column; undefined: there is none. */
+  /** Of the field that a name in JSON means: its slot; null: it is ignored; undefined: there is none. */
   find(bytes: Uint8Array, start: number, end: number): Slot | null | undefined {
     return this.slotsByName[this.names.find(bytes, start, end)]
   }
 
-  /** Of a field in a protobuf source: its slot; undefined: it has no column, or takes no values of the wire type. */
-  slotOf(tag: number): Slot | undefined {
+  /** The same of the field that a tag in a protobuf source means; undefined, too: it takes no values of the wire type. */
+  slotOf(tag: number): Slot | null | undefined {
     const slot = this.slotsByNumber.get(tag >>> 3)
     const type = tag & 7
-    return slot && (type === slot.sourceType || (type === LENGTH && slot.packable)) ? slot : undefined
+    return !slot || type === slot.sourceType || (type === LENGTH && slot.packable) ? slot : undefined
   }
 
-  private name(name: string, slot: Slot | null): void {
-    const bytes = Buffer.from(name)
-    if (this.names.add(bytes, 0, bytes.length)) this.slotsByName.push(slot)
+  private enter(number: number, jsonNames: readonly string[], slot: Slot | null): void {
+    this.slotsByNumber.set(number, slot)
+    for (const name of jsonNames.map((text) => Buffer.from(text)))
+      if (this.names.add(name, 0, name.length)) this.slotsByName.push(slot)
   }
 
   /** Nothing is present. */
@@ -155,12 +158,6 @@ export class Plan {
     for (let i = 0; i < this.present.length; i++) this.present[i] = this.nulls[i] = 0
     this.progress[AFTER] = 0
     this.progress[AT] = SEPARATOR
-  }
-
-  private nothing(start: number, fresh: boolean): number {
-    if (fresh) this.clear()
-    this.lacking = true
-    return start
   }
 
   has(slot: Slot): boolean {

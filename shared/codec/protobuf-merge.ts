@@ -4,7 +4,7 @@ import { field, GROUP, LENGTH, nextField, readLength } from './wire.ts'
 
 /** A field of a message as it came: bytes[start, end) with its tag, content from `value`. */
 interface Item {
-  readonly slot: Slot | undefined
+  readonly slot: Slot | null | undefined
   readonly bytes: Buffer
   readonly start: number
   readonly value: number

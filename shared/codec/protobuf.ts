@@ -83,10 +83,11 @@ export class ProtobufWalker extends ByteWalker implements Walker {
         this.keepUnknown(unknown)
         return p
       } else {
-        p = this.unknownField(plan, tag, p, end, depth)
+        p = tag >>> 3 === 0 ? WIRE : skipValue(bytes, p, end, tag, depth)
         if (p < 0) return p
-        if (this.unknown.policy === 'keep' && !plan.ignored.has(tag >>> 3))
-          (unknown ??= []).push(bytes.subarray(run, p))
+        const policy = slot === null ? 'drop' : this.unknown.policy
+        if (policy === 'reject') return this.fail(UNKNOWN_FIELD, String(tag >>> 3))
+        if (policy === 'keep') (unknown ??= []).push(bytes.subarray(run, p))
       }
       run = p
       p = plan.plainFields(bytes, this.view, p, end, this.out, false)
@@ -149,14 +150,6 @@ export class ProtobufWalker extends ByteWalker implements Walker {
     } while (type === LENGTH && p >= 0 && p < stop)
     if (slot.packed && p >= 0) slot.width = out.patchLength(mark, slot.width)
     return p
-  }
-
-  private unknownField(plan: Plan, tag: number, p: number, end: number, depth: number): number {
-    const number = tag >>> 3
-    if (number === 0) return WIRE
-    const q = skipValue(this.bytes, p, end, tag, depth)
-    if (q < 0 || plan.ignored.has(number) || this.unknown.policy !== 'reject') return q
-    return this.fail(UNKNOWN_FIELD, String(number))
   }
 
   /** They have no names: all of a message's, as they came, are one value in base64. */

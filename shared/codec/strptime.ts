@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts'
 import { putInt64, textOf } from './numbers.ts'
 import { INVALID } from './reasons.ts'
 import type { TextWriter } from './text-values.ts'
-import { daysOf, monthOf, setMicros } from './time.ts'
+import { daysOf, microsOf, monthOf, setMicros } from './time.ts'
 import { offsetOf, zoneOf, type Zone } from './zone.ts'
 
 /** What a text said; a part that the format leaves out stays. NaN: nothing. */
@@ -23,17 +23,8 @@ const NOTHING = {
 }
 type Parts = typeof NOTHING
 
-type Directive = readonly [pattern: string, set: (parts: Parts, text: string) => void]
-
-const number = (pattern: string, part: keyof Parts): Directive => [
-  pattern,
-  (parts, text) => (parts[part] = Number(text)),
-]
-const nothing = (pattern: string): Directive => [pattern, () => undefined]
-const fraction = (digits: string): Directive => [
-  `(\\d{${digits}})`,
-  (parts, text) => (parts.micros = Number(text.slice(0, 6).padEnd(6, '0'))),
-]
+/** Without a part it says nothing. @param valueOf the text of the pattern's group */
+type Directive = readonly [letters: string, pattern: string, part?: keyof Parts, valueOf?: (text: string) => number]
 
 /** Hours east of UTC of the names that RFC 2822 (4.3) and Europe's logs have for zones. */
 const HOURS_EAST: Readonly<Record<string, number>> = {
@@ -42,29 +33,29 @@ const HOURS_EAST: Readonly<Record<string, number>> = {
 }
 
 /** What directives of strptime(3) and of Python match, and what they say; %L and %N are Ruby's and GNU's fractions. */
-const LETTERS: readonly (readonly [letters: string, directive: Directive])[] = [
-  ['Y', number('(\\d{4})', 'year')],
-  ['y', ['(\\d\\d)', (parts, text) => (parts.year = Number(text) + (Number(text) < 69 ? 2000 : 1900))]],
-  ['m', number('(\\d\\d?)', 'month')],
-  ['bBh', ['([A-Za-z]{3,9})', (parts, text) => (parts.month = monthOf(Buffer.from(text), 0))]],
-  ['de', number(' ?(\\d\\d?)', 'day')],
-  ['j', number('(\\d{1,3})', 'dayOfYear')],
-  ['Hk', number(' ?(\\d\\d?)', 'hour')],
-  ['Il', number(' ?(\\d\\d?)', 'hour12')],
-  ['p', ['([AaPp])\\.?[Mm]\\.?', (parts, text) => (parts.half = /p/i.test(text) ? 12 : 0)]],
-  ['M', number('(\\d\\d?)', 'minute')],
-  ['S', number('(\\d\\d?)', 'second')],
-  ['fN', fraction('1,9')],
-  ['L', fraction('3')],
-  ['z', ['(Z|[+-](?:[01]\\d|2[0-3])(?::?[0-5]\\d)?)', (parts, text) => (parts.offset = offsetOf(text))]],
-  ['Z', [`(${Object.keys(HOURS_EAST).join('|')})`, (parts, text) => (parts.offset = (HOURS_EAST[text] ?? 0) * 3600)]],
-  ['s', number('(\\d{1,12})', 'epoch')],
-  ['aA', nothing('([A-Za-z]{3,9})')],
-  ['u', nothing('([1-7])')],
-  ['w', nothing('([0-6])')],
-  ['nt', nothing('(\\s+)')],
+const LETTERS: readonly Directive[] = [
+  ['Y', '(\\d{4})', 'year'],
+  ['y', '(\\d\\d)', 'year', (text) => Number(text) + (Number(text) < 69 ? 2000 : 1900)],
+  ['m', '(\\d\\d?)', 'month'],
+  ['bBh', '([A-Za-z]{3,9})', 'month', (text) => monthOf(Buffer.from(text), 0)],
+  ['de', ' ?(\\d\\d?)', 'day'],
+  ['j', '(\\d{1,3})', 'dayOfYear'],
+  ['Hk', ' ?(\\d\\d?)', 'hour'],
+  ['Il', ' ?(\\d\\d?)', 'hour12'],
+  ['p', '([AaPp])\\.?[Mm]\\.?', 'half', (text) => (/p/i.test(text) ? 12 : 0)],
+  ['M', '(\\d\\d?)', 'minute'],
+  ['S', '(\\d\\d?)', 'second'],
+  ['fN', '(\\d{1,9})', 'micros', microsOf],
+  ['L', '(\\d{3})', 'micros', microsOf],
+  ['z', '(Z|[+-](?:[01]\\d|2[0-3])(?::?[0-5]\\d)?)', 'offset', offsetOf],
+  ['Z', `(${Object.keys(HOURS_EAST).join('|')})`, 'offset', (text) => (HOURS_EAST[text] ?? 0) * 3600],
+  ['s', '(\\d{1,12})', 'epoch'],
+  ['aA', '[A-Za-z]{3,9}'],
+  ['u', '[1-7]'],
+  ['w', '[0-6]'],
+  ['nt', '\\s+'],
 ]
-const DIRECTIVES = new Map(LETTERS.flatMap(([letters, directive]) => [...letters].map((letter) => [letter, directive])))
+const DIRECTIVES = new Map(LETTERS.flatMap((directive) => [...directive[0]].map((letter) => [letter, directive])))
 /** Directives that stand for several. */
 const SHORT: Readonly<Record<string, string>> = {
   T: '%H:%M:%S',
@@ -97,8 +88,9 @@ export function strptime(format: string, zone: string, where: string): TextWrite
   }
 }
 
-function compile(format: string, where: string): { regex: RegExp; setters: Directive[1][] } {
-  const setters: Directive[1][] = []
+/** An expression for whole texts, and what its groups say. */
+function compile(format: string, where: string) {
+  const setters: ((parts: Parts, text: string) => void)[] = []
   const pattern = format.replace(
     /%(.?)|( +)|([^A-Za-z0-9])/gs,
     (_, letter?: string, spaces?: string, sign?: string) => {
@@ -110,8 +102,9 @@ function compile(format: string, where: string): { regex: RegExp; setters: Direc
         const known = [...DIRECTIVES.keys(), ...Object.keys(SHORT)].join(' %')
         throw new UserError(`${where}: %${letter} is not known in a format`, `use %${known} %%`)
       }
-      setters.push(directive[1])
-      return directive[0]
+      const [, expression, part, valueOf = Number] = directive
+      if (part) setters.push((parts, text) => (parts[part] = valueOf(text)))
+      return expression
     },
   )
   return { regex: new RegExp(`^${pattern}$`), setters }

@@ -1,5 +1,6 @@
-import type { ColumnType, ProtoKind, RecordField } from '../schema/index.ts'
-import { DIGITS_MAX, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
+import type { ColumnType, RecordField } from '../schema/index.ts'
+import { DIGITS_MAX, int64, jsonNumberEnd, parseInteger, putInt64, textOf } from './numbers.ts'
+import type { Op } from './plan.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
 import { isUtf8, viewOf, writeBase64 } from './strings.ts'
@@ -15,8 +16,8 @@ const TEXT_WRITERS: Readonly<Record<ColumnType, TextWriter>> = {
   STRING: writeString,
   GEOGRAPHY: writeString,
   BYTES: writeBase64,
-  INT64: writeInteger,
-  FLOAT64: writeFloat,
+  INT64: integerWriter(() => true),
+  FLOAT64: floatWriter(/^(nan|[+-]?inf(inity)?)$/i),
   BOOL: writeBool,
   TIMESTAMP: writeTimestamp,
   DATE: writeDate,
@@ -28,8 +29,14 @@ const TEXT_WRITERS: Readonly<Record<ColumnType, TextWriter>> = {
   INTERVAL: writeInterval,
 }
 
-/** Messages with a form of their own in JSON: how the content of a string becomes one, or of the last two the JSON itself. */
-const WELL_KNOWN_WRITERS: Readonly<Partial<Record<ProtoKind, TextWriter>>> = {
+/** Of protobuf's kinds that JSON shows as strings or numbers: how the text becomes a value; of the last two, the JSON itself. */
+const PROTO_WRITERS: Readonly<Partial<Record<Op, TextWriter>>> = {
+  int64: integerWriter(() => true),
+  int32: integerWriter(() => int64.high === int64.low >> 31),
+  uint32: integerWriter(() => int64.high === 0),
+  uint64: integerWriter(() => true, true),
+  double: floatWriter(/^(NaN|-?Infinity)$/),
+  float: floatWriter(/^(NaN|-?Infinity)$/, true),
   timestamp: writeRfc3339,
   duration: writeDuration,
   fieldmask: writeFieldMask,
@@ -41,10 +48,10 @@ const WELL_KNOWN_WRITERS: Readonly<Partial<Record<ProtoKind, TextWriter>>> = {
  * How a text becomes a value of a column, within the limits of a parameterized type: STRING(L) counts characters, BYTES(L)
  * bytes; NUMERIC(P, S) and BIGNUMERIC(P, S) round to S digits and have room for P.
  */
-export function textWriterOf({ type, attributes, proto }: RecordField): TextWriter {
-  const wellKnown = proto && WELL_KNOWN_WRITERS[proto.kind]
-  if (wellKnown) return wellKnown
+export function textWriterOf({ type, attributes, proto }: RecordField, op: Op): TextWriter {
   const { maxLength, precision, scale = '0', roundingMode } = attributes
+  const own = proto && PROTO_WRITERS[op]
+  if (own) return own
   if (maxLength !== undefined && type === 'STRING') return limited(writeString, Number(maxLength), charactersIn)
   if (maxLength !== undefined && type === 'BYTES') return limited(writeBase64, Number(maxLength), base64BytesIn)
   if (precision === undefined || (type !== 'NUMERIC' && type !== 'BIGNUMERIC')) return TEXT_WRITERS[type]
@@ -88,20 +95,23 @@ export function writeString(bytes: Buffer, start: number, end: number, out: RowB
   return (all & 0x80808080) === 0 || isUtf8(bytes, start, end) ? 0 : UTF8
 }
 
-function writeInteger(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  return putInt64(parseInteger(bytes, start, end, false), out)
+/** @param isInRange of the number in int64 @param unsigned up to 2^64-1 instead of the signed range */
+function integerWriter(isInRange: () => boolean, unsigned = false): TextWriter {
+  return (bytes, start, end, out) =>
+    parseInteger(bytes, start, end, unsigned) || (isInRange() ? out.varint64(int64.low, int64.high) : RANGE)
 }
 
-const INFINITY = /^([+-]?)inf(?:inity)?$/i
-
-function writeFloat(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const text = textOf(bytes, start, end)
-  const plain = jsonNumberEnd(bytes, start, end) === end
-  const infinite = INFINITY.exec(text)
-  if (!plain && !infinite && text.toLowerCase() !== 'nan') return INVALID
-  const value = infinite ? Number(`${infinite[1]}Infinity`) : Number(text)
-  if (plain && !Number.isFinite(value)) return RANGE
-  return out.double(value)
+/** Numbers as JSON has them. @param words that stand for NaN and the infinities @param isSingle of 32 bits */
+function floatWriter(words: RegExp, isSingle = false): TextWriter {
+  return (bytes, start, end, out) => {
+    const text = textOf(bytes, start, end)
+    const isNumber = jsonNumberEnd(bytes, start, end) === end
+    if (!isNumber && !words.test(text)) return INVALID
+    const word = /nan/i.test(text) ? Number.NaN : text.startsWith('-') ? -Infinity : Infinity
+    const value = isNumber ? Number(text) : word
+    if (isNumber && !Number.isFinite(isSingle ? Math.fround(value) : value)) return RANGE
+    return isSingle ? out.float(value) : out.double(value)
+  }
 }
 
 const TRUE = new Set(['true', 't', 'yes', 'y', '1'])

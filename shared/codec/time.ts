@@ -1,5 +1,6 @@
 import { setBig, setSafe } from './numbers.ts'
 import { INVALID, RANGE } from './reasons.ts'
+import { offsetOf } from './zone.ts'
 
 /** 0001-01-01 and 9999-12-31 23:59:59 in seconds since 1970: the limits of TIMESTAMP, DATETIME and DATE. */
 const SECONDS_MIN = -62_135_596_800
@@ -16,21 +17,18 @@ const COLON = 0x3a
 /** What the functions below found; one for the process, read at once. */
 const moment = { seconds: 0, micros: 0, end: 0 }
 
-// The last day that was looked up: log lines rarely change it.
-let lastYear = 0
-let lastMonth = 0
-let lastDay = 0
+// The last day that was looked up, by its digits: log lines rarely change it.
+let lastDate = 0
 let lastDays = 0
 
 /** Days since 1970-01-01 of a date of the Gregorian calendar, or NaN when there is no such date. */
 export function daysOf(year: number, month: number, day: number): number {
-  if (day === lastDay && month === lastMonth && year === lastYear) return lastDays
+  const isNear = year >= 1 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= 31
+  const date = (year * 100 + month) * 100 + day
+  if (isNear && date === lastDate) return lastDays
   const days = dayNumber(year, month, day)
-  const isDate = year >= 1 && year <= 9999 && month >= 1 && month <= 12 && day >= 1
-  if (!isDate || days >= dayNumber(year, month + 1, 1)) return Number.NaN
-  lastYear = year
-  lastMonth = month
-  lastDay = day
+  if (!isNear || days >= dayNumber(year, month + 1, 1)) return Number.NaN
+  lastDate = date
   lastDays = days
   return days
 }
@@ -123,7 +121,7 @@ function signedOffset(bytes: Uint8Array, p: number, minutesAt: number, end: numb
 
 // The text forms of BigQuery's own loading: one digit is enough, T or space, seconds may be left out, UTC or an offset.
 const TIMESTAMP =
-  /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?)? ?(?:([Zz]|UTC|GMT)|([+-])(\d{1,2})(?::?(\d{2}))?)?$/
+  /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?)? ?([Zz]|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?$/
 const EPOCH = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
 
 /** A timestamp in any form that BigQuery loads, micros into int64. For the common form parseRfc3339 is tried first. */
@@ -133,13 +131,16 @@ export function parseTimestampText(text: string): number {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
     .slice(1, 7)
     .map((text) => Number(text ?? 0))
-  const [fraction = '', , sign, offsetHours = '0', offsetMinutes = '0'] = match.slice(7)
+  const [fraction = '', zone = 'Z'] = match.slice(7)
   const days = daysOf(year, month, day)
-  const wrong = hour > 23 || minute > 59 || second > 59 || +offsetHours > 23 || +offsetMinutes > 59
-  if (days !== days || wrong) return INVALID
-  const offset = (sign === '-' ? -1 : 1) * (+offsetHours * 3600 + +offsetMinutes * 60)
-  const micros = Number(fraction.slice(0, 6).padEnd(6, '0'))
-  return setMicros(days * 86_400 + hour * 3600 + minute * 60 + second - offset, micros)
+  const offset = offsetOf(zone.toUpperCase())
+  if (days !== days || offset !== offset || hour > 23 || minute > 59 || second > 59) return INVALID
+  return setMicros(days * 86_400 + hour * 3600 + minute * 60 + second - offset, microsOf(fraction))
+}
+
+/** Digits behind a point as microseconds; those behind the sixth are cut off. */
+export function microsOf(fraction: string): number {
+  return Number(fraction.slice(0, 6).padEnd(6, '0'))
 }
 
 /**

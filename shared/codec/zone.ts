@@ -7,9 +7,9 @@ const QUARTER = 900
 /** Quarters of an hour that are remembered: log lines come back to the same few. */
 const QUARTERS_MAX = 4096
 
-const OFFSET = /^(?:Z|UT|UTC|GMT|([+-])(\d\d)(?::?(\d\d)(?::(\d\d))?)?)$/
+const OFFSET = /^(?:Z|UT|UTC|GMT|([+-])(\d\d?)(?::?(\d\d)(?::(\d\d))?)?)$/
 
-/** `Z`, UTC or an offset such as +01:00, +0100 or +01 as seconds; NaN when it is none of these. */
+/** `Z`, UTC or an offset such as +01:00, +0100, +01 or +1 as seconds; NaN when it is none of these. */
 export function offsetOf(text: string): number {
   const [matched, sign, hours = 0, minutes = 0, seconds = 0] = OFFSET.exec(text) ?? []
   if (matched === undefined || Number(hours) > 23 || Number(minutes) > 59) return Number.NaN

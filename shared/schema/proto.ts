@@ -89,12 +89,7 @@ class Converter {
     const value = isEmpty(natural) ? this.value(field, path, 'json') : natural
     const kind = field.keyType as ProtoKind
     const [type, rowType] = COLUMNS[kind]
-    const key = {
-      type,
-      rowType,
-      packed: false,
-      proto: { kind, wrapper: false, delimited: false, nullValue: false, ...ENTRY },
-    }
+    const key = { type, rowType, packed: false, proto: { kind, ...ENTRY } }
     const fields = [
       entryField('key', 1, key),
       entryField('value', 2, { ...value, proto: { ...value.proto, ...ENTRY } }),
@@ -158,7 +153,6 @@ function protoSource(field: Field, kind: ProtoKind): ProtoSource {
     jsonNames: jsonNamesOf(field),
     presence: presenceOf(field, kind),
     oneof: inOneof ? parent.oneofsArray.indexOf(partOf) : -1,
-    map: false,
     delimited: field.delimited,
     enum: resolvedType instanceof protobuf.Enum ? resolvedType.values : undefined,
     nullValue: resolvedType?.fullName === '.google.protobuf.NullValue',

@@ -9,20 +9,20 @@ export type Mode = 'NULLABLE' | 'REQUIRED' | 'REPEATED'
 export interface ProtoSource {
   readonly kind: ProtoKind
   /** The value is field 1 of a google.protobuf wrapper message. */
-  readonly wrapper: boolean
+  readonly wrapper?: boolean
   /** Member names that the JSON form may use: lowerCamelCase (or json_name) first, then the original. */
   readonly jsonNames: readonly string[]
   /** implicit: absent means the default value (proto3 scalars without `optional`). */
   readonly presence: 'implicit' | 'explicit' | 'required'
   /** Index of the oneof that it belongs to, or -1. */
   readonly oneof: number
-  readonly map: boolean
+  readonly map?: boolean
   /** Group encoding (start and end tags) instead of a length. */
-  readonly delimited: boolean
+  readonly delimited?: boolean
   /** Of an enum: its numbers by their names, the first name of a number before its aliases. */
   readonly enum?: Readonly<Record<string, number>> | undefined
   /** google.protobuf.NullValue, whose JSON form is null. */
-  readonly nullValue: boolean
+  readonly nullValue?: boolean
   /** A JSON column: the message whose canonical JSON form is the value. */
   readonly message?: Type | undefined
 }
