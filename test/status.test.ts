@@ -47,7 +47,11 @@ async function startCloud(t: TestContext): Promise<Cloud> {
     bucket: BUCKET,
     kafka: { brokers: [broker.brokers] },
     consumer: { flush_after: '50ms', session_timeout: '6s' },
-    routes: { lines: { topic, schema: 'lines.json', table: 'lines' } },
+    push: { auth: 'secret', secret: { env: 'NOT_ASKED_FOR' } },
+    routes: {
+      lines: { topic, schema: 'lines.json', table: 'lines' },
+      pushed: { push: true, topic: `${topic}-elsewhere`, schema: 'lines.json', table: 'pushed' },
+    },
     agent: {
       id: topic,
       logs: [{ path: 'app.log', route: 'lines' }],
@@ -145,6 +149,7 @@ void suite('millrace status', { timeout: 300_000 }, () => {
         { timeoutMs: 60_000 },
       )
       assert.deepEqual([code, answer.wrong], [0, []])
+      assert.equal((await millrace(folder, ['check', '--connect'])).code, 0)
       const { agent, positions, consumer, chunks, dead_letters } = answer
       const { source, ...open } = agent!.open[0]!
       assert.deepEqual(open, {
