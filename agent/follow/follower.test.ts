@@ -467,22 +467,6 @@ void test('of a file that cannot be asked for nobody says that it is gone', asyn
   assert.equal(followed?.file.missed, 0)
 })
 
-void test('a folder that only some of those have which a wildcard finds is not waited for; one that was there is', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-follower-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  for (const name of ['api/logs', 'web']) mkdirSync(join(folder, name), { recursive: true })
-  const pattern = new LogPattern(join(folder, '*/logs/*.log'))
-  assert.equal(pattern.scan().complete, true)
-  rmSync(join(folder, 'api/logs'), { recursive: true })
-  for (let scans = 0; scans < 2; scans++) assert.equal(pattern.scan().complete, false)
-  mkdirSync(join(folder, 'api/logs'))
-  assert.equal(pattern.scan().complete, true)
-  rmSync(join(folder, 'api'), { recursive: true })
-  assert.equal(pattern.scan().complete, true)
-  rmSync(folder, { recursive: true })
-  assert.equal(pattern.scan().complete, false)
-})
-
 void test('a clock that was set back keeps no file from its end', async (t) => {
   const { folder, follower } = follow(t, 'app.log*')
   writeFileSync(join(folder, 'app.log.1'), 'one\n')

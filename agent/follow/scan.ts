@@ -32,7 +32,7 @@ export interface Scan {
   readonly complete: boolean
 }
 
-/** Folders below `**` are followed to this depth: a link that leads upwards ends somewhere. */
+/** Folders below `**` are followed to this depth. */
 const DEPTH_MAX = 12
 
 /** A name in a folder of the log. */
@@ -84,7 +84,12 @@ export class LogPattern {
         return []
       }
     }
-    const inside = (folder: string) => list(folder, () => readdirSync(folder, { withFileTypes: true }))
+    // Behind each wildcard a folder is entered once, however many links lead to it or back.
+    const entered = new Set<string>()
+    const isNew = (folder: string, left: number) =>
+      entered.size < entered.add(`${left} ${keyOf(statSync(folder))}`).size
+    const inside = (folder: string, left: number) =>
+      list(folder, () => (isNew(folder, left) ? readdirSync(folder, { withFileTypes: true }) : []))
     const changed = new Set(touched)
     const moved = new Set<string>()
     this.#scans++
@@ -154,12 +159,15 @@ export function keyOf({ dev, ino }: { dev: number; ino: number }): string {
   return `${dev}:${ino}`
 }
 
-function expand(folder: string, segments: readonly Segment[], list: (folder: string) => Dirent[], depth = 0): string[] {
+type List = (folder: string, left: number) => Dirent[]
+
+function expand(folder: string, segments: readonly Segment[], list: List, depth = 0): string[] {
   const [segment, ...rest] = segments
   if (!segment) return [folder]
   if (typeof segment === 'string' && segment !== ANY_DEPTH) return expand(join(folder, segment), rest, list, depth)
-  const inside = list(folder)
+  const inside = list(folder, segments.length)
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .sort((a, b) => Number(a.isSymbolicLink()) - Number(b.isSymbolicLink()))
     .map(({ name }) => name)
   if (segment instanceof RegExp) {
     const found = inside.filter((name) => segment.test(name))
