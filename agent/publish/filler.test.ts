@@ -75,7 +75,7 @@ test('a source about which something is decided is read no further until that is
   await filler.fill(filling, session, [decision])
   assert.deepEqual(filling.decisions, [decision])
   assert.equal(filling.batch.lanes[0]?.bytes, 'other\n'.length)
-  filler.thaw(source.id)
+  filler.frozen.delete(source.id)
   await filler.fill(filling, session, [])
   assert.equal(filling.batch.lanes[0]?.bytes, 'other\ndecided\n'.length)
 })

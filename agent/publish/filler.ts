@@ -25,7 +25,7 @@ export class Filler {
   readonly #options: FillerOptions
   readonly #workspace: Workspace = { scratch: new Scratch(), events: new Events() }
   /** Sources about which something is decided: they are read no further. */
-  readonly #frozen = new Set<string>()
+  readonly frozen = new Set<string>()
   #turn = 0
   #lookedAtMs = 0
 
@@ -38,14 +38,6 @@ export class Filler {
   /** Has the next `fill` look, however short ago the last look was. */
   lookSoon(): void {
     this.#lookedAtMs = 0
-  }
-
-  thaw(source: string): void {
-    this.#frozen.delete(source)
-  }
-
-  thawAll(): void {
-    this.#frozen.clear()
   }
 
   #placeOf({ source, log }: Followed, session: Session): Place | undefined {
@@ -84,7 +76,7 @@ export class Filler {
     if (filling.isEmpty) filling.sinceMs = performance.now()
     for (const decision of decisions.splice(0)) {
       filling.decisions.push(decision)
-      this.#frozen.add(decision.source)
+      this.frozen.add(decision.source)
     }
     // The sizes are taken before anything is read: what is in a newer file by now was written after all that an older one held.
     const nowMs = Date.now()
@@ -103,7 +95,7 @@ export class Filler {
   /** Reads one source; false: those after it must wait, because it has more. */
   async #drain(filling: Filling, session: Session, followed: Followed, limit: number): Promise<boolean> {
     const { source, file, log } = followed
-    if (this.#frozen.has(source.id) || source.file !== file) return false
+    if (this.frozen.has(source.id) || source.file !== file) return false
     const place = this.#placeOf(followed, session)
     if (!place || this.#options.leaves(followed)) return true
     if (source.finished && !source.hasMore) return true

@@ -134,7 +134,7 @@ export class Publisher {
     const noted = [...this.#fillings, ...(this.#open ? [this.#open] : [])].flatMap(({ decisions }) => decisions)
     for (const decision of [...noted, ...this.#decisions]) decision.settle(false)
     this.#decisions = []
-    this.#filler.thawAll()
+    this.#filler.frozen.clear()
     this.#open = undefined
     this.#fillings = [new Filling(), new Filling()] // a dying socket may still read from the memory of the old ones
     await session?.close()
@@ -238,7 +238,7 @@ export class Publisher {
     for (const { source, settle } of open.decisions) {
       const entry = this.#with.follower.entry(source)
       if (entry) this.#with.follower.moveTo(entry)
-      this.#filler.thaw(source)
+      this.#filler.frozen.delete(source)
       settle(true)
     }
     for (const { topic } of sealed) this.#with.report(topic, '')

@@ -69,7 +69,7 @@ export class Session {
   readonly #agent: string
   readonly #ledgers: ReadonlyMap<string, readonly PartitionLedger[]>
   readonly #refusing: ReadonlySet<string>
-  #renewAtMs = 0
+  #renewedAtMs = 0
   /** Topics of which Kafka knows no position at all: new, or forgotten. */
   readonly blank: ReadonlySet<string>
   /** Topics of which Kafka has forgotten some positions, and knows others. */
@@ -157,12 +157,12 @@ export class Session {
 
   /** Has all positions of the topics that can be used now written anew by the next transaction. */
   renew(): void {
-    this.#renewAtMs = Date.now() + RENEW_EVERY_MS
+    this.#renewedAtMs = Date.now()
     for (const topic of this.topics) for (const ledger of this.#ledgers.get(topic)!) ledger.renew()
   }
 
   get renewIsDue(): boolean {
-    return Date.now() >= this.#renewAtMs
+    return Math.abs(Date.now() - this.#renewedAtMs) >= RENEW_EVERY_MS // a clock may be set back
   }
 
   /** One transaction: these records, and every position that changed in a ledger since the last one. */

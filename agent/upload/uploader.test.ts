@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -31,12 +31,16 @@ function scene(t: TestContext) {
   writeFileSync(path, 'first\n')
   const framing = { kind: 'lines', start: '^[a-z]', maxEventBytes: 1000 } as const
   const log = { pattern: new LogPattern(join(folder, 'app.log*')), route: 'r', framing, complete: false }
-  const follower = new Follower({ agent: { id: 'a', finish_after: 0 }, logs: [log], report: () => undefined })
-  t.after(() => follower.close())
+  const again = () => {
+    const follower = new Follower({ agent: { id: 'a', finish_after: 0 }, logs: [log], report: () => undefined })
+    t.after(() => follower.close())
+    return follower
+  }
+  const follower = again()
   const crc = crc32('first\n')
   const source = baseId('a', 'r', Buffer.from('first'))
   follower.adopt([{ source, position: 6, start: 0, size: 6, head: crc, tail: crc, file: 0, retired: false }], true)
-  return { path, source, follower }
+  return { path, source, follower, again }
 }
 
 function bucketOf(objects: ObjectView[]): Bucket {
@@ -51,7 +55,7 @@ function bucketOf(objects: ObjectView[]): Bucket {
       return { kind: 'uploaded', object }
     },
     async *list() {
-      yield* await Promise.resolve([])
+      yield* await Promise.resolve(objects)
     },
   } as unknown as Bucket
 }
@@ -169,4 +173,31 @@ void test('as long as a file cannot be opened, nothing says which entries are th
   closed.mock.restore()
   await rounds()
   assert.deepEqual(retired, [source])
+})
+
+void test('what a former life uploaded is not uploaded again if its file is found only after the list of chunks is read', async (t) => {
+  const { path, follower, again } = scene(t)
+  const objects: ObjectView[] = []
+  const uploaderOf = (follower: Follower) =>
+    new Uploader({
+      bucket: bucketOf(objects),
+      follower,
+      publisher: undefined,
+      agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
+      ...TOLD,
+    })
+  const round = async (follower: Follower, uploader: Uploader) => {
+    for (let looks = 0; looks < 3; looks++) await follower.look()
+    await uploader.round(new AbortController().signal)
+  }
+  await round(follower, uploaderOf(follower))
+  assert.equal(objects.length, 1)
+  const away = join(path, '../away')
+  renameSync(path, away) // as on a volume that is not mounted yet when the next life begins
+  const next = again()
+  const uploader = uploaderOf(next)
+  await round(next, uploader)
+  renameSync(away, path)
+  await round(next, uploader)
+  assert.equal(objects.length, 1)
 })

@@ -53,9 +53,8 @@ export class Uploader {
   readonly #with: UploaderParts
   #chunks: OwnChunks | undefined
   #decider: Decider | undefined
-  /** The session in which the list was read: what was handed over before it is on the list. */
-  #listedIn: object | undefined
-  #listedAtMs = 0
+  /** When the list was read, in which session, and for which sources: what was handed over before, or uploaded of them, is on it. */
+  #listed = { atMs: 0, session: undefined as object | undefined, sources: new Set<string>() }
   readonly #names: Names
   /** Files that were dealt with, as they were then. */
   readonly #done = new Map<string, string>()
@@ -135,25 +134,29 @@ export class Uploader {
 
   /**
    * Read at the start, again in each session (another life may have come between, and can hand over nothing more), and
-   * daily: an upload of another life may still have come late.
+   * daily: an upload of another life may still have come late. And when a file without a topic is found that is older than the
+   * list, such as on a volume that was not there: a former life may have uploaded it, and no entry tells.
    */
   async #list(bucket: Bucket): Promise<OwnChunks> {
-    const session = this.#with.publisher?.session
-    const isOld = this.#listedIn !== session || Date.now() - this.#listedAtMs > LIST_EVERY_MS
-    if (this.#chunks && !(session && isOld)) return this.#chunks
-    const { agent, routes } = this.#with
-    const listedAtMs = Date.now()
-    this.#chunks = await OwnChunks.list(bucket, agent.id, routes.keys(), this.#with.follower.sources.keys())
-    this.#listedIn = session
-    this.#listedAtMs = listedAtMs
-    if (this.#with.publisher) this.#decider = this.#openDecider(bucket, this.#chunks, this.#with.publisher)
+    const { agent, routes, publisher, follower } = this.#with
+    const session = publisher?.session
+    const { atMs, session: before, sources } = this.#listed
+    const isOld = before !== session || Math.abs(Date.now() - atMs) > LIST_EVERY_MS
+    const isUnasked = (followed: Followed) =>
+      !sources.has(followed.source.id) && followed.file.changedAtMs < atMs && this.topicOf(followed) === undefined
+    const isDue = (isOld && (session || !publisher)) || follower.sources.values().some(isUnasked)
+    if (this.#chunks && !isDue) return this.#chunks
+    const listed = { atMs: Date.now(), session, sources: new Set(follower.sources.keys()) }
+    this.#chunks = await OwnChunks.list(bucket, agent.id, routes.keys(), listed.sources)
+    this.#listed = listed
+    if (publisher) this.#decider = this.#openDecider(bucket, this.#chunks, publisher)
     return this.#chunks
   }
 
   #openDecider(bucket: Bucket, chunks: OwnChunks, publisher: InTouch): Decider {
     const authority: Authority = {
       topicOf: (route) => {
-        const topics = this.#listedIn === publisher.session ? publisher.session?.topics : undefined
+        const topics = this.#listed.session === publisher.session ? publisher.session?.topics : undefined
         return topics?.find((topic) => topic === this.#with.routes.get(route)?.topic)
       },
       forgottenMs: (topic) => publisher.session?.forgottenMs(topic) ?? Infinity,
@@ -305,8 +308,8 @@ export class Uploader {
 
   /** Every folder with files of this topic could be read. */
   #isLookedFor(topic: string): boolean {
-    const routes = [...this.#with.routes.values()].filter((route) => route.topic === topic)
-    return routes.every(({ name }) => this.#with.follower.completeRoutes.has(name))
+    const { routes, follower } = this.#with
+    return routes.values().every((route) => route.topic !== topic || follower.completeRoutes.has(route.name))
   }
 }
 
