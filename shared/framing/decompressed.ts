@@ -7,11 +7,12 @@ export type Encoding = 'plain' | 'gzip' | 'zstd'
 /** How many bytes of a file's head `encodingOf` needs. */
 export const MAGIC_BYTES = 4
 
-/** Tells a compressed copy by its first bytes (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1), not by its name. */
+/** Tells a compressed copy by its first bytes (RFC 1952 section 2.3.1, RFC 8878 section 3.1), not by its name. */
 export function encodingOf(head: Uint8Array): Encoding {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
   if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd'
-  return 'plain'
+  const isSkipped = head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18 && head[0]! >> 4 === 5 // so begins what pzstd makes
+  return isSkipped ? 'zstd' : 'plain'
 }
 
 /**
