@@ -9,10 +9,7 @@ export interface Subscription {
  * Who reads what: each partition goes to the member with the fewest among those that want its topic, so that members of an older
  * and a newer configuration can live side by side. The same input gives the same answer, in any order of members.
  */
-export function assign(
-  members: readonly Subscription[],
-  partitionsOf: ReadonlyMap<string, readonly number[]>,
-): Map<string, TopicPartition[]> {
+export function assign(members: readonly Subscription[], partitionsOf: ReadonlyMap<string, readonly number[]>) {
   const inOrder = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1))
   const assigned = new Map(inOrder.map(({ memberId }) => [memberId, [] as TopicPartition[]]))
   for (const topic of [...partitionsOf.keys()].sort()) {

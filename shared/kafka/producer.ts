@@ -7,13 +7,6 @@ import { commitRequest } from './topics.ts'
 import type { Commit, PartitionBatch } from './types.ts'
 import { askAgain, withTimeout } from './waiting.ts'
 
-/** One life of a transactional id. */
-export interface ProducerOptions {
-  readonly transactionalId: string
-  /** The broker aborts a transaction that is open for longer. */
-  readonly timeoutMs: number
-}
-
 /**
  * kafkajs lets sequence numbers begin at 0 again after 2^31 - 1, where Kafka wants 2^31 - 1 to be followed by 0 modulo 2^31:
  * the broker would refuse the batch. Long before that a life ends by itself: so many records in one partition.
@@ -25,11 +18,15 @@ const CLOSE_TIMEOUT_MS = 1000
 /**
  * Begins a new life of a transactional id. When this resolves the former life is fenced and its open transaction aborted; only
  * then may positions be read. Rejects with KafkaError.
+ * @param options the broker aborts a transaction that is open for longer than `timeoutMs`
  */
-export async function openProducer(client: KafkaClient, options: ProducerOptions): Promise<Producer> {
+export async function openProducer(
+  client: KafkaClient,
+  { transactionalId, timeoutMs }: { transactionalId: string; timeoutMs: number },
+): Promise<Producer> {
   const producer = client.kafka.producer({
-    transactionalId: options.transactionalId,
-    transactionTimeout: options.timeoutMs,
+    transactionalId,
+    transactionTimeout: timeoutMs,
     allowAutoTopicCreation: false,
     createPartitioner: () => () => 0, // never asked: batches name their partition
   })
@@ -41,7 +38,7 @@ export async function openProducer(client: KafkaClient, options: ProducerOptions
     await closeQuietly(producer)
     throw kafkaError(error)
   }
-  return livingProducer(producer, options.timeoutMs)
+  return livingProducer(producer, timeoutMs)
 }
 
 /** A transactional producer: one life of a transactional id. */

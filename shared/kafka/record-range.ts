@@ -18,6 +18,9 @@ export type FetchedBatch = Readonly<
 /** Returning false stops the walk before this record: it counts as not taken. */
 type RecordVisitor = (record: RecordView) => boolean | void
 
+/** Before the first visit. */
+const NOWHERE = { offset: -1, index: 0, at: 0 }
+
 /** A range of offsets with the records of one RecordBatch; without any, `packed` is empty. `memory`: what `packed` is a part of. */
 export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemory) {
   let body = packed
@@ -33,7 +36,7 @@ export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemo
     if (released) drop()
   }
   /** Where a visit that begins at this offset goes on: record number and place in the body. */
-  let stop = { offset: -1, index: 0, at: 0 }
+  let stop = NOWHERE
   return {
     ...head,
     /** Memory that the batch holds now: compressed, and decompressed once `ready()` has resolved. */
@@ -69,20 +72,14 @@ export function createRange(head: RangeHead, packed: Buffer, memory?: SharedMemo
   }
 }
 
-interface Stop {
-  readonly offset: number
-  readonly index: number
-  readonly at: number
-}
-
 /** Visits the records from a place on; gives back the one that was not taken, or the end. */
 function walk(
   head: RangeHead,
   body: Buffer,
   from: number,
-  { index: first, at: start }: Stop,
+  { index: first, at: start }: typeof NOWHERE,
   visitor: RecordVisitor,
-): Stop {
+) {
   const { records } = head
   const view = new View(body, head)
   let at = start

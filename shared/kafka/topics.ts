@@ -37,11 +37,7 @@ async function knows(cluster: Cluster, topics: readonly string[]): Promise<boole
  * For each partition, in their order, the offset of the first record that is at least as young as this time (by the records' own
  * timestamps), or the end when all are older. Rejects with KafkaError.
  */
-export function offsetsSince(
-  client: KafkaClient,
-  partitions: readonly PartitionOffsets[],
-  sinceMs: number,
-): Promise<number[]> {
+export function offsetsSince(client: KafkaClient, partitions: readonly PartitionOffsets[], sinceMs: number) {
   return reading(client, async (cluster) => {
     await findTopics(cluster, topicsOf(partitions))
     const found = await listOffsets(cluster, partitions, { fromTimestamp: sinceMs })
@@ -57,10 +53,7 @@ export async function topicOffsets(client: KafkaClient, topics: readonly string[
 }
 
 /** The same of the topics that exist, and the names of the others. */
-export function presentOffsets(
-  client: KafkaClient,
-  topics: readonly string[],
-): Promise<{ found: PartitionOffsets[]; missing: string[] }> {
+export function presentOffsets(client: KafkaClient, topics: readonly string[]) {
   return reading(client, async (cluster) => {
     const missing = await findTopics(cluster, topics)
     const partitions = topics

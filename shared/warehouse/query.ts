@@ -27,12 +27,12 @@ interface Cells {
 /** Runs one GoogleSQL statement. @throws ApiError */
 export async function* query(rest: Rest, sql: string, parameters: Parameters = {}): AsyncGenerator<Row> {
   const { project: projectId, region: location } = rest
+  const asked = { timeoutMs: WAIT_MS, maxResults: PAGE_ROWS }
   const json = {
+    ...asked,
     query: sql,
     location,
     useLegacySql: false,
-    timeoutMs: WAIT_MS,
-    maxResults: PAGE_ROWS,
     formatOptions: { useInt64Timestamp: true },
     parameterMode: 'NAMED',
     queryParameters: Object.entries(parameters).map(parameter),
@@ -42,9 +42,8 @@ export async function* query(rest: Rest, sql: string, parameters: Parameters = {
     for (const { f: cells } of page.rows ?? []) yield recordOf(page.schema?.fields ?? [], cells)
     if (page.jobComplete !== false && !page.pageToken) return
     const qs = {
+      ...asked,
       location: page.jobReference?.location ?? location,
-      timeoutMs: WAIT_MS,
-      maxResults: PAGE_ROWS,
       'formatOptions.useInt64Timestamp': 'true',
       ...(page.pageToken ? { pageToken: page.pageToken } : {}),
     }

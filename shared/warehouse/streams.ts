@@ -11,9 +11,6 @@ export type StreamName = string
 const CREATE_INTERVAL_MS = 500
 const CREATE_BURST = 20
 
-/** `gone`: unknown, expired, or of a table that is not there: no row can reach it any more, and nobody can count it. */
-export type FinalizeAnswer = { readonly kind: 'finalized'; readonly rows: number } | { readonly kind: 'gone' }
-
 export const tablePath = ({ project, dataset, table }: TableName): string =>
   `projects/${project}/datasets/${dataset}/tables/${table}`
 
@@ -54,18 +51,18 @@ export async function createStream(
 const DENIED_ATTEMPTS = 4
 const DENIED_PAUSE_MS = 250
 
-/** Ends a stream for every writer and counts its rows; may be repeated. @throws GrpcError when neither is known */
-export async function finalizeStream(
-  channel: Channel,
-  name: StreamName,
-  tableExists: () => Promise<boolean>,
-): Promise<FinalizeAnswer> {
+/**
+ * Ends a stream for every writer and counts its rows; may be repeated.
+ * @returns `gone`: unknown, expired, or of a table that is not there: no row can reach it any more, and nobody can count it
+ * @throws GrpcError when neither is known
+ */
+export async function finalizeStream(channel: Channel, name: StreamName, tableExists: () => Promise<boolean>) {
   try {
     const answer = await channel.unary('FinalizeWriteStream', `name=${encodeURIComponent(name)}`, { name })
-    return { kind: 'finalized', rows: Number(answer['rowCount'] ?? 0) }
+    return { kind: 'finalized', rows: Number(answer['rowCount'] ?? 0) } as const
   } catch (error) {
     const { kind } = classifyFailure(failureOf(error))
-    if (kind === 'gone' || (kind === 'denied' && !(await tableExists()))) return { kind: 'gone' }
+    if (kind === 'gone' || (kind === 'denied' && !(await tableExists()))) return { kind: 'gone' } as const
     throw error
   }
 }
