@@ -1,6 +1,6 @@
 import { type Committing, nextStep, whenStreamsAreGone } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { ObjectState } from './claim.ts'
+import { ObjectState } from './object-state.ts'
 import type { Environment } from './environment.ts'
 import { type Plan, planOf } from './plan.ts'
 import { BrokenContent } from './read-events.ts'
@@ -42,7 +42,7 @@ export async function loadChunk(environment: Environment, name: string, generati
 
 /** One step from a fresh reading. */
 async function takeStep(environment: Environment, state: ObjectState): Promise<Next> {
-  const plan = readPlan(environment, state)
+  const plan = planOf(state.object, environment.config)
   if ('notOurs' in plan) return done(plan.notOurs)
   if ('broken' in plan) return fail(environment, state, plan.broken)
   const step = nextStep(state.state, plan.ranges, state.token, environment.clock.nowMs())
@@ -61,14 +61,6 @@ async function takeStep(environment: Environment, state: ObjectState): Promise<N
       await recordSource(environment, plan, state.object, { events: plan.chunk?.events ?? 0, end: plan.size })
       if (!(await state.change({ state: 'committed', rows: 0, deadLetters: 0 }))) return undefined
       return done('Kafka carried it')
-  }
-}
-
-function readPlan({ config }: Environment, { object }: ObjectState): Plan | { notOurs: string } | { broken: string } {
-  try {
-    return planOf(object, config)
-  } catch (error) {
-    return { broken: messageOf(error) }
   }
 }
 

@@ -1,13 +1,5 @@
 import type { Request } from '@google-cloud/functions-framework'
 
-/** An object at one generation, as a notification names it. */
-export interface ObjectReference {
-  readonly bucket: string
-  readonly name: string
-  readonly generation: string
-}
-
-type Read = ObjectReference | 'ignored' | { invalid: string }
 type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -15,7 +7,7 @@ type Fields = Readonly<Record<string, unknown>>
  * StorageObjectData, and a Pub/Sub push with the object's resource. `ignored`: of another event than a finalized object.
  * https://cloud.google.com/storage/docs/pubsub-notifications, https://cloud.google.com/eventarc/docs/cloudevents
  */
-export function readNotification({ headers, body }: Pick<Request, 'headers' | 'body'>): Read {
+export function readNotification({ headers, body }: Pick<Request, 'headers' | 'body'>) {
   const fields = asFields(body)
   if (!fields) return { invalid: 'the body is not a JSON object' }
   const message = asFields(fields['message'])
@@ -30,7 +22,8 @@ export function readNotification({ headers, body }: Pick<Request, 'headers' | 'b
   return reference(headers['ce-type'] === undefined ? asFields(fields['data']) : fields)
 }
 
-function reference(data: Fields | undefined): ObjectReference | { invalid: string } {
+/** The object at one generation. */
+function reference(data: Fields | undefined) {
   const { bucket, name, generation } = data ?? {}
   const isNumbered = typeof generation === 'string' || typeof generation === 'number'
   if (typeof bucket === 'string' && typeof name === 'string' && isNumbered)

@@ -3,7 +3,7 @@ import { originOutsideKafka, RowBuffer } from '../../shared/codec/index.ts'
 import { letterOf, type Reason } from '../../shared/dead-letters/index.ts'
 import { uncutReason, type EventBatch, type Events, framingNamed, framingOf } from '../../shared/framing/index.ts'
 import { beside, DEAD_LETTERS } from '../../shared/warehouse/index.ts'
-import type { ObjectState } from './claim.ts'
+import type { ObjectState } from './object-state.ts'
 import type { Environment } from './environment.ts'
 import { openPendingStream } from './pending-stream.ts'
 import type { Plan } from './plan.ts'
@@ -21,29 +21,21 @@ type Written = Pick<Committing, 'rows' | 'deadLetters' | 'events' | 'end'>
  * Writes an object's events to a PENDING stream and its dead letters to another, and finalizes both; undefined: the claim
  * was replaced meanwhile. @throws BrokenContent when no retry would mend it
  */
-export async function writeRows(
-  environment: Environment,
-  plan: Plan,
-  state: ObjectState,
-): Promise<Written | undefined> {
-  const writer = openChunkWriter(environment, plan, state.object)
-  try {
-    const { max_event_bytes } = environment.config.agent
-    const named = plan.chunk && framingNamed(plan.chunk.framing, max_event_bytes)
-    const framing = named ?? framingOf(plan.route, max_event_bytes)
-    const ranges = plan.ranges === 'undecided' ? [] : plan.ranges
-    const batches = readEvents(environment.bucket.read(state.object), plan.start, ranges, framing)
-    for (;;) {
-      const next = await batches.next()
-      if (next.done) {
-        checkContent(plan, next.value)
-        return await writer.finish(next.value.eventsEnd)
-      }
-      await writer.add(next.value)
-      if (!(await state.keepClaim())) return undefined
+export async function writeRows(environment: Environment, plan: Plan, state: ObjectState) {
+  using writer = openChunkWriter(environment, plan, state.object)
+  const { max_event_bytes } = environment.config.agent
+  const named = plan.chunk && framingNamed(plan.chunk.framing, max_event_bytes)
+  const framing = named ?? framingOf(plan.route, max_event_bytes)
+  const ranges = plan.ranges === 'undecided' ? [] : plan.ranges
+  const batches = readEvents(environment.bucket.read(state.object), plan.start, ranges, framing)
+  for (;;) {
+    const next = await batches.next()
+    if (next.done) {
+      checkContent(plan, next.value)
+      return await writer.finish(next.value.eventsEnd)
     }
-  } finally {
-    writer.close()
+    await writer.add(next.value)
+    if (!(await state.keepClaim())) return undefined
   }
 }
 
@@ -108,7 +100,7 @@ function openChunkWriter({ warehouse, sinkOf, bucket }: Environment, { route, so
       return { rows: await rowStream.finish(), deadLetters, events: count, end }
     },
 
-    close(): void {
+    [Symbol.dispose](): void {
       rowStream.close()
       letterStream.close()
     },
