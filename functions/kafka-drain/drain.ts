@@ -39,26 +39,22 @@ export async function drain(
 ) {
   const deadline = performance.now() + config.consumer.budget - LEAVE_WITHIN_MS
   if (!config.kafka) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
-  const kafka = connectKafka(config.kafka, `${config.name}-drain`)
-  try {
-    const { found: ends, missing } = await presentOffsets(kafka, topicsOf(config))
-    for (const topic of missing) log.warn({ topic }, 'the topic does not exist')
-    const group = groupOf(config, 'drain')
-    const commits = () => readCommits(kafka, group, ends)
-    let [done, remaining] = [{ metrics: new Metrics(), gauges: gaugesOf([]) }, 0]
-    const isDue = Date.now() - (joined.get(group) ?? 0) >= JOIN_EVERY_MS
-    if (isDue || !isIdle(ends, await commits())) {
-      joined.set(group, Date.now())
-      done = await consume(config, log, ends, deadline, acceptLoss)
-      remaining = countRemaining(ends, await commits())
-    }
-    const standing = { ...done.gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
-    log.info({ metrics: done.metrics.snapshot(standing) }, 'millrace.metrics')
-    const { events, rows, dead_letters } = done.metrics.totals
-    return { partitions: ends.length, events, rows, dead_letters, remaining }
-  } finally {
-    await kafka.close()
+  await using kafka = connectKafka(config.kafka, `${config.name}-drain`)
+  const { found: ends, missing } = await presentOffsets(kafka, topicsOf(config))
+  for (const topic of missing) log.warn({ topic }, 'the topic does not exist')
+  const group = groupOf(config, 'drain')
+  const commits = () => readCommits(kafka, group, ends)
+  let [done, remaining] = [{ metrics: new Metrics(), gauges: gaugesOf([]) }, 0]
+  const isDue = Date.now() - (joined.get(group) ?? 0) >= JOIN_EVERY_MS
+  if (isDue || !isIdle(ends, await commits())) {
+    joined.set(group, Date.now())
+    done = await consume(config, log, ends, deadline, acceptLoss)
+    remaining = countRemaining(ends, await commits())
   }
+  const standing = { ...done.gauges, partitions: ends.length, lag_events: remaining, in_flight_bytes: 0 }
+  log.info({ metrics: done.metrics.snapshot(standing) }, 'millrace.metrics')
+  const { events, rows, dead_letters } = done.metrics.totals
+  return { partitions: ends.length, events, rows, dead_letters, remaining }
 }
 
 async function consume(
@@ -74,14 +70,10 @@ async function consume(
     if (assignment.tasks.every((task) => task.reached(targets.get(keyOf(task.at)) ?? 0))) done.resolve()
   }
   const limits = { acceptLoss, leaveWithinMs: LEAVE_WITHIN_MS }
-  const consumer = await openConsumer(config, { mode: 'drain', log, ...limits, onProgress: look })
-  try {
-    const budget = delay(Math.max(0, deadline - performance.now()), undefined, { ref: false })
-    await Promise.race([done.promise, consumer.done, budget])
-    return { metrics: consumer.metrics, gauges: consumer.gauges() }
-  } finally {
-    await consumer.close()
-  }
+  await using consumer = await openConsumer(config, { mode: 'drain', log, ...limits, onProgress: look })
+  const budget = delay(Math.max(0, deadline - performance.now()), undefined, { ref: false })
+  await Promise.race([done.promise, consumer.done, budget])
+  return { metrics: consumer.metrics, gauges: consumer.gauges() }
 }
 
 /** Every commit is clean and at the end of its partition, and none waits for an operator. */

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Request, Response } from '@google-cloud/functions-framework'
 import { loadConfig } from '../../shared/config/index.ts'
-import { countMembers } from '../../shared/kafka/index.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline } from '../../test/support/pipeline.ts'
@@ -59,10 +58,11 @@ void test('an instance that begins joins without events, so that Kafka goes on r
   await pipeline.publish('visits', events(10))
   await drain(pipeline.config, log)
   const created = writeCalls(pipeline, 'CreateWriteStream')
-  const draining = drain(pipeline.config, log, new Map(), new Map())
-  const group = `millrace.${pipeline.config.name}.drain`
-  await eventually(async () => (await countMembers(pipeline.kafka, group)) > 0, { what: 'a member' })
-  assert.deepEqual(await draining, { partitions: 2, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  const said: string[] = []
+  const listening = Object.assign(createLog('test'), { info: (_: object, message: string) => said.push(message) })
+  const answer = await drain(pipeline.config, listening, new Map(), new Map())
+  assert.deepEqual(answer, { partitions: 2, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  assert.deepEqual(said, ['assigned', 'millrace.metrics'], 'it was a member for a moment')
   assert.deepEqual(
     [writeCalls(pipeline, 'CreateWriteStream'), writeCalls(pipeline, 'FinalizeWriteStream')],
     [created, 0],

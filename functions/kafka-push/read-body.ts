@@ -90,7 +90,7 @@ function valueOf(body: Buffer, [from, to]: Span, { format }: Route): Pick<Pushed
   return { bytes: Buffer.from(text, wasBytes ? 'base64' : 'utf8') }
 }
 
-function originOf(key: unknown, kafkaTopic: string | null, kafkaPartition: number, kafkaOffset: number): Origin {
+function originOf(key: unknown, kafkaTopic: string, kafkaPartition: number, kafkaOffset: number): Origin {
   const agent = new AgentKey()
   const isAgents =
     typeof key === 'string' &&
@@ -99,8 +99,7 @@ function originOf(key: unknown, kafkaTopic: string | null, kafkaPartition: numbe
       return agent.read(bytes, 0, bytes.length)
     })
   const { source, position, size } = agent
-  const ingestedAtMicros = Date.now() * 1000
-  return { source: isAgents ? source : null, position, size, kafkaTopic, kafkaPartition, kafkaOffset, ingestedAtMicros }
+  return { ...originOutsideKafka(isAgents ? source : null), position, size, kafkaTopic, kafkaPartition, kafkaOffset }
 }
 
 /** Undefined: no JSON. */

@@ -1,14 +1,6 @@
 import type { Config, Route } from '../../shared/config/index.ts'
 import { asUserError, UserError } from '../../shared/errors.ts'
-import {
-  connectKafka,
-  type Group,
-  type GroupHandlers,
-  joinGroup,
-  type KafkaClient,
-  type Membership,
-  topicOffsets,
-} from '../../shared/kafka/index.ts'
+import { connectKafka, type Group, joinGroup, type Membership, topicOffsets } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
 import { Assignment } from './assignment.ts'
@@ -73,18 +65,32 @@ export async function openConsumer(config: Config, options: ConsumerOptions) {
     await kafka.close()
     warehouse.close()
   }
-  const handlers: GroupHandlers = {
-    assigned,
-    batch: (_membership, batch) => assignment?.batch(batch),
-    stopped: (_membership, stop) => assignment?.stopped(stop),
-    revoking: async () => assignment?.leave(),
+  const join = async (): Promise<Group> => {
+    const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = consumer
+    const limits = { sessionTimeoutMs, fetchBytes, revokeTimeoutMs: options.leaveWithinMs }
+    await refuseBothModes(kafka, config, mode)
+    return joinGroup(
+      kafka,
+      { groupId: groupOf(config, mode), topics: topicsOf(config), ...limits },
+      {
+        assigned,
+        batch: (_membership, batch) => assignment?.batch(batch),
+        stopped: (_membership, stop) => assignment?.stopped(stop),
+        revoking: async () => assignment?.leave(),
+      },
+    )
   }
-  const group = await join(config, options, kafka, handlers).catch(async (error: unknown) => {
+  const group = await join().catch(async (error: unknown) => {
     await disconnect()
     const where = `cannot reach Kafka at ${config.kafka?.brokers.join(', ')}`
     return asUserError(where, 'start it, correct kafka, or grant Read and Describe on both groups')(error)
   })
 
+  /** Finishes, commits `clean`, leaves. */
+  const close = async (): Promise<void> => {
+    await group.close()
+    await disconnect()
+  }
   return {
     metrics,
     /** The partitions of the present membership; undefined: none. */
@@ -95,11 +101,9 @@ export async function openConsumer(config: Config, options: ConsumerOptions) {
     gauges: () => gaugesOf(assignment?.over ? [] : (assignment?.tasks ?? [])),
     /** Rejects when it cannot go on. */
     done: group.done,
-    /** Finishes, commits `clean`, leaves. */
-    async close(): Promise<void> {
-      await group.close()
-      await disconnect()
-    },
+    close,
+    /** For `await using`. */
+    [Symbol.asyncDispose]: close,
   }
 }
 
@@ -125,16 +129,4 @@ export function gaugesOf(tasks: readonly PartitionTask[]): Record<string, number
     lag_seconds: Math.max(0, ...tasks.map((task) => task.lagMs)) / 1000,
     in_flight_bytes: sum((task) => task.heldBytes),
   }
-}
-
-async function join(
-  config: Config,
-  { mode, leaveWithinMs }: ConsumerOptions,
-  kafka: KafkaClient,
-  handlers: GroupHandlers,
-): Promise<Group> {
-  const { session_timeout: sessionTimeoutMs, fetch_bytes: fetchBytes } = config.consumer
-  const limits = { sessionTimeoutMs, fetchBytes, revokeTimeoutMs: leaveWithinMs }
-  await refuseBothModes(kafka, config, mode)
-  return joinGroup(kafka, { groupId: groupOf(config, mode), topics: topicsOf(config), ...limits }, handlers)
 }

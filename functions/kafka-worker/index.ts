@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from 'node:util'
 import type { Config } from '../../shared/config/index.ts'
@@ -50,11 +49,7 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
 }
 
 /** `/live` and `/ready` (it takes part in its group) for probes, and `/metrics`. Undefined: no port is configured. */
-async function serveHealth(
-  { consumer }: Config,
-  isReady: () => boolean,
-  snapshot: () => Record<string, unknown>,
-): Promise<Server | undefined> {
+async function serveHealth({ consumer }: Config, isReady: () => boolean, snapshot: () => Record<string, unknown>) {
   const port = consumer.port ?? process.env['PORT']
   if (port === undefined || port === '') return undefined
   const server = await servePages(port, 'consumer.port, or PORT of the environment', {

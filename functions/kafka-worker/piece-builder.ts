@@ -11,20 +11,7 @@ const DEAD_HEADER = 'millrace-dead'
 const ROWS_MAX = 100_000
 
 /** A range of a partition's records as rows and dead letters. */
-export interface BuiltPiece {
-  readonly id: number
-  readonly end: number
-  readonly rows: RowBuffer
-  /** Kafka offset of each row. */
-  readonly offsets: Float64Array
-  /** Entries of the dead letters' table. */
-  readonly letters: readonly Buffer[]
-  readonly reasons: readonly string[]
-  /** Records without a row and without a letter: tombstones. */
-  readonly passed: number
-  /** The timestamp of its first record; 0: it has none. */
-  readonly oldestMs: number
-}
+export type BuiltPiece = ReturnType<PieceBuilder['seal']>
 
 /** Why BigQuery refused a row that the codec had made, by Kafka offset. */
 export type RefusedRows = Map<number, string>
@@ -83,16 +70,20 @@ export class PieceBuilder {
     this.startedAtMs = performance.now()
   }
 
-  seal(): BuiltPiece {
+  seal() {
     const rows = this.#rows as RowBuffer
     const piece = {
       id: ++this.#ids,
       end: this.#end,
       rows,
+      /** Kafka offset of each row. */
       offsets: this.#offsets.slice(0, rows.rows),
+      /** Entries of the dead letters' table. */
       letters: this.#letters,
       reasons: this.#reasons,
+      /** Records without a row and without a letter: tombstones. */
       passed: this.#passed,
+      /** The timestamp of its first record; 0: it has none. */
       oldestMs: this.oldestMs,
     }
     this.#reset()
