@@ -5,14 +5,14 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import type { Range } from '../../shared/chunks/index.ts'
-import { BrokenContent, type ContentEnd, readEvents } from './read-events.ts'
+import { BrokenContent, readEvents } from './read-events.ts'
 
 const LINES = { kind: 'lines', maxEventBytes: 1000 } as const
 
 interface Cut {
   readonly values: string[]
   readonly extents: [position: number, size: number][]
-  readonly end: ContentEnd
+  readonly end: { crc32c: string; end: number; eventsEnd: number }
 }
 
 async function cut(stored: Buffer, start: number, ranges: readonly Range[], pieceBytes = 7): Promise<Cut> {

@@ -2,24 +2,7 @@ import type { Readable } from 'node:stream'
 import { crc32c } from '@node-rs/crc32'
 import { checksumText, type Range } from '../../shared/chunks/index.ts'
 import { messageOf } from '../../shared/errors.ts'
-import {
-  createCutter,
-  cutPieces,
-  type EventBatch,
-  type FramingOptions,
-  isDamage,
-  plainBytes,
-} from '../../shared/framing/index.ts'
-
-/** What is known of the content when it was read to its end. */
-export interface ContentEnd {
-  /** CRC32C of all decompressed bytes, eight hexadecimal digits. */
-  readonly crc32c: string
-  /** Position behind the last byte. */
-  readonly end: number
-  /** Position behind the last event; `start` when there was none. */
-  readonly eventsEnd: number
-}
+import { createCutter, cutPieces, type FramingOptions, isDamage, plainBytes } from '../../shared/framing/index.ts'
 
 /** The content is not what it should be: no retry mends it. */
 export class BrokenContent extends Error {
@@ -29,13 +12,10 @@ export class BrokenContent extends Error {
 /**
  * Cuts the events of the given ranges (positions, in order) out of an object's stored bytes, whose first decompressed byte
  * has the position `start`. Everything is read, so that the checksum covers it.
+ * @returns `crc32c` of all decompressed bytes, eight hexadecimal digits; `end`: the position behind the last byte; `eventsEnd`: that
+ * behind the last event, `start` when there was none
  */
-export async function* readEvents(
-  stored: Readable,
-  start: number,
-  ranges: readonly Range[],
-  framing: FramingOptions,
-): AsyncGenerator<EventBatch, ContentEnd> {
+export async function* readEvents(stored: Readable, start: number, ranges: readonly Range[], framing: FramingOptions) {
   const parts = partsOf(start, ranges, framing)
   let [position, checksum] = [start, 0]
   for await (const piece of readable(stored)) {

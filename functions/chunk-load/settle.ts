@@ -1,4 +1,4 @@
-import type { ObjectView, Range } from '../../shared/chunks/index.ts'
+import type { ObjectView, Ranges } from '../../shared/chunks/index.ts'
 import { tableId } from '../../shared/config/index.ts'
 import { beside, defaultStream, encodeFixedRow, SOURCES } from '../../shared/warehouse/index.ts'
 import type { Environment } from './environment.ts'
@@ -43,15 +43,13 @@ export async function carriesRow({ warehouse }: Environment, plan: Plan): Promis
   const m = route.metadata
   const { everyRow = 'TRUE' } = (await warehouse.findTable(route.table)) ?? {}
   const sql = `SELECT 1 AS one FROM \`${tableId(route.table)}\` AS t
-WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${m}.position`, plan)}) AND ${everyRow} LIMIT 1`
+WHERE t.${m}.source = @source AND t.${m}.kafka_topic IS NULL AND (${within(`t.${m}.position`, plan.ranges)}) AND ${everyRow} LIMIT 1`
   for await (const _row of warehouse.query(sql, { source })) return true
   return false
 }
 
-function within(position: string, { ranges }: Plan): string {
-  const list: readonly Range[] = ranges === 'undecided' ? [] : ranges
-  const conditions = list.map(
-    ([from, to]) => `${position} >= ${from} AND ${position} < ${Math.min(to, Number.MAX_SAFE_INTEGER)}`,
-  )
-  return conditions.join(' OR ') || 'FALSE'
+function within(position: string, ranges: Ranges): string {
+  if (ranges === 'undecided' || ranges.length === 0) return 'FALSE'
+  const until = (to: number) => Math.min(to, Number.MAX_SAFE_INTEGER)
+  return ranges.map(([from, to]) => `${position} >= ${from} AND ${position} < ${until(to)}`).join(' OR ')
 }

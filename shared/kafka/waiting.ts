@@ -17,11 +17,7 @@ const NOTHING_DONE = new Set([
 const ASK_AGAIN_AFTER_MS = 5
 
 /** Asks again while the answer says that nothing was done, or is one of `kinds`, for so long. Rejects with KafkaError. */
-export async function askAgain<T>(
-  ask: () => Promise<T>,
-  withinMs: number,
-  kinds: readonly KafkaError['kind'][] = [],
-): Promise<T> {
+export async function askAgain<T>(ask: () => Promise<T>, withinMs: number, kinds: readonly KafkaError['kind'][] = []) {
   const begun = performance.now()
   for (;;) {
     try {

@@ -1,20 +1,15 @@
 import type { TableName } from '../config/index.ts'
 import { descriptorOf, recordFromTableSchema, type TableField } from '../schema/index.ts'
-import type { TableSpec } from './table-spec.ts'
 import { field, varint } from './wire.ts'
 
-/** A table whose columns Millrace defines itself: scalars only, all nullable. */
-export interface FixedTable extends TableSpec {
-  readonly name: string
-  /** Self-contained descriptor of its rows: field n is column n. */
-  readonly descriptor: object
-}
+/** A table whose columns Millrace defines itself: scalars only, all nullable. Field n of its rows' descriptor is column n. */
+type FixedTable = ReturnType<typeof fixedTable>
 
 /** What a column takes. */
 type FixedValue = string | number | Uint8Array | null | undefined
 
 /** DESIGN section 11. */
-export const DEAD_LETTERS: FixedTable = fixedTable(
+export const DEAD_LETTERS = fixedTable(
   'millrace_dead_letters',
   'Events that could not become rows. Written at least once: read millrace_dead_letters_open.',
   `route STRING, reason STRING, field STRING, message STRING, bytes BYTES, source STRING, position INT64, size INT64,
@@ -22,7 +17,7 @@ export const DEAD_LETTERS: FixedTable = fixedTable(
 )
 
 /** One row for each finished source, or part of one, that chunk-load has met. Written at least once. */
-export const SOURCES: FixedTable = fixedTable(
+export const SOURCES = fixedTable(
   'millrace_sources',
   'Finished sources and where they end. Written at least once: read millrace_sources_once.',
   `source STRING, agent STRING, route STRING, path STRING, start INT64, size INT64, events INT64, object STRING,
@@ -33,7 +28,7 @@ export const SOURCES: FixedTable = fixedTable(
 export const beside = (table: TableName, name: string): TableName => ({ ...table, table: name })
 
 /** @param columns as in SQL; the last one is what the table is partitioned by */
-function fixedTable(name: string, description: string, columns: string): FixedTable {
+function fixedTable(name: string, description: string, columns: string) {
   const fields = columns.split(/,\s+/).map((column): TableField => {
     const [called = '', type = ''] = column.split(' ')
     return { name: called, type }
