@@ -1,7 +1,7 @@
 import { recordFromTableSchema, type TableField } from '../schema/index.ts'
 import type { Slot } from './plan.ts'
 import { INVALID, NO_MATCH } from './reasons.ts'
-import { isUtf8, QUOTE, quoteEnd, seen, viewOf } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
 import { writeClf } from './text-values.ts'
 
@@ -80,7 +80,9 @@ export class AccessLogWalker extends TextColumns {
   /** No number of its column is a line of another form. */
   private number(column: number): number {
     const failed = this.word(column)
-    return failed === INVALID ? this.fail(NO_MATCH, '') : failed
+    if (failed !== INVALID) return failed
+    this.path = ''
+    return NO_MATCH
   }
 
   private time(): number {
@@ -117,7 +119,7 @@ export class AccessLogWalker extends TextColumns {
   private closing(): number {
     const { bytes, at, end } = this
     if (at >= end || bytes[at] !== QUOTE) return NO_MATCH
-    const p = quoteEnd(bytes, viewOf(bytes), at + 1, end)
+    const p = quoteEnd(bytes, this.view, at + 1, end)
     return p < end && (p + 1 === end || bytes[p + 1] === SPACE) ? p : NO_MATCH
   }
 

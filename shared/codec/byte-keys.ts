@@ -5,7 +5,7 @@
 export class ByteKeys {
   count = 0
   private bytes = new Uint8Array(64)
-  private ends = new Int32Array(16)
+  private readonly ends: number[] = []
   /** 1 + number of the key. */
   private table = new Int32Array(32)
   /** Of letters, when they match in either case. */
@@ -33,7 +33,6 @@ export class ByteKeys {
     const from = this.startOf(this.count)
     const to = from + end - start
     if (to > this.bytes.length) this.bytes = new Uint8Array(this.bytes.buffer.transfer(to * 2))
-    if (this.count === this.ends.length) this.ends = new Int32Array(this.ends.buffer.transfer(this.ends.byteLength * 2))
     for (let i = start; i < end; i++) this.bytes[from + i - start] = source[i] as number
     this.ends[this.count++] = to
     this.table[place] = this.count

@@ -27,30 +27,22 @@ export abstract class JsonValues extends JsonScanner {
         return this.bool(slot, p)
       case 'message':
         return this.record(slot, p, depth)
-      case 'timestamp':
-        return this.written(slot, p)
       case 'enum':
         return this.enumeration(slot, p)
-      default:
-        return this.rare(slot, p, depth)
-    }
-  }
-
-  private rare(slot: Slot, p: number, depth: number): number {
-    switch (slot.op) {
-      case 'bytes':
+      case 'timestamp':
       case 'duration':
       case 'fieldmask':
+      case 'bytes':
         return this.written(slot, p)
       case 'text':
         return this.converted(slot, p)
+      case 'date':
+      case 'timeofday':
+        return this.spelled(slot, p, depth)
       case 'struct':
         return this.bytes[p] === OPEN ? this.verbatim(p, depth) : WRONG_TYPE
       case 'list':
         return this.bytes[p] === OPEN_ARRAY ? this.verbatim(p, depth) : WRONG_TYPE
-      case 'date':
-      case 'timeofday':
-        return this.spelled(slot, p, depth)
       default:
         return this.verbatim(p, depth)
     }

@@ -6,7 +6,6 @@ import {
   DUPLICATE,
   INVALID,
   JSON_SYNTAX,
-  MISSING,
   ONEOF,
   TOO_DEEP,
   TRAILING,
@@ -26,10 +25,8 @@ export class JsonWalker extends JsonValues implements Walker {
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    const first = this.look(input, start, end)
+    const first = this.look(input, start, end, out)
     this.end = first + end - start
-    this.out = out
-    if (this.path !== '') this.path = ''
     const { bytes } = this
     const bom = end - start >= 3 && bytes[first] === 0xef && bytes[first + 1] === 0xbb && bytes[first + 2] === 0xbf
     let p = this.blank(bom ? first + 3 : first)
@@ -61,8 +58,7 @@ export class JsonWalker extends JsonValues implements Walker {
       progress[AFTER] = slot.index + 1
       progress[AT] = SEPARATOR
     }
-    const missing = plan.lacking ? plan.close(this.out) : undefined
-    return missing ? this.fail(MISSING, missing.name) : p
+    return plan.lacking ? this.close(plan, p) : p
   }
 
   /**

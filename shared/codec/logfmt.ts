@@ -1,8 +1,6 @@
-import type { Plan } from './plan.ts'
 import { DUPLICATE, NO_MATCH, UNKNOWN_FIELD, UTF8 } from './reasons.ts'
-import { isUtf8, QUOTE, quoteEnd, seen, unescape, viewOf } from './strings.ts'
+import { isUtf8, QUOTE, quoteEnd, seen, unescape } from './strings.ts'
 import { TextColumns } from './text-columns.ts'
-import type { UnknownFields } from './unknown.ts'
 import { LINE_BYTES_MAX } from './walker.ts'
 
 const SPACE = 0x20
@@ -12,15 +10,9 @@ const TRUE = Buffer.from('true')
 
 /** Lines of key=value pairs, values with spaces in quotes: `level=info msg="two words" ok`. */
 export class LogfmtWalker extends TextColumns {
-  private readonly unknown: UnknownFields
   private readonly scratch = Buffer.allocUnsafeSlow(LINE_BYTES_MAX)
   private key = 0
   private keyEnd = 0
-
-  constructor(plan: Plan, unknown: UnknownFields) {
-    super(plan)
-    this.unknown = unknown
-  }
 
   protected line(start: number, end: number): number {
     const { bytes } = this
@@ -51,7 +43,7 @@ export class LogfmtWalker extends TextColumns {
 
   private quoted(start: number, end: number): number {
     const { bytes, scratch } = this
-    const p = quoteEnd(bytes, viewOf(bytes), start, end)
+    const p = quoteEnd(bytes, this.view, start, end)
     if (p >= end || (p + 1 < end && (bytes[p + 1] as number) > SPACE)) return NO_MATCH
     const to = seen.escapes ? unescape(bytes, start, p, scratch) : -1
     // What is no escape stays as it is.

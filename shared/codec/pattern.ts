@@ -5,6 +5,7 @@ import type { Plan } from './plan.ts'
 import { NO_MATCH } from './reasons.ts'
 import { strptime } from './strptime.ts'
 import { TextColumns } from './text-columns.ts'
+import type { UnknownFields } from './unknown.ts'
 
 type Piece = ReturnType<typeof pieceOf>
 
@@ -22,24 +23,18 @@ export class PatternWalker extends TextColumns {
   private readonly pieces: readonly Piece[]
 
   /** @throws UserError when the pattern is none, could take for ever, or names a column that is not there */
-  constructor(plan: Plan, route: CodecRoute) {
-    super(plan)
+  constructor(plan: Plan, unknown: UnknownFields, route: CodecRoute) {
+    super(plan, unknown)
     const source = Buffer.from(route.pattern ?? '').toString('latin1')
     const where = `route ${route.name}`
     this.regex = compile(source, `${where}: pattern`)
     const groups = [...source.matchAll(/\(\?<([A-Za-z_][A-Za-z0-9_]*)>/g)].map((match) => match[1] ?? '')
-    if (groups.length === 0)
-      throw new UserError(
-        `${where}: the pattern has no named group`,
-        'write (?<column>...) around what becomes a column',
-      )
+    const none = `${where}: the pattern has no named group`
+    if (groups.length === 0) throw new UserError(none, 'write (?<column>...) around what becomes a column')
     this.pieces = groups.map((group) => pieceOf(group, plan, route))
     const loose = Object.keys(route.convert).find((name) => !groups.includes(name))
-    if (loose)
-      throw new UserError(
-        `${where}: convert.${loose} names no group of the pattern`,
-        `use one of: ${groups.join(', ')}`,
-      )
+    const fix = `use one of: ${groups.join(', ')}`
+    if (loose) throw new UserError(`${where}: convert.${loose} names no group of the pattern`, fix)
   }
 
   protected line(start: number, end: number): number {

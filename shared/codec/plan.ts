@@ -9,7 +9,7 @@ import { FIXED32, FIXED64, GROUP, LENGTH, scalarType } from './wire.ts'
  * What a slot's value is, for the switches of the walkers: a kind of protobuf by how JSON shows it; `json`: any value of a
  * JSON column; `text`: a text (or number) that slot.text reads.
  */
-export type Op = Exclude<ProtoKind, keyof typeof SAME_AS> | 'json' | 'text'
+export type Op = ProtoKind | 'text'
 
 const NO_KEYS = new ByteKeys()
 
@@ -207,7 +207,7 @@ function setBit(bits: Int32Array, index: number): void {
 const EMPTY = new Plan({ name: '', origin: 'proto', fields: [], ignored: [] })
 
 /** Kinds that JSON shows as another one. */
-const SAME_AS = {
+const SAME_AS: Readonly<Partial<Record<ProtoKind, Op>>> = {
   sint32: 'int32',
   sfixed32: 'int32',
   fixed32: 'uint32',
@@ -216,7 +216,7 @@ const SAME_AS = {
   fixed64: 'uint64',
   // A message whose column is JSON.
   json: 'struct',
-} as const
+}
 
 const COLUMNS: Readonly<Partial<Record<ColumnType, Op>>> = {
   STRING: 'string',
@@ -232,10 +232,8 @@ function opOf({ proto, type, attributes }: RecordField): Op {
   if (!proto) return attributes.maxLength === undefined || type !== 'STRING' ? (COLUMNS[type] ?? 'text') : 'text'
   const { kind } = proto
   if (kind === 'string' && type !== 'STRING') return 'text'
-  return isShownAs(kind) ? SAME_AS[kind] : kind
+  return SAME_AS[kind] ?? kind
 }
-
-const isShownAs = (kind: ProtoKind): kind is keyof typeof SAME_AS => Object.hasOwn(SAME_AS, kind)
 
 /** Kinds whose values are the same bytes in the row. */
 const VERBATIM: ReadonlySet<string> = new Set('int64 uint64 int32 uint32 bool double float string bytes'.split(' '))

@@ -7,7 +7,7 @@ import type { RowBuffer } from './row-buffer.ts'
 import { writeString } from './text-values.ts'
 import { setMicros } from './time.ts'
 import { writeDate, writeInterval, writeTime } from './well-known.ts'
-import { field, FIXED32, FIXED64, LENGTH, nextField, readLength, readSized, readVarint, VARINT, wire } from './wire.ts'
+import { field, FIXED32, LENGTH, nextField, readLength, readSized, readVarint, VARINT, wire } from './wire.ts'
 
 /** The numbers of a small message's fields 1 to 4 (Timestamp, Duration, Date, TimeOfDay). */
 const parts = new Float64Array(5)
@@ -23,16 +23,9 @@ export function convertValue(slot: Slot, bytes: Buffer, p: number, end: number, 
 
 function convertScalar(slot: Slot, bytes: Buffer, p: number, end: number, out: RowBuffer): number {
   const kind = slot.proto?.kind ?? 'bytes'
-  switch (slot.scalarType) {
-    case VARINT:
-      return convertVarint(slot, kind, bytes, p, end, out)
-    case FIXED32:
-      return convertFixed(kind, 4, bytes, p, end, out)
-    case FIXED64:
-      return convertFixed(kind, 8, bytes, p, end, out)
-    default:
-      return convertLength(slot, kind, bytes, p, end, out)
-  }
+  if (slot.scalarType === VARINT) return convertVarint(slot, kind, bytes, p, end, out)
+  if (slot.scalarType === LENGTH) return convertLength(slot, kind, bytes, p, end, out)
+  return convertFixed(kind, slot.scalarType === FIXED32 ? 4 : 8, bytes, p, end, out)
 }
 
 function convertVarint(slot: Slot, kind: string, bytes: Buffer, p: number, end: number, out: RowBuffer): number {

@@ -3,7 +3,7 @@ import type { Plan, Slot } from './plan.ts'
 import { compilePlainFields, compilePlainRow } from './protobuf-code.ts'
 import { mergedMessage } from './protobuf-merge.ts'
 import { convertValue } from './protobuf-values.ts'
-import { MISSING, TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
+import { TOO_DEEP, UNKNOWN_FIELD, WIRE } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 import { ByteWalker, NESTING_MAX, type Walker } from './walker.ts'
@@ -29,25 +29,23 @@ export class ProtobufWalker extends ByteWalker implements Walker {
   row(input: Buffer, start: number, end: number, out: RowBuffer, origin: Origin, metadata: MetadataWriter): boolean {
     if (this.plainRow === undefined) return false
     metadata.look(origin)
-    const p = this.look(input, start, end)
+    const p = this.look(input, start, end, out)
     return this.plainRow(this.bytes, this.view, p, p + end - start, out, origin, metadata)
   }
 
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    if (out !== this.out) this.out = out
     const mark = out.length
-    const result = this.begin(input, start, end)
+    const result = this.begin(input, start, end, out)
     if (result !== AGAIN) return result
     out.length = mark
     this.unknown.clear()
     const again = mergedMessage(this.plan, input.subarray(start, end))
-    const merged = this.begin(again, 0, again.length)
+    const merged = this.begin(again, 0, again.length, out)
     return merged === AGAIN ? WIRE : merged
   }
 
-  private begin(input: Buffer, start: number, end: number): number {
-    if (this.path !== '') this.path = ''
-    const p = this.look(input, start, end)
+  private begin(input: Buffer, start: number, end: number, out: RowBuffer): number {
+    const p = this.look(input, start, end, out)
     return this.message(this.plan, p, p + end - start, 1, 0)
   }
 
@@ -56,9 +54,7 @@ export class ProtobufWalker extends ByteWalker implements Walker {
     if (depth > NESTING_MAX) return TOO_DEEP
     let p = plan.plainFields(this.bytes, this.view, start, end, this.out, true)
     if (p !== end || group !== 0) p = this.fields(plan, start, p, end, depth, group)
-    if (p < 0 || !plan.lacking) return p
-    const missing = plan.close(this.out)
-    return missing ? this.fail(MISSING, missing.name) : p
+    return p < 0 || !plan.lacking ? p : this.close(plan, p)
   }
 
   /** The fields of which bytes[start, at) are plain. */

@@ -92,6 +92,6 @@ function walkerOf(route: CodecRoute, plan: Plan, unknown: UnknownFields): Walker
   if (route.format === 'json') return new JsonWalker(plan, unknown)
   if (route.format === 'protobuf') return new ProtobufWalker(plan, unknown)
   if (route.preset === 'logfmt') return new LogfmtWalker(plan, unknown)
-  if (route.preset) return new AccessLogWalker(plan)
-  return new PatternWalker(plan, route)
+  if (route.preset) return new AccessLogWalker(plan, unknown)
+  return new PatternWalker(plan, unknown, route)
 }

@@ -26,18 +26,6 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-let shown: Buffer = Buffer.alloc(0)
-let view = new DataView(shown.buffer)
-
-/** The view of a buffer, kept for the next value of it. */
-export function viewOf(bytes: Buffer): DataView {
-  if (bytes !== shown) {
-    shown = bytes
-    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  }
-  return view
-}
-
 /** What quoteEnd saw on the way: backslashes, bytes above 0x7f and below 0x20. */
 export const seen = { escapes: false, wide: false, controls: false }
 

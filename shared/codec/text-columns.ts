@@ -1,31 +1,17 @@
 import { UserError } from '../errors.ts'
 import { type RecordType, ROW_TYPES } from '../schema/index.ts'
-import type { Plan, Slot } from './plan.ts'
-import { LINE_TOO_LONG, MISSING } from './reasons.ts'
-import { RowBuffer } from './row-buffer.ts'
-import { LINE_BYTES_MAX, type Walker } from './walker.ts'
+import type { Slot } from './plan.ts'
+import { LINE_TOO_LONG } from './reasons.ts'
+import type { RowBuffer } from './row-buffer.ts'
+import { ByteWalker, LINE_BYTES_MAX, type Walker } from './walker.ts'
 
 /** Columns that are filled from pieces of a line. */
-export abstract class TextColumns implements Walker {
-  path = ''
-  protected readonly plan: Plan
-  protected bytes: Buffer = Buffer.alloc(0)
-  private out = new RowBuffer(64)
-
-  constructor(plan: Plan) {
-    this.plan = plan
-  }
-
+export abstract class TextColumns extends ByteWalker implements Walker {
   walk(input: Buffer, start: number, end: number, out: RowBuffer): number {
-    this.path = ''
+    const p = this.look(input, start, end, out)
     if (end - start > LINE_BYTES_MAX) return LINE_TOO_LONG
     this.plan.clear()
-    this.bytes = input
-    this.out = out
-    const failed = this.line(start, end)
-    if (failed < 0) return failed
-    const missing = this.plan.close(out)
-    return missing ? this.fail(MISSING, missing.name) : 0
+    return this.line(p, p + end - start) || this.close(this.plan, 0)
   }
 
   /** Fills the columns from the line bytes[start, end). Answers 0 or a reason. */
@@ -38,11 +24,6 @@ export abstract class TextColumns implements Walker {
     this.out.tag(slot.tag)
     const failed = write(bytes, from, to, this.out)
     return failed < 0 ? this.fail(failed, slot.name) : 0
-  }
-
-  protected fail(reason: number, name: string): number {
-    this.path = name
-    return reason
   }
 }
 

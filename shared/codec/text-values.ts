@@ -3,8 +3,8 @@ import { DIGITS_MAX, int64, jsonNumberEnd, parseInteger, putInt64, textOf } from
 import type { Op } from './plan.ts'
 import { INVALID, JSON_SYNTAX, RANGE, UTF8 } from './reasons.ts'
 import { type RowBuffer, WORDS } from './row-buffer.ts'
-import { isUtf8, viewOf, writeBase64 } from './strings.ts'
-import { daysOf, parseClf, parseRfc3339, parseTimestampText } from './time.ts'
+import { isUtf8, writeBase64 } from './strings.ts'
+import { daysOf, parseClf, parseRfc3339, parseTimestamp } from './time.ts'
 import { writeDateJson, writeDuration, writeFieldMask, writeTimeJson } from './well-known.ts'
 
 /** Writes the value that bytes[start, end) say behind its tag, where a number has room. Answers 0 or a reason. */
@@ -19,10 +19,10 @@ const TEXT_WRITERS: Readonly<Record<ColumnType, TextWriter>> = {
   INT64: integerWriter(() => true),
   FLOAT64: floatWriter(/^(nan|[+-]?inf(inity)?)$/i),
   BOOL: writeBool,
-  TIMESTAMP: writeTimestamp,
+  TIMESTAMP: momentWriter(parseTimestamp),
   DATE: writeDate,
-  TIME: writeTime,
-  DATETIME: writeDatetime,
+  TIME: canonicalWriter(canonicalTime),
+  DATETIME: canonicalWriter(canonicalDatetime),
   NUMERIC: decimalWriter(38, 9),
   BIGNUMERIC: decimalWriter(77, 38),
   JSON: writeJson,
@@ -37,7 +37,7 @@ const PROTO_WRITERS: Readonly<Partial<Record<Op, TextWriter>>> = {
   uint64: integerWriter(() => true, true),
   double: floatWriter(/^(NaN|-?Infinity)$/),
   float: floatWriter(/^(NaN|-?Infinity)$/, true),
-  timestamp: writeRfc3339,
+  timestamp: momentWriter(parseRfc3339),
   duration: writeDuration,
   fieldmask: writeFieldMask,
   date: writeDateJson,
@@ -71,6 +71,18 @@ function charactersIn(bytes: Buffer, start: number, end: number): number {
 
 function base64BytesIn(bytes: Buffer, start: number, end: number): number {
   return Buffer.byteLength(textOf(bytes, start, end), 'base64')
+}
+
+let shown: Buffer = Buffer.alloc(0)
+let view = new DataView(shown.buffer)
+
+/** The view of a buffer, kept for the next value of it. */
+function viewOf(bytes: Buffer): DataView {
+  if (bytes !== shown) {
+    shown = bytes
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+  return view
 }
 
 export function writeString(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
@@ -123,14 +135,9 @@ function writeBool(bytes: Buffer, start: number, end: number, out: RowBuffer): n
   return out.varint(TRUE.has(text) ? 1 : 0)
 }
 
-function writeTimestamp(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const failed = parseRfc3339(bytes, start, end)
-  return putInt64(failed === INVALID ? parseTimestampText(textOf(bytes, start, end)) : failed, out)
-}
-
-/** RFC 3339 alone. */
-function writeRfc3339(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  return putInt64(parseRfc3339(bytes, start, end), out)
+/** @param parse finds microseconds, into int64 */
+function momentWriter(parse: (bytes: Buffer, start: number, end: number) => number): TextWriter {
+  return (bytes, start, end, out) => putInt64(parse(bytes, start, end), out)
 }
 
 /** The time of Apache and nginx. */
@@ -159,17 +166,21 @@ function canonicalTime(text: string): string | undefined {
   return fraction === '' ? whole : `${whole}.${fraction.slice(0, 6)}`
 }
 
-function writeTime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const time = canonicalTime(textOf(bytes, start, end))
-  return time === undefined ? INVALID : out.string(time)
-}
-
-function writeDatetime(bytes: Buffer, start: number, end: number, out: RowBuffer): number {
-  const [, date = '', given = '0:0'] = /^([^Tt ]+)(?:[Tt ](.+))?$/.exec(textOf(bytes, start, end)) ?? []
+/** YYYY-MM-DDTHH:MM:SS[.ffffff] of a text in which the time, or its seconds, may be left out; undefined: it is none. */
+function canonicalDatetime(text: string): string | undefined {
+  const [, date = '', given = '0:0'] = /^([^Tt ]+)(?:[Tt ](.+))?$/.exec(text) ?? []
   const days = daysIn(date)
   const time = canonicalTime(/^\d+:\d+$/.test(given) ? `${given}:00` : given)
-  if (days !== days || time === undefined) return INVALID
-  return out.string(`${new Date(days * 86_400_000).toISOString().slice(0, 10)}T${time}`)
+  if (days !== days || time === undefined) return undefined
+  return `${new Date(days * 86_400_000).toISOString().slice(0, 10)}T${time}`
+}
+
+/** A column whose values are texts in the row. */
+function canonicalWriter(canonical: (text: string) => string | undefined): TextWriter {
+  return (bytes, start, end, out) => {
+    const text = canonical(textOf(bytes, start, end))
+    return text === undefined ? INVALID : out.string(text)
+  }
 }
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/

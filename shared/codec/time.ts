@@ -1,4 +1,4 @@
-import { setBig, setSafe } from './numbers.ts'
+import { setBig, setSafe, textOf } from './numbers.ts'
 import { INVALID, RANGE } from './reasons.ts'
 import { offsetOf } from './zone.ts'
 
@@ -124,8 +124,11 @@ const TIMESTAMP =
   /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?)? ?([Zz]|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?$/
 const EPOCH = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
 
-/** A timestamp in any form that BigQuery loads, micros into int64. For the common form parseRfc3339 is tried first. */
-export function parseTimestampText(text: string): number {
+/** A timestamp in any form that BigQuery loads, most often RFC 3339: micros into int64; 0 or a reason. */
+export function parseTimestamp(bytes: Buffer, start: number, end: number): number {
+  const common = parseRfc3339(bytes, start, end)
+  if (common !== INVALID) return common
+  const text = textOf(bytes, start, end)
   const match = TIMESTAMP.exec(text)
   if (!match) return EPOCH.test(text) ? setEpoch(text) : INVALID
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match

@@ -1,5 +1,6 @@
 import type { MetadataWriter, Origin } from './metadata.ts'
 import type { Plan, Slot } from './plan.ts'
+import { MISSING } from './reasons.ts'
 import { RowBuffer } from './row-buffer.ts'
 import type { UnknownFields } from './unknown.ts'
 
@@ -22,7 +23,7 @@ export const LINE_BYTES_MAX = 64 * 1024
 /** Bytes behind an event that are looked at before it is known that they are behind it. */
 export const READ_AHEAD = 64
 
-/** What the walks over JSON and protobuf share: the bytes they read, what they write to, and where they refused. */
+/** What walks over events share: the bytes they read, what they write to, and where they refused. */
 export abstract class ByteWalker {
   path = ''
   protected readonly plan: Plan
@@ -39,7 +40,9 @@ export abstract class ByteWalker {
   }
 
   /** Turns to input[start, end): answers where it begins in `bytes`, a copy when less than READ_AHEAD is behind it. */
-  protected look(input: Buffer, start: number, end: number): number {
+  protected look(input: Buffer, start: number, end: number, out: RowBuffer): number {
+    if (out !== this.out) this.out = out
+    if (this.path !== '') this.path = ''
     const near = end + READ_AHEAD > input.length
     if (input !== this.bytes || near) {
       this.bytes = near ? Buffer.concat([input.subarray(start, end)], end - start + READ_AHEAD) : input
@@ -60,6 +63,12 @@ export abstract class ByteWalker {
     const mark = out.length
     out.length += slot.width
     return mark
+  }
+
+  /** The end of a message at p: writes what stands for its absent fields. Answers p, or that a required one is missing. */
+  protected close(plan: Plan, p: number): number {
+    const missing = plan.close(this.out)
+    return missing ? this.fail(MISSING, missing.name) : p
   }
 
   /** Answers a reason, and puts a name before the path: it grows from inside outwards. */

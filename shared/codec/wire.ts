@@ -28,11 +28,8 @@ export function readVarint(bytes: Uint8Array, start: number, end: number): numbe
   let high = 0
   for (let shift = 0; shift < 70 && p < end; shift += 7) {
     const c = bytes[p++] as number
-    if (shift < 28) low |= (c & 127) << shift
-    else if (shift === 28) {
-      low |= (c & 127) << 28
-      high = (c & 127) >>> 4
-    } else high |= (c & 127) << (shift - 32)
+    if (shift < 32) low |= (c & 127) << shift
+    if (shift >= 28) high |= shift === 28 ? (c & 127) >>> 4 : (c & 127) << (shift - 32)
     if (c < 128) {
       wire.low = low | 0
       wire.high = high | 0

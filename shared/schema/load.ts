@@ -58,10 +58,8 @@ function findImport(wanted: string, from: string, top: string, where: string): s
   const candidates = [dirname(from), ...ancestors(top)].map((directory) => join(directory, wanted))
   const found = candidates.find((candidate) => existsSync(candidate))
   if (found || OPTION_FILES.includes(basename(wanted))) return found ?? null
-  throw new UserError(
-    `${where}: ${from} imports ${wanted}, which is not there`,
-    `put it below ${top}, as protoc would find it`,
-  )
+  const fix = `put it below ${top}, as protoc would find it`
+  throw new UserError(`${where}: ${from} imports ${wanted}, which is not there`, fix)
 }
 
 function ancestors(directory: string): string[] {

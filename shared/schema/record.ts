@@ -123,10 +123,8 @@ function checkName(name: string, place: string, where: string, seen: Map<string,
   const key = name.toLowerCase()
   const other = seen.get(key)
   if (other !== undefined) {
-    throw new UserError(
-      `${where}: columns ${other} and ${place} differ in case only, which BigQuery does not tell apart`,
-      'rename one of them ((gen_bq_schema.bigquery).name in a .proto)',
-    )
+    const problem = `columns ${other} and ${place} differ in case only, which BigQuery does not tell apart`
+    throw new UserError(`${where}: ${problem}`, 'rename one of them ((gen_bq_schema.bigquery).name in a .proto)')
   }
   seen.set(key, place)
   if (name.length > COLUMN_NAME_MAX || !COLUMN_NAME.test(name)) {
