@@ -63,7 +63,9 @@ function fieldOf(column: unknown, position: number, here: string, where: string)
   const attributes = attributesOf(column)
   const wrong = wrongLimit(type, attributes)
   if (wrong) throw new UserError(`${here} (${name}): ${wrong} is not possible for ${type}`, LIMITS_FIX)
-  const wire = { number: wireNumber(position), rowType: ROW_TYPES[type], packed: false }
+  // Numbers 19000 to 19999 are protobuf's own.
+  const number = position < 19_000 ? position : position + 1_000
+  const wire = { number, rowType: ROW_TYPES[type], packed: false }
   return { name, type, mode: mode as Mode, ...wire, attributes, record }
 }
 
@@ -82,9 +84,4 @@ function wrongLimit(type: ColumnType, { maxLength, precision, scale }: ColumnAtt
   const digits = type === 'NUMERIC' ? 29 : type === 'BIGNUMERIC' ? 38 : -1
   const least = Math.max(1, Number(scale ?? 0))
   return within(precision, least, digits + Number(scale ?? 0)) ? undefined : `precision ${precision}`
-}
-
-// Numbers 19000 to 19999 are protobuf's own.
-function wireNumber(position: number): number {
-  return position < 19_000 ? position : position + 1_000
 }

@@ -4,7 +4,6 @@ import { attributesOf } from './bigquery.ts'
 import { COLUMN_TYPES, COLUMNS, columnType, OVERRIDES, type ProtoKind, WELL_KNOWN, WRAPPERS } from './kinds.ts'
 import type { ColumnType, RowType } from './kinds.ts'
 import {
-  type ColumnAttributes,
   COLUMNS_MAX,
   DEPTH_MAX,
   type IgnoredField,
@@ -172,16 +171,13 @@ function common(field: Field, options: Options, jsonNames: boolean) {
   const mode = field.repeated || field.map ? 'REPEATED' : required ? 'REQUIRED' : 'NULLABLE'
   const own = field.declaringField ?? field
   const name = textOf(options, 'name') ?? (jsonNames ? (own.jsonName ?? own.name) : own.name)
-  return { name, mode, number: field.id, attributes: attributes(field, options) } as const
-}
-
-function attributes(field: Field, options: Options): ColumnAttributes {
   const tag = textOf(options, 'policy_tags')
-  return attributesOf({
+  const attributes = attributesOf({
     description: options['description'] ?? field.comment,
     policyTags: tag && { names: [tag] },
     defaultValueExpression: options['default_value_expression'],
   })
+  return { name, mode, number: field.id, attributes } as const
 }
 
 type Override = readonly [ColumnType, RowType]
