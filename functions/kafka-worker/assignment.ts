@@ -6,6 +6,7 @@ import {
   type PartitionOffsets,
   type PartitionStop,
 } from '../../shared/kafka/index.ts'
+import { lossAt } from '../../shared/warehouse/protocol/take-over.ts'
 import { PartitionTask } from './partition-task.ts'
 import type { TaskContext } from './place.ts'
 import type { RouteSink } from '../../shared/dead-letters/index.ts'
@@ -67,10 +68,7 @@ export class Assignment {
   stopped(stop: PartitionStop): void {
     const task = this.#byKey.get(keyOf(stop))
     if (stop.kind !== 'out-of-range') return task?.halt(stop.kind, `offset ${stop.offset}: ${stop.message}`)
-    const { offset, start, end } = stop
-    const lost =
-      offset < start ? `offsets ${offset} to ${start - 1} are no longer in the topic` : `the topic ends at ${end}`
-    task?.halt('out-of-range', lost, true)
+    task?.stopAt(stop.offset, lossAt(stop.offset, { intents: [] }, stop)?.[1] ?? '')
   }
 
   /** Finishes what is named, and commits `clean`. */

@@ -31,12 +31,8 @@ export async function runWorker(config: Config, { signal, acceptLoss }: WorkerOp
   const server = await serveHealth(config, () => consumer?.assignment !== undefined, snapshot)
   let tick: NodeJS.Timeout | undefined
   try {
-    consumer = await openConsumer(config, {
-      mode: 'worker',
-      log,
-      leaveWithinMs: config.consumer.stop_within * LEAVE_SHARE,
-      ...(acceptLoss ? { acceptLoss } : {}),
-    })
+    const leaveWithinMs = config.consumer.stop_within * LEAVE_SHARE
+    consumer = await openConsumer(config, { mode: 'worker', log, leaveWithinMs, acceptLoss })
     log.info({ group: groupOf(config, 'worker'), topics: topicsOf(config) }, 'started')
     tick = setInterval(() => log.info({ metrics: snapshot() }, 'millrace.metrics'), METRICS_EVERY_MS)
     await Promise.race([aborted(signal, consumer), consumer.done])

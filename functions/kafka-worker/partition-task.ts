@@ -27,6 +27,8 @@ export class PartitionTask {
   #over = false
   /** The end of the partition as last heard. */
   #endOffset = 0
+  /** An offset that the topic does not hold, and why. */
+  #gone = { offset: Infinity, why: '' }
   /** When each kind of trouble was last told. */
   readonly #told = new Map<string, number>()
 
@@ -102,6 +104,12 @@ export class PartitionTask {
     void this.leave(lost)
   }
 
+  /** The topic does not hold `offset`: stops when what was fetched before is durable, since nobody may get that again. */
+  stopAt(offset: number, why: string): void {
+    this.#gone = { offset, why }
+    this.handle({ kind: 'checkpoint' })
+  }
+
   /** The membership is over: nothing is sent any more. */
   dispose(): void {
     this.#over = true
@@ -126,6 +134,7 @@ export class PartitionTask {
   handle(event: Event): void {
     if (this.#over) return
     for (const effect of this.#owner.handle(event)) this.#apply(effect)
+    if (!this.stopped && this.durable >= this.#gone.offset) this.halt('out-of-range', this.#gone.why, true)
     this.#place.progressed()
   }
 

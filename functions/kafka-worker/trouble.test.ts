@@ -294,3 +294,26 @@ void test('records that retention took stop the partition with an alarm, until t
   const going = pipeline.worker('--accept-loss', `${topic}/0@30`)
   await expectCounts(pipeline, '31 rows, 31 numbers, 0 letters', 30_000).catch(() => assert.fail(going.log.join('')))
 })
+
+void test('records that retention took while a partition was paused: what was fetched before is carried, and the alarm says the rest', async (t) => {
+  const consumer = 'flush_bytes: 1KiB, queue_bytes: 8KiB, fetch_bytes: 1KiB'
+  const pipeline = await openPipeline(t, { partitions: 1, consumer, routes: ROUTE })
+  const topic = pipeline.topics['visits'] ?? ''
+  const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
+  pipeline.faults.add({ method: 'AppendRows', times: 100_000, fault: quota })
+  const worker = pipeline.worker()
+  for (let i = 0; i < 8; i++) await pipeline.publish('visits', visits(i * 100, 100, '/p'.padEnd(80, 'x')))
+  const log = () => worker.log.join('')
+  await eventually(() => log().includes('"rule":"quota"'), { timeoutMs: 20_000, what: 'a quota' })
+  await administer(pipeline.kafka, async (admin) => {
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '700' }] })
+  })
+  pipeline.faults.clear()
+  const alarm = () => /"durable":(\d+),"message":"stopped: offsets (\d+) to 699 are no longer/.exec(log()) ?? undefined
+  const [, durable, from] = await eventually(alarm, { timeoutMs: 20_000, what: 'an alarm' })
+  assert.equal(durable, from)
+  // A transaction of 100 records has a marker.
+  const carried = Number(from) - Math.floor(Number(from) / 101)
+  await expectCounts(pipeline, `${carried} rows, ${carried} numbers, 0 letters`)
+})

@@ -36,7 +36,7 @@ export function* takeOver({ offset, log }: Commit): Generator<readonly Effect[],
 /** Why the partition cannot go on at `position` by itself. */
 export function lossAt(
   position: number,
-  { intents, lost }: Log,
+  { intents, lost }: Pick<Log, 'intents' | 'lost'>,
   { start, end }: { readonly start: number; readonly end: number },
 ): readonly [StopReason, string] | undefined {
   const reach = Math.max(position, intents.at(-1)?.[0] ?? 0)
