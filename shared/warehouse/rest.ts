@@ -7,8 +7,11 @@ import { userAgent } from '../telemetry/index.ts'
 /** BigQuery's REST interface: where queries run, where datasets are made, and one call. */
 export type Rest = ReturnType<typeof openRest>
 
+/** Three times as long as a query's page is waited for. The client has no limit of its own: fetch gives up after 5 minutes. */
+const ANSWER_WITHIN_MS = 60_000
+
 /** @param entry who calls: part of the user agent */
-export function openRest(config: Config, entry: string) {
+export function openRest(config: Config, entry: string, answerWithinMs = ANSWER_WITHIN_MS) {
   const options = { projectId: config.project, location: config.region, userAgent: userAgent(entry) }
   const client = new BigQuery({ ...options, ...localService(config.endpoints.bigquery) })
   return {
@@ -17,6 +20,7 @@ export function openRest(config: Config, entry: string) {
     /** `uri` follows `/projects/<project>/`. @throws ApiError */
     call: (request: Parameters<BigQuery['request']>[0]) =>
       new Promise<Record<string, unknown>>((resolve, reject) => {
+        AbortSignal.timeout(answerWithinMs).onabort = () => reject(new Error('BigQuery does not answer'))
         client.request(request, (error, body) => (error ? reject(error) : resolve(body ?? {})))
       }),
   }
