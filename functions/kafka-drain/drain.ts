@@ -10,6 +10,7 @@ import {
 } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { decodeLog } from '../../shared/warehouse/protocol/log.ts'
+import type { AcceptLoss } from '../kafka-worker/accept-loss.ts'
 import type { Assignment } from '../kafka-worker/assignment.ts'
 import { gaugesOf, openConsumer, topicsOf } from '../kafka-worker/consumer.ts'
 import { Metrics } from '../kafka-worker/metrics.ts'
@@ -31,12 +32,7 @@ const joinedMs = new Map<string, number>()
  * behind. Several at once share the partitions. When there is nothing to do it writes nothing, and joins once a day.
  * @returns what it has done; `remaining`: offsets before the ends seen at its start that are not in the tables yet
  */
-export async function drain(
-  config: Config,
-  log: Log,
-  acceptLoss: ReadonlyMap<string, number> = new Map(),
-  joined = joinedMs,
-) {
+export async function drain(config: Config, log: Log, acceptLoss: AcceptLoss = new Map(), joined = joinedMs) {
   const deadline = performance.now() + config.consumer.budget - LEAVE_WITHIN_MS
   if (!config.kafka) return { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 }
   await using kafka = connectKafka(config.kafka, `${config.name}-drain`)
@@ -57,13 +53,14 @@ export async function drain(
   return { partitions: ends.length, events, rows, dead_letters, remaining }
 }
 
+/** Until all ends are reached, or until that time. */
 async function consume(
   config: Config,
   log: Log,
   ends: readonly PartitionOffsets[],
-  deadline: number,
-  acceptLoss: ReadonlyMap<string, number>,
-): Promise<{ metrics: Metrics; gauges: Record<string, number> }> {
+  until: number,
+  acceptLoss: AcceptLoss,
+) {
   const done = Promise.withResolvers<void>()
   const targets = new Map(ends.map((range) => [keyOf(range), range.end]))
   const look = (assignment: Assignment) => {
@@ -71,7 +68,7 @@ async function consume(
   }
   const limits = { acceptLoss, leaveWithinMs: LEAVE_WITHIN_MS }
   await using consumer = await openConsumer(config, { mode: 'drain', log, ...limits, onProgress: look })
-  const budget = delay(Math.max(0, deadline - performance.now()), undefined, { ref: false })
+  const budget = delay(Math.max(0, until - performance.now()), undefined, { ref: false })
   await Promise.race([done.promise, consumer.done, budget])
   return { metrics: consumer.metrics, gauges: consumer.gauges() }
 }

@@ -1,10 +1,13 @@
 import { UserError } from '../../shared/errors.ts'
 
+/** The offsets at which partitions go on although records were lost, by `topic/partition`. */
+export type AcceptLoss = ReadonlyMap<string, number>
+
 /**
  * Reads `TOPIC/PARTITION@OFFSET`, several separated by commas: the offsets at which partitions go on that were stopped because
  * records are gone. By `topic/partition`. @throws UserError
  */
-export function parseAcceptLoss(text: string | undefined): Map<string, number> {
+export function parseAcceptLoss(text: string | undefined): AcceptLoss {
   if (text === undefined) return new Map()
   const entries = text.split(',').map((part) => {
     const found = /^([A-Za-z0-9._-]+\/\d+)@(\d{1,15})$/.exec(part.trim())

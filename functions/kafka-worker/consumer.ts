@@ -3,6 +3,7 @@ import { asUserError, UserError } from '../../shared/errors.ts'
 import { connectKafka, type Group, joinGroup, type Membership, topicOffsets } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import { openWarehouse, type Warehouse } from '../../shared/warehouse/index.ts'
+import type { AcceptLoss } from './accept-loss.ts'
 import { Assignment } from './assignment.ts'
 import { Metrics } from './metrics.ts'
 import type { PartitionTask } from './partition-task.ts'
@@ -15,8 +16,7 @@ export interface ConsumerOptions {
   /** `worker` or `drain`: part of the group's name and of the user agent. */
   readonly mode: Mode
   readonly log: Log
-  /** Partitions at which the operator goes on although records were lost. */
-  readonly acceptLoss?: ReadonlyMap<string, number> | undefined
+  readonly acceptLoss?: AcceptLoss | undefined
   /** Longest time to finish when the partitions are taken away, in milliseconds. */
   readonly leaveWithinMs: number
   /** Told of every change: a drain looks whether it is done. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from 'node:util'
 import type { Config } from '../../shared/config/index.ts'
 import { createLog, servePages } from '../../shared/telemetry/index.ts'
+import type { AcceptLoss } from './accept-loss.ts'
 import { type Consumer, openConsumer, topicsOf } from './consumer.ts'
 import { metricsPage } from './metrics.ts'
 import { groupOf } from './prepare-commits.ts'
@@ -15,8 +16,7 @@ const LEAVE_SHARE = 0.75
 export interface WorkerOptions {
   /** Asks it to stop: it finishes what is under way, commits `clean`, and leaves. */
   readonly signal: AbortSignal
-  /** `topic/partition` to the offset at which it goes on although records were lost. */
-  readonly acceptLoss?: ReadonlyMap<string, number>
+  readonly acceptLoss?: AcceptLoss
 }
 
 /**

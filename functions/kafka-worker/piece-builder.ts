@@ -58,16 +58,13 @@ export class PieceBuilder {
 
   /** Takes records from `from` on until it is full; answers the offset to go on at. */
   take(batch: FetchedBatch, from: number, nowMs: number): number {
-    this.#start()
+    if (!this.#rows) {
+      this.#rows = this.#place.pool.take()
+      this.startedAtMs = performance.now()
+    }
     this.#origin.ingestedAtMicros = nowMs * 1000
     this.#end = batch.visit(from, this.#visitor)
     return this.#end
-  }
-
-  #start(): void {
-    if (this.#rows) return
-    this.#rows = this.#place.pool.take()
-    this.startedAtMs = performance.now()
   }
 
   seal() {

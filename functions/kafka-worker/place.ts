@@ -2,6 +2,7 @@ import type { ConsumerConfig } from '../../shared/config/index.ts'
 import type { Membership, TopicPartition } from '../../shared/kafka/index.ts'
 import type { Log } from '../../shared/telemetry/index.ts'
 import type { Warehouse } from '../../shared/warehouse/index.ts'
+import type { AcceptLoss } from './accept-loss.ts'
 import type { Metrics } from './metrics.ts'
 import type { RouteSink } from '../../shared/dead-letters/index.ts'
 import type { RowPool } from './row-pool.ts'
@@ -14,8 +15,7 @@ export interface TaskContext {
   readonly metrics: Metrics
   readonly pool: RowPool
   readonly log: Log
-  /** Offsets at which partitions go on although records were lost, by `topic/partition`. */
-  readonly acceptLoss: ReadonlyMap<string, number> | undefined
+  readonly acceptLoss: AcceptLoss | undefined
   /** Something happened that may need a commit, or that somebody may be waiting for. */
   readonly progressed: () => void
 }

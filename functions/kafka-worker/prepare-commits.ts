@@ -60,7 +60,7 @@ export async function prepareCommits(
   const without = own.filter(({ offset }, index) => offset < 0 && !choices[index]!.copy)
   const all = without.length > 0 ? [membership.group, other] : []
   const commits = await Promise.all(all.map((group) => readCommits(kafka, group, offsets)))
-  const begun = without.map((at) => beginningOf(at, offsets, commits.flat()))
+  const begun = without.map((none) => beginningOf(none, offsets, commits.flat()))
   const added = begun.filter(({ offset }) => offset >= 0)
   for (const { topic, partition, offset } of added) log.warn({ topic, partition, offset }, 'a partition was added')
   if (inherited.length + added.length > 0) await membership.commit([...inherited, ...added])
@@ -69,15 +69,11 @@ export async function prepareCommits(
 }
 
 /** What a partition without a commit begins with: at its start if it was added, since it holds nothing that `from: end` was meant to leave out. */
-function beginningOf(
-  { topic, partition }: TopicPartition,
-  offsets: readonly PartitionOffsets[],
-  commits: readonly Committed[],
-): Committed {
-  const its = offsets.filter((range) => range.topic === topic)
-  const start = its.find((range) => range.partition === partition)?.start ?? 0
-  const offset = isAdded({ topic, partition }, commits) ? start : -1
-  return { topic, partition, offset, metadata: encodeLog({ ...EMPTY_LOG, partitions: its.length }) }
+function beginningOf(none: Committed, offsets: readonly PartitionOffsets[], commits: readonly Committed[]): Committed {
+  const its = offsets.filter(({ topic }) => topic === none.topic)
+  const { start = 0 } = its.find(({ partition }) => partition === none.partition) ?? {}
+  const offset = isAdded(none, commits) ? start : -1
+  return { ...none, offset, metadata: encodeLog({ ...EMPTY_LOG, partitions: its.length }) }
 }
 
 /**
