@@ -72,7 +72,7 @@ export class Life {
       follower.touch(name)
       this.#waker.wake()
     })
-    const looking = setInterval(() => watch.follow(follower.folders), agent.poll_interval)
+    const looking = setInterval(() => watch.follow(follower.files.folders), agent.poll_interval)
     const tell = () => this.#host.log.info({ metrics: measures(this) }, 'millrace.metrics')
     const metrics = setInterval(tell, METRICS_EVERY_MS)
     const ending = AbortSignal.any([signal, this.#stop.signal])
@@ -82,7 +82,7 @@ export class Life {
     try {
       if (agent.port !== undefined) server = await serveStatus(agent.port, this)
       await follower.look()
-      watch.follow(follower.folders)
+      watch.follow(follower.files.folders)
       this.#isRunning = true
       publishing = this.publisher?.run(ending)
       // Who does not know yet what Kafka has carried would upload again what was uploaded long ago.

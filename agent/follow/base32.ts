@@ -2,9 +2,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** Lower-case base32 (RFC 4648, section 6) without padding. */
 export function encodeBase32(bytes: Uint8Array): string {
-  let text = ''
-  let bits = 0
-  let held = 0
+  let [text, bits, held] = ['', 0, 0]
   for (const byte of bytes) {
     held = (held << 8) | byte
     for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET[(held >>> (bits - 5)) & 31]
@@ -16,9 +14,7 @@ export function encodeBase32(bytes: Uint8Array): string {
 /** The first `length` bytes of a text that `encodeBase32` made. Throws for any other character. */
 export function decodeBase32(text: string, length: number): Buffer {
   const bytes = Buffer.alloc(length)
-  let at = 0
-  let bits = 0
-  let held = 0
+  let [at, bits, held] = [0, 0, 0]
   for (const character of text) {
     const value = ALPHABET.indexOf(character)
     if (value < 0) throw new Error(`${text} is no base32`)

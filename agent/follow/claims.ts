@@ -99,7 +99,7 @@ export class Claims {
       ...entries
         .values()
         .filter(({ source }) => isAskedFor(source))
-        .map((entry) => ({ ...entry, start: NO_BYTES, hint: entry.file, held: false, ended: entry.retired })),
+        .map((entry) => ({ ...entry, start: NO_BYTES, held: false, ended: entry.retired })),
       ...[...lost.values(), ...sources.values()].filter(({ source }) => isAskedFor(source.id)).map(knownAs),
     ]
     return [...new Map(known.map((at) => [at.source, at])).values()]
@@ -139,22 +139,20 @@ export class Claims {
   /**
    * The source is read from a file that was rotated out of the way of this one, or that lies beside it; or from one without a name, which has other bytes
    * than this one: both begin with a header, perhaps. Or from none any more, and was forgotten but for its name: then a log is it
-   * only by its inode.
+   * only by its inode. Another one had that inode when the source was read: it is not the one.
    */
-  #isForeign(file: LogFile, { source: id, ended, hint }: KnownAt): boolean {
-    const { source, file: holder } = this.#holdings.sources.get(id) ?? {}
-    if (!source || !holder) return ended && this.#isLog(file) && file.hint !== hint
+  #isForeign(file: LogFile, at: KnownAt): boolean {
+    const { source, file: holder } = this.#holdings.sources.get(at.source) ?? {}
+    if (file.hasInodeOfAnother(at)) return true
+    // By its name, as long as it has that: one that is written to, and not finished as it is.
+    const isLog = this.#files.isThere(file) && !isRotated(file) && !file.log.complete
+    if (!source || !holder) return at.ended && isLog && file.hint !== at.file
     const isThere = this.#files.isThere(holder)
     // What has no name any more has been rotated as its copy has.
     const named = isThere ? holder : ([...this.#files].find(({ original }) => original === holder) ?? holder)
     if (isSuccessor(file, named) || (this.#files.isThere(named) && isSibling(file, named))) return true
     if (isThere || !holder.isOpen) return false
     return this.#files.try(file, () => !isHeldCopy(file, source.head, holder, false)) ?? true
-  }
-
-  /** By its name, as long as it has that: one that is written to, and not finished as it is. */
-  #isLog(file: LogFile): boolean {
-    return this.#files.isThere(file) && !isRotated(file) && !file.log.complete
   }
 
   /** Returns false when that cannot be said yet: look again. */
@@ -213,12 +211,12 @@ export class Claims {
 }
 
 /** The inode of a source that lost its file says nothing any more. */
-const NO_HINT = -1
+const NO_INODE = { file: -1 }
 const NO_BYTES = Buffer.alloc(0)
 
 function knownAs({ source, file }: { source: Source; file?: LogFile }): KnownAt {
   const held = file !== undefined && file.missed < MISSED_LOOKS_MAX
-  return { source: source.id, ...source.progress, start: source.head, hint: file?.hint ?? NO_HINT, held, ended: false }
+  return { source: source.id, ...source.progress, start: source.head, ...(file?.inode ?? NO_INODE), held, ended: false }
 }
 
 /** Whatever is a copy of a file has its route and its stem. */

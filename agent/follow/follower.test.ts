@@ -3,7 +3,6 @@ import { crc32, gzipSync } from 'node:zlib'
 import fs, {
   appendFileSync,
   utimesSync,
-  mkdtempSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -13,65 +12,14 @@ import fs, {
   writeFileSync,
 } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import test, { type TestContext } from 'node:test'
-import { Events, type FramingOptions } from '../../shared/framing/index.ts'
+import test from 'node:test'
+import { follow, followFramed, readAll } from '../../test/support/following.ts'
+import { Events } from '../../shared/framing/index.ts'
 import { Follower } from './follower.ts'
 import { baseId } from './identity.ts'
-import type { FollowerOptions } from './followed.ts'
 import { Scratch } from './reader.ts'
 import { LogPattern } from './scan.ts'
-
-/** A follower of some logs in a folder of its own; each log is a route. */
-function follow(t: TestContext, ...logs: string[]) {
-  return followFramed(t, { kind: 'lines', maxEventBytes: 1000 }, ...logs)
-}
-
-function followFramed(t: TestContext, framing: FramingOptions, ...logs: string[]) {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-follower-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const reports = new Map<string, string>()
-  const options: FollowerOptions = {
-    agent: { id: 'a', finish_after: 0 },
-    logs: logs.map((path) => ({
-      pattern: new LogPattern(join(folder, path)),
-      route: path,
-      framing,
-      complete: false,
-    })),
-    report: (about, message) => reports.set(about, message),
-  }
-  const follower = new Follower(options)
-  t.after(() => follower.close())
-  follower.adopt([], true)
-  return { folder, follower, reports, options }
-}
-
-/** Reads everything that is there, oldest first, and takes it for published. */
-async function readAll(follower: Follower): Promise<string[]> {
-  const workspace = { scratch: new Scratch(), events: new Events() }
-  const lines: string[] = []
-  for (const followed of follower.rotations().flat()) {
-    const { source, file } = followed
-    const final = follower.isFinishable(followed, Date.now())
-    for (;;) {
-      const reading = await source.read(workspace, Infinity, Infinity, final)
-      if (reading.kind === 'lost') follower.lose(followed)
-      if (reading.kind !== 'piece') {
-        source.finished = final && reading.kind === 'drained'
-        break
-      }
-      const { bytes, events } = reading
-      for (let i = 0; i < events.count; i++)
-        lines.push(bytes.toString('utf8', events.valueStart[i], events.valueEnd[i]))
-      source.accept(reading, events.count)
-    }
-    const size = source.finished ? { size: source.progress.position } : {}
-    follower.acknowledge({ source: source.id, ...source.progress, ...size, start: 0, file: file.hint, retired: false })
-  }
-  return lines
-}
 
 void test('an inode that another log has by now is followed as a file of that log', async (t) => {
   const { folder, follower } = follow(t, 'visits.log', 'payments.log')

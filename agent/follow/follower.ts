@@ -12,7 +12,7 @@ const TRIES_MAX = 4
 /** Which files are there, and which source each one is. Reads no events: that is for who publishes or uploads them. */
 export class Follower {
   readonly #options: FollowerOptions
-  readonly #files: Files
+  readonly files: Files
   readonly #rotations: Rotations
   readonly #claims: Claims
   readonly #holdings: Holdings = { sources: new Map(), lost: new Map(), entries: new Map() }
@@ -29,9 +29,9 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options
-    this.#files = new Files(options)
-    this.#rotations = new Rotations(this.#files)
-    this.#claims = new Claims(options, this.#files, this.#holdings, (followed) => this.lose(followed))
+    this.files = new Files(options)
+    this.#rotations = new Rotations(this.files)
+    this.#claims = new Claims(options, this.files, this.#holdings, (followed) => this.lose(followed))
   }
 
   get sources(): ReadonlyMap<string, Followed> {
@@ -44,16 +44,6 @@ export class Follower {
 
   entry(source: string): Entry | undefined {
     return this.#holdings.entries.get(source)
-  }
-
-  /** Folders in which something may change. */
-  get folders(): readonly string[] {
-    return this.#files.folders
-  }
-
-  /** Every folder of a log, and every file, was readable at the last look, by route: what was not seen there is gone. */
-  get completeRoutes(): ReadonlySet<string> {
-    return this.#files.completeRoutes
   }
 
   /**
@@ -73,7 +63,7 @@ export class Follower {
       source.finished = isFinished(entry)
     }
     // What held nothing new of a lost source may hold what has to be read again.
-    for (const file of this.#files) if (file.role === 'copy' && lost.has(file.source ?? '')) file.disown()
+    for (const file of this.files) if (file.role === 'copy' && lost.has(file.source ?? '')) file.disown()
   }
 
   /** Of the file that has this name here, too. A file that is open keeps its inode. */
@@ -86,7 +76,7 @@ export class Follower {
     for (const { source } of sources.values()) source.release()
     sources.clear()
     lost.clear()
-    for (const file of this.#files) {
+    for (const file of this.files) {
       if (file.role !== 'refused') file.disown()
       file.missed = 0 // a deleted one that is open is kept, until a look has said whose it is
     }
@@ -116,7 +106,7 @@ export class Follower {
   drop({ source, file }: Followed): void {
     source.release()
     this.#holdings.sources.delete(source.id)
-    this.#files.forget(file)
+    this.files.forget(file)
     this.#ready = undefined
   }
 
@@ -127,7 +117,7 @@ export class Follower {
     this.#holdings.sources.delete(source.id)
     const unread = source.next < size ? `${source.next} to ${size} of ${file.seen.path}` : undefined
     if (!source.finished) this.#holdings.lost.set(source.id, { source, unread })
-    this.#files.disown(file)
+    this.files.disown(file)
     this.#everything = true
     this.#ready = undefined
   }
@@ -151,7 +141,7 @@ export class Follower {
 
   close(): void {
     for (const { source } of this.sources.values()) source.release()
-    for (const file of this.#files) file.close()
+    for (const file of this.files) file.close()
   }
 
   /** Looks at all folders now. One look at a time: who asks meanwhile waits for a look of its own. */
@@ -195,9 +185,9 @@ export class Follower {
     this.#touched.clear()
     let isSettled = false
     for (let tries = 0; tries < TRIES_MAX && !isSettled; tries++) {
-      const { changes, moved } = this.#files.list(nowMs, stems)
+      const { changes, moved } = this.files.list(nowMs, stems)
       const lost = changes.filter((change) => this.#isLost(change))
-      if (tries === 0) this.#files.miss(nowMs)
+      if (tries === 0) this.files.miss(nowMs)
       if (tries === 0 && !stems)
         this.#untold = changes.map(({ file }) => file.seen.stem).filter((stem) => !told.has(stem))
       // A rotation may have torn the listing, or made a copy behind our back: only what two listings say is believed.
@@ -224,13 +214,14 @@ export class Follower {
     if (log !== file.log) this.#changeLog(file)
     if (!file.fresh) return false
     const followed = this.#followedBy(file)
-    const shrunk = file.seen.size < before.size
+    const isAnother = !file.isOpen && file.hasInodeOfAnother({ file: file.hint, born: before.birthMs })
+    const shrunk = isAnother || file.seen.size < before.size
     if (followed && file.encoding === 'plain') {
-      const intact = !shrunk && (this.#files.try(file, () => followed.source.isIntact()) ?? true)
+      const intact = !shrunk && (this.files.try(file, () => followed.source.isIntact()) ?? true)
       if (!intact) this.lose(followed, before.size)
       return !intact
     }
-    if (shrunk && !followed) this.#files.disown(file)
+    if (shrunk && !followed) this.files.disown(file)
     return shrunk && !followed
   }
 
@@ -240,7 +231,7 @@ export class Follower {
     if (followed?.log.route === file.log.route)
       this.#holdings.sources.set(followed.source.id, { ...followed, log: file.log })
     else if (followed) this.lose(followed)
-    else this.#files.disown(file)
+    else this.files.disown(file)
   }
 
   #followedBy(file: LogFile): Followed | undefined {

@@ -37,6 +37,14 @@ export interface Fingerprint extends HeadAndTail {
   readonly position: number
 }
 
+/** What an entry notes of the file itself. */
+export interface Inode {
+  /** CRC-32 of device and inode. */
+  readonly file: number
+  /** When the inode was made, in milliseconds; absent where the file system does not say. */
+  readonly born?: number
+}
+
 /** What is known of a source besides. */
 export interface Likely extends Fingerprint {
   /** Nothing may follow: what begins with a short source of long ago is another one. */

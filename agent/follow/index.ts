@@ -1,4 +1,4 @@
-export { HEAD_BYTES, type HeadAndTail, sourceId, splitId, TAIL_BYTES } from './identity.ts'
+export { HEAD_BYTES, type HeadAndTail, type Inode, sourceId, splitId, TAIL_BYTES } from './identity.ts'
 export { type Followed, type FollowedLog } from './followed.ts'
 export { Follower } from './follower.ts'
 export { type LogFile } from './log-file.ts'

@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { type Encoding, encodingOf, MAGIC_BYTES } from '../../shared/framing/index.ts'
 import type { FollowedLog } from './followed.ts'
+import type { Inode } from './identity.ts'
 import { openReader, type PlainReader } from './reader.ts'
-import { keyOf, type Seen } from './scan.ts'
+import { birthOf, keyOf, type Seen } from './scan.ts'
 
 const LIMITS = '/proc/self/limits'
 /** Descriptors that are left to the connections, or half of what the system allows. */
@@ -22,7 +23,7 @@ function openFilesMax(): number {
 /** A file that a look has found, by its inode: names change. */
 export class LogFile {
   readonly key: string
-  /** What an entry notes of its inode. */
+  /** What an entry notes of device and inode. */
   readonly hint: number
   seen: Seen
   log: FollowedLog
@@ -60,6 +61,21 @@ export class LogFile {
     this.log = log
     this.changedAtMs = Math.min(nowMs, seen.mtimeMs)
     this.seenAtMs = nowMs
+  }
+
+  get inode(): Inode {
+    return { file: this.hint, ...(this.seen.birthMs > 0 ? { born: this.seen.birthMs } : {}) }
+  }
+
+  /**
+   * Another file had its inode when that was noted: this one was born later, and written to since, in a folder that was there
+   * before (docs/protocols/agent-positions.md, "Births").
+   */
+  hasInodeOfAnother({ file, born = 0 }: Inode): boolean {
+    const { birthMs, mtimeMs, folder } = this.seen
+    if (file !== this.hint || born === 0 || birthMs <= born || mtimeMs < birthMs) return false
+    const there = statSync(folder, { throwIfNoEntry: false })
+    return there !== undefined && birthOf(there) > 0 && birthOf(there) <= born
   }
 
   /** Takes over what a look found, and notes a change. */
@@ -128,10 +144,12 @@ export class LogFile {
   /** Stays open until `close`: so its inode is not given to another file, and it can be read after it was deleted. */
   descriptor(): number {
     if (this.#fd !== undefined) return this.#fd
-    if (openFiles.count >= openFiles.max) throw noDescriptor()
+    if (openFiles.count >= openFiles.max) {
+      const message = `${openFiles.count} files are open, more would leave too few descriptors: it waits for one (ulimit -n, LimitNOFILE)`
+      throw Object.assign(new Error(message), { code: 'EMFILE', syscall: 'open' })
+    }
     const fd = openSync(this.seen.path, 'r')
-    const { dev, ino } = fstatSync(fd)
-    if (keyOf({ dev, ino }) !== this.key) {
+    if (keyOf(fstatSync(fd)) !== this.key) {
       closeSync(fd)
       throw Object.assign(new Error(`${this.seen.path} is another file by now`), { code: 'ENOENT' })
     }
@@ -146,9 +164,4 @@ export class LogFile {
     this.#fd = undefined
     openFiles.count--
   }
-}
-
-function noDescriptor(): Error {
-  const message = `${openFiles.count} files are open, more would leave too few descriptors: it waits for one (ulimit -n, LimitNOFILE)`
-  return Object.assign(new Error(message), { code: 'EMFILE', syscall: 'open' })
 }

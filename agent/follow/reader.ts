@@ -21,43 +21,31 @@ export interface PlainReader {
 
 /** Reads by descriptor, so that renamed and deleted files can be read on. The descriptor stays the caller's. */
 export function openReader(fd: number, encoding: Encoding): PlainReader {
-  return encoding === 'plain' ? new FileReader(fd) : new CompressedReader(fd, encoding)
+  if (encoding !== 'plain') return new CompressedReader(() => openDecompressed(streamOf(fd), encoding))
+  return { read: async (from, to, scratch) => readPlain(fd, from, scratch.take(to - from), to - from), close() {} }
 }
 
-class FileReader implements PlainReader {
-  readonly #fd: number
-
-  constructor(fd: number) {
-    this.#fd = fd
+function readPlain(fd: number, from: number, memory: Buffer, bytes: number): Buffer {
+  let length = 0
+  while (length < bytes) {
+    const got = readSync(fd, memory, length, bytes - length, from + length)
+    if (got === 0) break
+    length += got
   }
-
-  async read(from: number, to: number, scratch: Scratch): Promise<Buffer> {
-    const memory = scratch.take(to - from)
-    let length = 0
-    while (from + length < to) {
-      const got = readSync(this.#fd, memory, length, to - from - length, from + length)
-      if (got === 0) break
-      length += got
-    }
-    return memory.subarray(0, length)
-  }
-
-  close(): void {}
+  return memory.subarray(0, length)
 }
 
 /** Holds the decompressed bytes from the last `from` on; to read before them it decompresses from the beginning. */
 class CompressedReader implements PlainReader {
-  readonly #fd: number
-  readonly #encoding: Encoding
+  readonly #open: () => Readable
   #stream: Readable | undefined
   #chunks: AsyncIterator<Buffer> | undefined
   #window: Buffer = Buffer.alloc(0)
   #start = 0
   #ended = false
 
-  constructor(fd: number, encoding: Encoding) {
-    this.#fd = fd
-    this.#encoding = encoding
+  constructor(open: () => Readable) {
+    this.#open = open
   }
 
   async read(from: number, to: number): Promise<Buffer> {
@@ -81,7 +69,7 @@ class CompressedReader implements PlainReader {
     this.close()
     this.#start = 0
     this.#ended = false
-    this.#stream = openDecompressed(streamOf(this.#fd), this.#encoding)
+    this.#stream = this.#open()
     this.#chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   }
 

@@ -1,13 +1,12 @@
-import { type Likeness, sourceId, splitId } from './identity.ts'
+import { type Inode, type Likeness, sourceId, splitId } from './identity.ts'
 import type { LogFile } from './log-file.ts'
 
 /** A file whose first event is known, which belongs to no source yet and is no copy of another file that is there. */
 type Unclaimed = Pick<LogFile, 'key' | 'base' | 'hint'>
 
 /** A source that is known, by its entry or because this life follows it. */
-export interface Known {
+export interface Known extends Inode {
   readonly source: string
-  readonly hint: number
   readonly position: number
   /** The file that it is read from is there. */
   readonly held: boolean
@@ -32,12 +31,14 @@ export function recognise(
   like: (key: string, source: string) => Likeness,
 ): Map<string, Claim> {
   const claims = new Map<string, Claim>()
+  const heirsOf = ({ source }: Known) => files.filter(({ key }) => !claims.has(key) && HEIRS.has(like(key, source)))
+  const isThere = (at: Known) => Number(heirsOf(at).some(({ hint }) => hint === at.file))
   // What was read furthest is recognised by the most: a file of the same beginning may continue several.
-  const free = known.filter(({ held }) => !held).sort((a, b) => b.position - a.position)
-  for (const { source, hint } of free) {
-    const candidates = files.filter((file) => !claims.has(file.key) && HEIRS.has(like(file.key, source)))
-    const file = candidates.find((candidate) => candidate.hint === hint) ?? candidates[0]
-    if (file) claims.set(file.key, { kind: 'continues', source })
+  const free = known.filter(({ held }) => !held).sort((a, b) => b.position - a.position || isThere(b) - isThere(a))
+  for (const at of free) {
+    const candidates = heirsOf(at)
+    const file = candidates.find(({ hint }) => hint === at.file) ?? candidates[0]
+    if (file) claims.set(file.key, { kind: 'continues', source: at.source })
   }
   let number = known.reduce((highest, { source }) => Math.max(highest, splitId(source).number), 0)
   for (const file of files) {

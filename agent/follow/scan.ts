@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ANY_DEPTH, parseGlob, type Segment } from './glob.ts'
 import { type RotationName, rotationName } from './names.ts'
@@ -15,7 +15,7 @@ export interface Seen extends RotationName {
   readonly ino: number
   readonly size: number
   readonly mtimeMs: number
-  /** When the inode was made; 0 where the file system does not say. */
+  /** See `birthOf`. */
   readonly birthMs: number
 }
 
@@ -34,6 +34,9 @@ export interface Scan {
 
 /** Folders below `**` are followed to this depth. */
 const DEPTH_MAX = 12
+/** In /proc nothing has a birth. If the call statx is refused, Node takes the time of the last change for it, here and everywhere. */
+const unborn = statSync('/proc/self', { throwIfNoEntry: false })
+const TELLS_BIRTHS = unborn === undefined || unborn.birthtimeMs !== unborn.ctimeMs
 
 /** A name in a folder of the log. */
 interface Name {
@@ -143,9 +146,9 @@ function see({ place, seen }: Name, problems: Map<string, string>): Name['seen']
   try {
     const stats = statSync(place.path) // of what a symbolic link points to
     if (!stats.isFile()) return null
-    const { dev, ino, size, mtimeMs, birthtimeMs: birthMs } = stats
+    const { dev, ino, size, mtimeMs } = stats
     if (seen?.ino === ino && seen.dev === dev && seen.size === size && seen.mtimeMs === mtimeMs) return seen
-    return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs }
+    return { ...place, key: keyOf({ dev, ino }), dev, ino, size, mtimeMs, birthMs: birthOf(stats) }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const isGone = code === 'ENOENT'
@@ -153,6 +156,11 @@ function see({ place, seen }: Name, problems: Map<string, string>): Name['seen']
     problems.set(place.path, `${place.path} cannot be read: ${isGone ? 'its name is not UTF-8' : code}`)
     return isGone ? null : (seen ?? undefined) // as it was
   }
+}
+
+/** When an inode was made, in whole milliseconds; 0 where the file system does not say. */
+export function birthOf({ birthtimeMs }: Stats): number {
+  return TELLS_BIRTHS ? Math.floor(birthtimeMs) : 0
 }
 
 export function keyOf({ dev, ino }: { dev: number; ino: number }): string {

@@ -17,7 +17,11 @@ const entry: fc.Arbitrary<Entry> = fc
       { noNullPrototype: true },
     ),
     fc.record(
-      { size: position, handed: fc.record({ from: position, to: position }, { noNullPrototype: true }) },
+      {
+        size: position,
+        born: fc.integer({ min: 1, max: 4e12 }),
+        handed: fc.record({ from: position, to: position }, { noNullPrototype: true }),
+      },
       { requiredKeys: [], noNullPrototype: true },
     ),
   )
@@ -37,14 +41,15 @@ void test('entries survive encoding', () => {
   )
 })
 
-void test('an entry of an open source takes about 34 bytes, so that 90 sources fit into one commit', () => {
-  const entries = Array.from({ length: 90 }, (_, n) => ({
+void test('an entry of an open source takes about 40 bytes, so that 75 sources fit into one commit', () => {
+  const entries = Array.from({ length: 75 }, (_, n) => ({
     source: encodeBase32(Buffer.alloc(16, n)),
     position: 10_000_000 + n,
     start: 0,
     head: 1,
     tail: 2,
     file: 3,
+    born: 1.8e12,
     retired: false,
   }))
   assert.ok(encodeEntries({ groups: 1, forgottenMs: Date.now(), entries }).length <= METADATA_CHARS_MAX)

@@ -1,8 +1,8 @@
 import { decodeBase32, encodeBase32 } from '../follow/base32.ts'
-import { sourceId, splitId } from '../follow/identity.ts'
+import { type Inode, sourceId, splitId } from '../follow/identity.ts'
 
 /** What the agent knows about one source; the copy that counts is in Kafka (docs/protocols/agent-positions.md). */
-export interface Entry {
+export interface Entry extends Inode {
   /** 26 lower-case base32 characters, and `~<number>` for the second and further sources with the same first event. */
   readonly source: string
   /** Everything before it is carried. */
@@ -17,8 +17,6 @@ export interface Entry {
   readonly head: number
   /** CRC-32 of the bytes before `position`, at most TAIL_BYTES. */
   readonly tail: number
-  /** CRC-32 of device and inode. */
-  readonly file: number
   /** The file is gone and its chunk decided: kept so that the name is not given again. */
   readonly retired: boolean
 }
@@ -34,8 +32,8 @@ export interface DecodedEntries {
 
 /** The broker's `offset.metadata.max.bytes`, in characters. */
 export const METADATA_CHARS_MAX = 4096
-/** 2 says when entries were forgotten. */
-const VERSION = 2
+/** 2 says when entries were forgotten, 3 when files were born. */
+const VERSION = 3
 const HASH_BYTES = 16
 /** The version, a count of groups below 2^14, and a time before the year 4000. */
 const HEADER_BYTES = 9
@@ -46,6 +44,7 @@ const HAS_SIZE = 1
 const HAS_HANDED = 2
 const HAS_START = 4
 const IS_RETIRED = 8
+const HAS_BIRTH = 16
 
 /** Base64 of: version, count of groups, time, then the entries back to back. Throws RangeError when it is too long. */
 export function encodeEntries({ groups, forgottenMs, entries }: DecodedEntries): string {
@@ -84,15 +83,12 @@ function pushEntry(bytes: number[], entry: Entry): void {
     (entry.size === undefined ? 0 : HAS_SIZE) |
       (entry.handed ? HAS_HANDED : 0) |
       (entry.start > 0 ? HAS_START : 0) |
-      (entry.retired ? IS_RETIRED : 0),
+      (entry.retired ? IS_RETIRED : 0) |
+      (entry.born === undefined ? 0 : HAS_BIRTH),
   )
-  pushVarint(bytes, entry.position)
-  if (entry.start > 0) pushVarint(bytes, entry.start)
-  if (entry.size !== undefined) pushVarint(bytes, entry.size)
-  if (entry.handed) {
-    pushVarint(bytes, entry.handed.from)
-    pushVarint(bytes, entry.handed.to)
-  }
+  const { position, start, size, handed, born } = entry
+  const numbers = [position, start || [], size ?? [], handed ? [handed.from, handed.to] : [], born ?? []].flat()
+  for (const number of numbers) pushVarint(bytes, number)
   for (const crc of [entry.head, entry.tail, entry.file]) {
     bytes.push(crc >>> 24, (crc >>> 16) & 0xff, (crc >>> 8) & 0xff, crc & 0xff)
   }
@@ -105,8 +101,9 @@ function readEntry(reader: Reader): Entry {
   const start = flags & HAS_START ? reader.varint() : 0
   const size = flags & HAS_SIZE ? { size: reader.varint() } : {}
   const handed = flags & HAS_HANDED ? { handed: { from: reader.varint(), to: reader.varint() } } : {}
+  const born = flags & HAS_BIRTH ? { born: reader.varint() } : {}
   const [head, tail, file] = [reader.uint32(), reader.uint32(), reader.uint32()]
-  return { source, position, start, ...size, ...handed, head, tail, file, retired: (flags & IS_RETIRED) !== 0 }
+  return { source, position, start, ...size, ...handed, head, tail, file, ...born, retired: (flags & IS_RETIRED) !== 0 }
 }
 
 function pushVarint(bytes: number[], value: number): void {

@@ -257,7 +257,7 @@ export class Publisher {
       ...(before?.handed ? { handed: before.handed } : {}),
       head,
       tail,
-      file: file.hint,
+      ...file.inode,
       retired: false,
     }
   }

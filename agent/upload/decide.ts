@@ -1,5 +1,5 @@
 import type { ChunkMetadata, Range } from '../../shared/chunks/index.ts'
-import { sourceId, splitId } from '../follow/index.ts'
+import { type HeadAndTail, type Inode, sourceId, splitId } from '../follow/index.ts'
 import type { Entry } from '../publish/index.ts'
 
 /**
@@ -36,7 +36,7 @@ export function handOver(
   source: string,
   before: Entry | undefined,
   end: number,
-  fingerprint: Pick<Entry, 'head' | 'tail' | 'file'>,
+  fingerprint: HeadAndTail & Inode,
   carried: readonly Range[] = [],
 ): Entry | undefined {
   const at = before?.position ?? 0

@@ -22,7 +22,7 @@ export interface DeciderParts {
   /** What the last transaction has made durable. */
   readonly positions: Pick<Follower, 'entries' | 'entry'>
   /** What is known of the files behind the chunks. */
-  readonly files: Pick<SourceFiles, 'isPublishable' | 'sources' | 'hint' | 'fingerprintAt' | 'sizeCarried'>
+  readonly files: Pick<SourceFiles, 'isPublishable' | 'sources' | 'inode' | 'fingerprintAt' | 'sizeCarried'>
 }
 
 /** The bytes of a chunk are read again this often, to compare them. */
@@ -99,7 +99,9 @@ export class Decider {
     const names = this.#namesakes(named)
     if (Date.now() < (this.#askAgainAtMs.get(named) ?? 0)) return undefined
     let isNew = true
-    for (const source of names) {
+    // Several may begin with the same bytes: it is of the one with which it has the most in common.
+    const common = (source: string) => this.#with.positions.entry(source)?.position ?? Number.MAX_SAFE_INTEGER
+    for (const source of [...names].sort((a, b) => common(b) - common(a))) {
       const kinship = await this.#compare(named, source)
       if (kinship === 'same') {
         this.#owners.set(object.name, source)
@@ -169,7 +171,7 @@ export class Decider {
   async #endOf({ metadata }: Chunk, source: string) {
     const parts = this.#with.chunks.of(metadata.source)
     const end = parts.at(-1)?.metadata.size ?? metadata.size
-    return { end, ...(await fingerprintOf(this.#with.bucket, parts, end)), file: this.#with.files.hint(source) }
+    return { end, ...(await fingerprintOf(this.#with.bucket, parts, end)), ...this.#with.files.inode(source) }
   }
 
   async #patch(chunk: Chunk, source: string, ranges: readonly Range[]): Promise<void> {

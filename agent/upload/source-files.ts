@@ -1,4 +1,4 @@
-import type { Followed, Follower, HeadAndTail, PlainReader, Source } from '../follow/index.ts'
+import type { Followed, Follower, HeadAndTail, Inode, PlainReader, Source } from '../follow/index.ts'
 import type { Chunk } from './chunks.ts'
 import { fingerprintBefore, measure } from './measure.ts'
 
@@ -50,8 +50,8 @@ export class SourceFiles {
     this.#missedSince.delete(source)
   }
 
-  hint(source: string): number {
-    return this.#follower.sources.get(source)?.file.hint ?? 0
+  inode(source: string): Inode {
+    return this.#follower.sources.get(source)?.file.inode ?? { file: 0 }
   }
 
   /** Of the bytes before `end`; undefined when the file is not there, or shorter. */
@@ -86,7 +86,7 @@ export class SourceFiles {
 export const NO_FILES = {
   isPublishable: () => false,
   sources: [],
-  hint: () => 0,
+  inode: () => ({ file: 0 }),
   fingerprintAt: () => Promise.resolve(undefined),
   sizeCarried: ({ metadata }: Chunk) => Promise.resolve(metadata.size),
 }

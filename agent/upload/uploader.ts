@@ -309,7 +309,7 @@ export class Uploader {
   /** Every folder with files of this topic could be read. */
   #isLookedFor(topic: string): boolean {
     const { routes, follower } = this.#with
-    return routes.values().every((route) => route.topic !== topic || follower.completeRoutes.has(route.name))
+    return routes.values().every((route) => route.topic !== topic || follower.files.completeRoutes.has(route.name))
   }
 }
 

@@ -235,7 +235,7 @@ class Carrier {
     this.published.push(...taken)
     for (const { source, file } of changed) {
       const size = source.finished ? { size: source.progress.position } : {}
-      this.#note({ source: source.id, start: 0, retired: false, file: file.hint, ...source.progress, ...size })
+      this.#note({ source: source.id, start: 0, retired: false, ...file.inode, ...source.progress, ...size })
     }
     this.#letGo()
   }

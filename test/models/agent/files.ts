@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   truncateSync,
   utimesSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Births } from '../../support/births.ts'
 import type { Random } from '../../support/random.ts'
 
 /** The line that every file may begin with, as the logs of many programs do. */
@@ -22,21 +24,27 @@ export const HEADER = '#Version: 1.0'
 export class ModelLog {
   readonly folder = mkdtempSync(join(tmpdir(), 'millrace-model-'))
   readonly path = join(this.folder, 'app.log')
+  /** As often as they were written. */
   readonly lines: string[] = []
-  headers = 0
+  readonly #births: Births
+  /** Lines of files that were written again, byte for byte. */
+  readonly #again = new Set<string>()
   readonly #random: Random
   readonly #withHeader: boolean
   readonly #deleted: Buffer[] = []
 
-  constructor(random: Random, withHeader: boolean) {
+  /** `withBirths`: the file system tells when a file was made. */
+  constructor(random: Random, withHeader: boolean, withBirths: boolean) {
     this.#random = random
     this.#withHeader = withHeader
+    this.#births = new Births(withBirths)
+    this.#births.add(this.folder)
   }
 
   write(): void {
     if (this.#withHeader && !existsSync(this.path)) {
+      this.lines.push(HEADER)
       this.#append(this.path, HEADER)
-      this.headers++
     }
     for (let n = 1 + this.#random.below(3); n > 0; n--) this.#append(this.path, this.#line())
   }
@@ -57,9 +65,10 @@ export class ModelLog {
   }
 
   copyAndTruncate(): boolean {
-    if (!existsSync(this.path) || statSync(this.path).size === 0) return false
+    if (!existsSync(this.path) || statSync(this.path).size === 0 || this.#isAgain(this.path)) return false
     this.#shift()
     copyFileSync(this.path, `${this.path}.1`)
+    this.#births.add(`${this.path}.1`)
     this.#touch(`${this.path}.1`)
     truncateSync(this.path)
     this.#touch(this.path)
@@ -69,13 +78,7 @@ export class ModelLog {
   /** Deletes the oldest rotated file, if all of its lines are somewhere else. */
   deleteOldest(safe: ReadonlySet<string>): boolean {
     const path = `${this.path}.${this.#last()}`
-    if (
-      this.#last() === 0 ||
-      !readFileSync(path, 'latin1')
-        .split('\n')
-        .slice(0, -1)
-        .every((line) => safe.has(line))
-    )
+    if (this.#last() === 0 || this.#isAgain(path) || !linesOf(readFileSync(path)).every((line) => safe.has(line)))
       return false
     this.#deleted.push(readFileSync(path))
     rmSync(path)
@@ -85,22 +88,61 @@ export class ModelLog {
   /** Somebody puts a deleted file back, of which Kafka has every line. */
   restore(published: ReadonlySet<string>): boolean {
     const content = this.#random.pick(this.#deleted)
-    if (
-      !content
-        ?.toString('latin1')
-        .split('\n')
-        .slice(0, -1)
-        .every((line) => published.has(line))
-    )
-      return false
+    if (!content || !linesOf(content).every((line) => published.has(line))) return false
     const path = `${this.path}.${this.#last() + 1}`
     writeFileSync(path, content)
+    this.#births.add(path)
     this.#touch(path)
     this.#deleted.splice(this.#deleted.indexOf(content), 1)
     return true
   }
 
+  /**
+   * The oldest rotated file goes, and the log begins anew with the very same bytes, in the inode that this set free. `isKnown`: Kafka has
+   * all of it, and knows it by that inode. Nobody may have it open.
+   */
+  repeat(isKnown: (file: Stats, lines: readonly string[]) => boolean): boolean {
+    const oldest = `${this.path}.${this.#last()}`
+    if (this.#last() === 0) return false
+    const [stats, content] = [statSync(oldest), readFileSync(oldest)]
+    const lines = linesOf(content)
+    if (!isKnown(stats, lines)) return false
+    rmSync(oldest)
+    this.rotate()
+    writeFileSync(this.path, content)
+    this.#births.add(this.path, stats.ino)
+    this.#touch(this.path)
+    this.lines.push(...lines)
+    for (const line of lines) if (line !== HEADER) this.#again.add(line)
+    return true
+  }
+
+  /** A copy of it, or its absence, would not tell which of two it is. */
+  #isAgain(path: string): boolean {
+    return linesOf(readFileSync(path)).some((line) => this.#again.has(line))
+  }
+
+  show(): void {
+    for (const n of ['', ...Array.from({ length: this.#last() }, (_, i) => '.' + (i + 1))]) {
+      const q = this.path + n
+      if (existsSync(q)) {
+        const t = statSync(q)
+        console.log(
+          '   FILE',
+          n,
+          t.ino,
+          t.birthtimeMs,
+          t.size,
+          linesOf(readFileSync(q))
+            .map((l) => l.slice(0, 4))
+            .join('|'),
+        )
+      }
+    }
+  }
+
   remove(): void {
+    this.#births.restore()
     rmSync(this.folder, { recursive: true })
   }
 
@@ -111,7 +153,9 @@ export class ModelLog {
   }
 
   #append(path: string, line: string): void {
+    const isNew = !existsSync(path)
     appendFileSync(path, `${line}\n`)
+    if (isNew) this.#births.add(path)
     this.#touch(path)
   }
 
@@ -128,4 +172,8 @@ export class ModelLog {
   #shift(): void {
     for (let n = this.#last(); n > 0; n--) renameSync(`${this.path}.${n}`, `${this.path}.${n + 1}`)
   }
+}
+
+function linesOf(content: Buffer): string[] {
+  return content.toString('latin1').split('\n').slice(0, -1)
 }

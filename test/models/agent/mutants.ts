@@ -10,6 +10,7 @@ export type Mutant =
   | 'retired entries are dropped at once'
   | 'nothing tells what was forgotten'
   | 'a chunk keeps the name of another source'
+  | 'no file tells its birth'
 
 /** What a mutant writes instead of an agent's positions. */
 export function mutated(commit: Commit, mutant: Mutant): Commit {

@@ -29,6 +29,7 @@ export const RULES: readonly string[] = [
   'copied and truncated',
   'file deleted',
   'file restored',
+  'the same again in the same inode',
   'uploaded: undecided',
   'uploaded: carried',
   'upload: there already',
@@ -50,6 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   'positions stored apart from the events',
   'a chunk keeps the name of another source',
   'retired entries are dropped at once',
+  'no file tells its birth',
 ]
 
 export const PATCH_MUTANTS: readonly PatchMutant[] = [

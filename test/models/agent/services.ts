@@ -1,8 +1,11 @@
+import type { Stats } from 'node:fs'
 import { Readable } from 'node:stream'
-import { zstdDecompressSync } from 'node:zlib'
+import { crc32, zstdDecompressSync } from 'node:zlib'
+import { keyOf } from '../../../agent/follow/scan.ts'
 import { decodeEntries } from '../../../agent/publish/positions.ts'
 import type { Bucket, ObjectView, PatchAnswer, UploadAnswer } from '../../../shared/chunks/index.ts'
 import { type Commit, type Committed, KafkaError, type PartitionBatch } from '../../../shared/kafka/index.ts'
+import { HEADER } from './files.ts'
 
 /** An event that a transaction has made visible. */
 export interface Published {
@@ -27,6 +30,18 @@ export class ModelKafka {
   /** When entries were last dropped. */
   get forgottenMs(): number {
     return Math.max(0, ...[...this.#commits.values()].map((text) => (text ? decodeEntries(text).forgottenMs : 0)))
+  }
+
+  /** Whether it has all of a file, and knows it by its inode. `written`: every line, as often as it was written. */
+  knows(file: Stats, lines: readonly string[], written: readonly string[]): boolean {
+    const published = Map.groupBy(this.published, ({ line }) => line)
+    const times = Map.groupBy(written, (line) => line)
+    const entries = [...this.#commits.values()].flatMap((text) => (text ? decodeEntries(text).entries : []))
+    const inode = crc32(keyOf(file))
+    return (
+      entries.some((entry) => entry.file === inode && entry.position === file.size) &&
+      lines.every((line) => line === HEADER || published.get(line)?.length === times.get(line)!.length)
+    )
   }
 
   fence(): number {

@@ -1,7 +1,7 @@
 import { HEAD_BYTES, splitId } from '../../../agent/follow/index.ts'
 import { isProvisional } from '../../../agent/upload/decide.ts'
 import { type ChunkMetadata, decodeMetadata } from '../../../shared/chunks/index.ts'
-import { HEADER, type ModelLog } from './files.ts'
+import type { ModelLog } from './files.ts'
 import { type ModelKafka, type Published, type StoredObject, textOf } from './services.ts'
 
 export interface Verdict {
@@ -65,25 +65,28 @@ function isTooShort(
 
 function doubled(log: ModelLog, carried: readonly Published[]): string | undefined {
   const places = new Set<string>()
-  const lines = new Set<string>()
-  let headers = 0
+  const lines = timesOf(log.lines)
   for (const { source, position, line } of carried) {
     const place = `${source}@${position}`
     if (places.has(place)) return `twice: ${place} (${line.slice(0, 8)})`
     places.add(place)
-    if (line === HEADER) headers++
-    else if (lines.has(line)) return `twice: line ${line.slice(0, 8)}`
-    lines.add(line)
+    const times = lines.get(line) ?? 0
+    if (times === 0) return `twice: line ${line.slice(0, 8)}`
+    lines.set(line, times - 1)
   }
-  return headers > log.headers ? 'twice: a first line' : undefined
+  return undefined
 }
 
 function missing(log: ModelLog, carried: readonly Published[], excused: ReadonlySet<string>): string | undefined {
-  const there = new Set(carried.map(({ line }) => line))
-  const lines = log.lines.filter((line) => !there.has(line) && !excused.has(line))
-  if (lines.length > 0) return `missing: line ${lines[0]!.slice(0, 8)} and ${lines.length - 1} more`
-  const headers = carried.filter(({ line }) => line === HEADER).length
-  return headers < log.headers && !excused.has(HEADER) ? 'missing: a first line' : undefined
+  const there = timesOf(carried.map(({ line }) => line))
+  const lines = [...timesOf(log.lines)].filter(([line, times]) => (there.get(line) ?? 0) < times && !excused.has(line))
+  return lines[0] && `missing: line ${lines[0][0].slice(0, 8)} and ${lines.length - 1} more`
+}
+
+function timesOf(lines: readonly string[]): Map<string, number> {
+  const times = new Map<string, number>()
+  for (const line of lines) times.set(line, (times.get(line) ?? 0) + 1)
+  return times
 }
 
 function stuck(undecided: number): string | undefined {
