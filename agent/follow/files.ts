@@ -20,7 +20,7 @@ export class Files implements Iterable<LogFile> {
   /** Folders in which something may change. */
   folders: readonly string[] = []
   /** Every folder of a log, and every file, was readable at the last look, by route: what was not seen there is gone. */
-  readonly completeRoutes = new Set<string>()
+  completeRoutes: ReadonlySet<string> = new Set()
   readonly #options: FollowerOptions
   readonly #files = new Map<string, LogFile>()
   /** How often the folders have been listed. */
@@ -65,8 +65,7 @@ export class Files implements Iterable<LogFile> {
     if (!stems) this.#openAgain()
     for (const { log } of this.#closed) incomplete.add(log.route)
     this.folders = [...folders]
-    this.completeRoutes.clear()
-    for (const { route } of this.#options.logs) if (!incomplete.has(route)) this.completeRoutes.add(route)
+    this.completeRoutes = new Set(this.#options.logs.map(({ route }) => route)).difference(incomplete)
     return { changes, moved }
   }
 

@@ -17,11 +17,8 @@ const INFIXED = new RegExp(String.raw`^(.+?)[._-](${MARK})(\.[A-Za-z]\w*)$`)
 /** Takes a file's name apart. */
 export function rotationName(name: string): RotationName {
   const plain = name.replace(COMPRESSED, '')
-  const suffixed = SUFFIXED.exec(plain)
-  if (suffixed) return { stem: suffixed[1]!, mark: suffixed[2]!, plain }
-  const infixed = INFIXED.exec(plain)
-  if (infixed) return { stem: infixed[1]! + infixed[3]!, mark: infixed[2]!, plain }
-  return { stem: plain, mark: '', plain }
+  const [, stem = plain, mark = '', ending = ''] = SUFFIXED.exec(plain) ?? INFIXED.exec(plain) ?? []
+  return { stem: stem + ending, mark, plain }
 }
 
 /** A counter has few digits and grows with age; anything longer is a date, and grows with time. */
