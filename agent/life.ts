@@ -97,7 +97,7 @@ export class Life {
       server?.closeAllConnections()
       // Another life in this process: this one may send nothing after that one has fenced it.
       if (!signal.aborted) await publishing?.catch(() => undefined)
-      watch.close()
+      watch.follow([])
       follower.close()
       await this.#client?.close()
     }

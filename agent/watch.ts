@@ -14,15 +14,11 @@ export class FolderWatch {
     this.#onChange = onChange
   }
 
-  /** Watches these folders from now on, and no others. */
+  /** Watches these folders from now on, and no others; with none of them it holds nothing open. */
   follow(folders: readonly string[]): void {
     const wanted = new Set<string>()
     for (const folder of folders) this.#add(folder, wanted)
     for (const [folder, watcher] of this.#watchers) if (!wanted.has(folder)) this.#drop(folder, watcher)
-  }
-
-  close(): void {
-    this.follow([])
   }
 
   #add(path: string, wanted: Set<string>): void {

@@ -134,12 +134,10 @@ export class LogPattern {
 
   /** A name that matches, also without a compressed copy's ending, or whose live name would. */
   #belongs(name: string, { stem, plain }: RotationName): boolean {
-    return [name, plain, stem].some((form) => matches(this.#last, form))
+    const last = this.#last
+    const matches = (form: string) => (last instanceof RegExp ? last.test(form) : last === form || last === ANY_DEPTH)
+    return [name, plain, stem].some(matches)
   }
-}
-
-function matches(segment: Segment, name: string): boolean {
-  return segment instanceof RegExp ? segment.test(name) : segment === name || segment === ANY_DEPTH
 }
 
 function see({ place, seen }: Name, problems: Map<string, string>): Name['seen'] {

@@ -48,21 +48,17 @@ export class Publisher {
   readonly #refusing = new Set<string>()
   #fillings = [new Filling(), new Filling()]
   #open: Transaction | undefined
-  #session: Session | undefined
+  /**
+   * Undefined: not in touch. In a session the former lives are fenced and the positions read: what is decided now is decided
+   * for ever. What was learnt in one need not hold in another one: another life may have come between. Changed here alone.
+   */
+  session: Session | undefined
   #decisions: Pending[] = []
   #begunAtMs = 0
 
   constructor(parts: PublisherParts) {
     this.#with = parts
     this.#filler = new Filler(parts.follower, new TopicLimits(parts.agent), parts)
-  }
-
-  /**
-   * Undefined: not in touch. In a session the former lives are fenced and the positions read: what is decided now is decided
-   * for ever. What was learnt in one need not hold in another one: another life may have come between.
-   */
-  get session(): Session | undefined {
-    return this.#session
   }
 
   /**
@@ -105,7 +101,7 @@ export class Publisher {
       await session.close() // nobody else knows it yet, and its connection would keep the process alive
       throw error
     })
-    this.#session = session
+    this.session = session
     session.renew()
     for (const update of await this.#filler.skip(session, skipped)) {
       const entry = this.#entryAfter({ ...update, finished: false })
@@ -129,8 +125,8 @@ export class Publisher {
   }
 
   async #end(): Promise<void> {
-    const session = this.#session
-    this.#session = undefined
+    const session = this.session
+    this.session = undefined
     const noted = [...this.#fillings, ...(this.#open ? [this.#open] : [])].flatMap(({ decisions }) => decisions)
     for (const decision of [...noted, ...this.#decisions]) decision.settle(false)
     this.#decisions = []
@@ -161,7 +157,7 @@ export class Publisher {
       while (!signal.aborted && !this.#topicsAreDue()) {
         const filling = this.#fillings[0]!
         await filling.sent
-        await this.#filler.fill(filling, this.#session!, this.#decisions)
+        await this.#filler.fill(filling, this.session!, this.#decisions)
         if (inFlight && !filling.batch.full) {
           await inFlight
           inFlight = undefined
@@ -180,7 +176,7 @@ export class Publisher {
 
   /** A topic that could not be used may be of use by now: only a new session tells. */
   #topicsAreDue(): boolean {
-    if (this.#session!.topics.length === this.#with.topics.length) return false
+    if (this.session!.topics.length === this.#with.topics.length) return false
     if (performance.now() - this.#begunAtMs < TOPICS_EVERY_MS) return false
     this.#refusing.clear()
     return true
@@ -196,7 +192,7 @@ export class Publisher {
   /** How long a batch may still wait for more events; an empty one waits for the next look. */
   #waitBeforeSending(filling: Filling): number {
     if (filling.batch.full || this.#open) return 0
-    if (filling.isEmpty) return this.#session!.renewIsDue ? 0 : this.#with.agent.poll_interval
+    if (filling.isEmpty) return this.session!.renewIsDue ? 0 : this.#with.agent.poll_interval
     return filling.sinceMs + this.#with.agent.linger - performance.now()
   }
 
@@ -212,7 +208,7 @@ export class Publisher {
   }
 
   async #transmit(filling: Filling, sealed: readonly PartitionBatch[], entries: readonly (readonly [Place, Entry])[]) {
-    const session = this.#session!
+    const session = this.session!
     const open = (this.#open ??= new Transaction())
     for (const [{ ledger }, entry] of entries) {
       ledger.put(entry)
