@@ -23,6 +23,6 @@ is outside the proof.`,
 }
 
 function isDay(text: string): boolean {
-  const ms = Date.parse(`${text}T00:00:00Z`) // of 2026-02-30 the time of 2026-03-02
-  return !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 10) === text
+  // null for what is no time; of 2026-02-30 it is 2026-03-02.
+  return String(new Date(`${text}T00:00:00Z`).toJSON()).startsWith(`${text}T`)
 }

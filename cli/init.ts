@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { openCodec } from '../shared/codec/index.ts'
-import { UserError } from '../shared/errors.ts'
+import { orUserError, UserError } from '../shared/errors.ts'
 import { addRoute, countRows, readSample, recognise, routeNameOf, schemaPathOf } from '../shared/recognise/index.ts'
 import type { Call, Command } from './command.ts'
 import { routeOf } from './route.ts'
@@ -27,11 +27,12 @@ async function initRoute(call: Call, name: string, files: readonly string[]): Pr
   const lines = (await Promise.all(files.map(readSample))).flat()
   const recognised = recognise(lines, { where: files.join(', '), required: call.flag('required') })
   const route = { name, files: files.map((file) => resolve(file)), recognised }
-  const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined
+  const mayUse = <T>(use: () => T, path: string) => orUserError(use, path, 'name a file that may be read and written')
+  const before = existsSync(configFile) ? mayUse(() => readFileSync(configFile, 'utf8'), call.file) : undefined
   const text = addRoute(before, configFile, route, call.flag('force'))
   const schemaPath = recognised.fields.length > 0 ? schemaPathOf(name) : undefined
-  if (schemaPath) writeSchema(join(dirname(configFile), schemaPath), recognised.fields, call)
-  writeFileSync(configFile, text)
+  if (schemaPath) mayUse(() => writeSchema(join(dirname(configFile), schemaPath), recognised.fields, call), schemaPath)
+  mayUse(() => writeFileSync(configFile, text), call.file)
   const rows = countRows(lines, openCodec(routeOf(call.config(), name)))
   return `${files.join(', ')}: ${recognised.kind}; of ${lines.length} lines ${rows} become rows
 wrote ${call.file} (route ${name})${schemaPath ? `, ${schemaPath}` : ''}

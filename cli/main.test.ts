@@ -30,7 +30,8 @@ const LONELY = `{ project: p, dataset: d, kafka: { brokers: ["127.0.0.1:1"] },
 const TIMELESS = LONELY.replace('format: raw', 'format: raw, partition: { field: at, by: day }')
 
 test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', async (t) => {
-  const folder = folderWith(t, { 'broken.yaml': 'routes: [', 'lonely.yaml': LONELY, 'timeless.yaml': TIMELESS })
+  const configs = { 'broken.yaml': 'routes: [', 'lonely.yaml': LONELY, 'timeless.yaml': TIMELESS }
+  const folder = folderWith(t, { ...configs, log: '{"n": 1}\n' })
   const cases: [args: string[], error: RegExp][] = [
     [['nonsense'], /there is no command nonsense\nfix: use one of: /],
     [['toString'], /there is no command toString/],
@@ -42,6 +43,7 @@ test('wrong use: exit 2, one error with its fix on stderr, nothing on stdout', a
     [['audit', '--day', '2026-02-30'], /--day 2026-02-30: not a day/],
     [['local', '--data', 'broken.yaml'], /cannot make the folders of broken.yaml: ENOTDIR.*\nfix: /],
     [['check', '--config', 'timeless.yaml'], /partition.field \(at\): .* DATE, DATETIME, TIMESTAMP; fix: add one/],
+    [['init', 'log', '--config', '.'], /^\.: EISDIR.*\nfix: name a file/],
     [['agent', '--from', 'middle'], /--from middle\nfix: use --from start or --from end/],
     [['local', '--store', 'rows'], /--store rows\nfix: use --store count/],
   ]
