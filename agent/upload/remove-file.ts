@@ -1,5 +1,4 @@
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
 import type { Followed } from '../follow/index.ts'
 
@@ -10,7 +9,7 @@ import type { Followed } from '../follow/index.ts'
  */
 export function removeFile({ file }: Followed, report: (about: string, message: string) => void): void {
   const { path, folder, plain, mark } = file.seen
-  const at = mark ? path.lastIndexOf(mark) + mark.length : join(folder, plain).length
+  const at = mark ? path.lastIndexOf(mark) + mark.length : folder.length + 1 + plain.length
   const aside = `${path.slice(0, at)}.${Date.now()}${path.slice(at)}`
   try {
     renameSync(path, aside)
