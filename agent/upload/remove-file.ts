@@ -13,8 +13,9 @@ export function removeFile({ file }: Followed, report: (about: string, message: 
   const aside = `${path.slice(0, at)}.${Date.now()}${path.slice(at)}`
   try {
     renameSync(path, aside)
-    const { ino, size } = statSync(aside)
-    if (ino !== file.seen.ino || size !== file.seen.size) linkSync(aside, path)
+    const { ino, size, mtimeMs } = statSync(aside)
+    const isSame = ino === file.seen.ino && size === file.seen.size && mtimeMs === file.seen.mtimeMs
+    if (!isSame) linkSync(aside, path)
     unlinkSync(aside)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -136,6 +145,16 @@ void test('a file that grew since it was looked at keeps its name', async (t) =>
   await follower.look()
   removeFile(followed, () => undefined)
   assert.equal(existsSync(path), false)
+})
+
+void test('a file of the same size in the inode of one that was deleted keeps its name, by the time of its writing', async (t) => {
+  const { path, source, follower } = scene(t)
+  await follower.look()
+  const followed: Followed = follower.sources.get(source)!
+  writeFileSync(path, 'other\n')
+  utimesSync(path, new Date(), new Date(Date.now() + 1000))
+  removeFile(followed, () => undefined)
+  assert.equal(readFileSync(path, 'utf8'), 'other\n')
 })
 
 void test('as long as a file cannot be opened, nothing says which entries are those of files that are gone', async (t) => {
