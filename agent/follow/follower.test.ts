@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { follow, followFramed, readAll } from '../../test/support/following.ts'
 import { Events } from '../../shared/framing/index.ts'
+import type { Entry } from '../publish/index.ts'
 import { Follower } from './follower.ts'
 import { baseId } from './identity.ts'
 import { Scratch } from './reader.ts'
@@ -426,4 +427,27 @@ void test('a clock that was set back keeps no file from its end', async (t) => {
   await follower.look(nowMs)
   const rotated = [...follower.sources.values()].find(({ file }) => file.seen.mark === '1')
   assert.equal(follower.isFinishable(rotated!, nowMs), true)
+})
+
+void test('what another life has carried of a short file counts for its head: the life after this one still knows it', async (t) => {
+  const { folder, follower, options } = follow(t, 'app.log')
+  const path = join(folder, 'app.log')
+  const nextLife = async (entries: readonly Entry[]) => {
+    const life = new Follower({ ...options, logs: [{ ...options.logs[0]!, pattern: new LogPattern(path) }] })
+    t.after(() => life.close())
+    life.adopt(entries, true)
+    await life.look()
+    return life
+  }
+  writeFileSync(path, 'first\n')
+  await follower.look()
+  const second = 's'.repeat(600) // beyond what a reading looks back
+  appendFileSync(path, `${second}\n`)
+  const other = await nextLife([])
+  assert.deepEqual(await readAll(other), ['first', second])
+  follower.adopt([...other.entries], false)
+  appendFileSync(path, 'third\n')
+  await follower.look()
+  assert.deepEqual(await readAll(follower), ['third'])
+  assert.deepEqual(await readAll(await nextLife([...follower.entries])), [])
 })

@@ -72,7 +72,8 @@ export class Source {
     let want = Math.max(1, Math.min(READ_BYTES, room))
     for (let passed = 0; passed < PASSED_BYTES_MAX; ) {
       const next = this.#cutter.next
-      const from = Math.max(0, next - TAIL_BYTES)
+      // Somebody else may have carried more than this life has seen of a short head: that is read, too.
+      const from = Math.max(0, Math.min(next - TAIL_BYTES, this.head.length < HEAD_BYTES ? this.head.length : next))
       const to = Math.min(limit, next + want)
       if (to <= next) return { kind: 'drained', atEnd: false, waits: false }
       const bytes = await this.#open().read(from, to, workspace.scratch)
@@ -159,8 +160,8 @@ export class Source {
 
   /** Do the bytes before the place, or at the head, still read as they did? */
   #isExpected(bytes: Buffer, from: number): boolean {
-    const before = this.#cutter.next - from
-    if (bytes.length < before || crc32(bytes.subarray(0, before)) !== this.#expected) return false
+    const { next } = this.#cutter
+    if (from + bytes.length < next || crcBefore(bytes, from, next) !== this.#expected) return false
     if (from > 0) return true
     const common = Math.min(bytes.length, this.head.length)
     return bytes.subarray(0, common).equals(this.head.subarray(0, common))

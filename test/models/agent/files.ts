@@ -122,25 +122,6 @@ export class ModelLog {
     return linesOf(readFileSync(path)).some((line) => this.#again.has(line))
   }
 
-  show(): void {
-    for (const n of ['', ...Array.from({ length: this.#last() }, (_, i) => '.' + (i + 1))]) {
-      const q = this.path + n
-      if (existsSync(q)) {
-        const t = statSync(q)
-        console.log(
-          '   FILE',
-          n,
-          t.ino,
-          t.birthtimeMs,
-          t.size,
-          linesOf(readFileSync(q))
-            .map((l) => l.slice(0, 4))
-            .join('|'),
-        )
-      }
-    }
-  }
-
   remove(): void {
     this.#births.restore()
     rmSync(this.folder, { recursive: true })
