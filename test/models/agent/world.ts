@@ -431,14 +431,17 @@ export class AgentWorld {
   /** The host does not return: somebody adopts the agent, and tries again until that succeeds. Then it returns after all. */
   async #dieForEver(): Promise<void> {
     for (const actor of this.#living) if (!actor.isFrozen) this.#kill(actor.id)
+    // Whoever has said where to begin says so again when he tries again: what the first try has noted is not all.
+    const isBlank = this.#kafka.snapshot().size === 0
     let done = false
     for (let tries = 0; !done; tries++) {
       if (tries > ADOPTION_TRIES_MAX) this.#kafkaAway = this.#bucketAway = false
+      if (tries > 2 * ADOPTION_TRIES_MAX) throw new Error('the adoption is refused, though nothing fails any more')
       const id = this.#ids++
       this.#adopted = true
       this.#actors.set(id, { id, isFrozen: false, isAdopting: true })
       let ended = false
-      void adopt(this.#store(id), this.#bucketFor(id), this.#kafka.snapshot().size === 0)
+      void adopt(this.#store(id), this.#bucketFor(id), isBlank)
         .then(() => (done = true))
         .catch(() => undefined)
         .finally(() => {
