@@ -42,12 +42,20 @@ export class Claims {
     for (const file of this.#files) if (file.role === 'copy' && file.fresh) file.disown()
     const isThere = (file: LogFile) => this.#files.isThere(file)
     const rotations = Map.groupBy([...this.#files].filter(isThere), rotationOf)
-    for (const file of this.#unnamed().sort(compareFiles)) {
+    const findOriginal = (file: LogFile) => {
       const others = rotations.get(rotationOf(file))?.filter((other) => other !== file) ?? []
-      const original = this.#files.try(file, () => originalOf(file, others))
-      if (original) Object.assign(file, { role: 'copy', original })
+      return this.#files.try(file, () => originalOf(file, others))
+    }
+    const copies: LogFile[] = []
+    for (const file of this.#unnamed().sort(compareFiles)) {
+      const original = findOriginal(file)
+      if (original) copies.push(Object.assign(file, { role: 'copy', original }))
       else if (await this.#name(file, nowMs)) unclaimed.push(file)
     }
+    // A log that was truncated meanwhile has its name of what came after: its copy, with what was before, is to be read first.
+    const torn = copies.filter((file) => findOriginal(file) !== file.original)
+    for (const file of torn) file.disown()
+    if (torn.length > 0) return false
     if (this.#unnamed().some((file) => file.fresh && file.base === undefined && isThere(file))) return false
     const alike = Map.groupBy(unclaimed, ({ base }) => base)
     const known = Map.groupBy(this.#known(new Set(alike.keys())), ({ source }) => splitId(source).base)
@@ -159,6 +167,10 @@ export class Claims {
   #claim(file: LogFile, { kind, source: id }: Claim, namesakes: Iterable<string>, like: Like): boolean {
     const { entries, lost, sources } = this.#holdings
     if (kind === 'new') {
+      if (!this.#isAsNamed(file)) {
+        this.#files.disown(file) // it was truncated before it could be compared
+        return false
+      }
       for (const namesake of namesakes) {
         const holder = sources.get(namesake)
         const relation = holder ? this.#relation(file, holder, like(file.key, namesake)) : 'apart'
@@ -191,6 +203,11 @@ export class Claims {
     lost.delete(id)
     sources.set(id, { source, file, log: file.log })
     return true
+  }
+
+  #isAsNamed(file: LogFile): boolean {
+    const begins = () => file.encoding !== 'plain' || file.bytes(0, file.head.length).equals(file.head)
+    return this.#files.try(file, begins) ?? false
   }
 
   /**

@@ -361,6 +361,12 @@ function isCertain({ lines, gap, restarts }: Scene): boolean {
   return !gap || lines > 100 || restarts.length === 0
 }
 
+/** Found at random, and mended: the log is truncated when its copy is known and it is not named yet; when it is named and not compared yet. */
+const FOUND: readonly [Scene, number[]][] = [
+  [{ ...PLAIN, lines: 3, read: 0, late: 0, restarts: [0] }, [0, 0, 0, 0, 0, 0, 16, 16, 16]],
+  [{ ...PLAIN, lines: 500, gap: true, place: PLACES[2], restarts: [2, 0] }, [0, 6, 6, 6, 6, 26, 100, 100, 100]],
+]
+
 /** Steps at random instants, with lost transactions and restarts. `MILLRACE_RUNS` says how often instead of `runs`. */
 export async function atRandomInstants(how: How, runs: number): Promise<void> {
   const scenes = fc.record({
@@ -378,6 +384,6 @@ export async function atRandomInstants(how: How, runs: number): Promise<void> {
   const instants = fc.array(fc.nat(150), { minLength: count, maxLength: count }).map((at) => at.sort((a, b) => a - b))
   await fc.assert(
     fc.asyncProperty(scenes.filter(isCertain), instants, async (scene, at) => void (await run(scene, at))),
-    { numRuns: Number(process.env['MILLRACE_RUNS'] ?? runs) },
+    { numRuns: Number(process.env['MILLRACE_RUNS'] ?? runs), examples: FOUND.filter(([scene]) => scene.how === how) },
   )
 }
