@@ -21,15 +21,21 @@ import { type Followed, Follower, LogPattern } from '../follow/index.ts'
 import { LogFile } from '../follow/log-file.ts'
 import type { Decision } from '../publish/index.ts'
 import { removeFile } from './remove-file.ts'
-import { Uploader } from './uploader.ts'
+import { Uploader, type UploaderParts } from './uploader.ts'
 
 const CONFIG = parseConfig(
   '{ project: p, dataset: d, bucket: bkt, kafka: { brokers: ["k:1"] }, routes: { r: { topic: t, format: raw, table: x } } }',
   '/millrace.yaml',
 )
 
-const AGENT = { id: 'a', finish_after: 0, handover_after: 60_000 }
-const TOLD = { routes: new Map(Object.entries(CONFIG.routes)), report: () => undefined }
+const AGENT = { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' } as const
+
+/** One without a bucket and without Kafka, but for what is said otherwise. */
+function uploaderOf(follower: Follower, parts: Partial<UploaderParts>): Uploader {
+  const routes = new Map(Object.entries(CONFIG.routes))
+  const told = { bucket: undefined, publisher: undefined, agent: AGENT, routes, report: () => undefined }
+  return new Uploader({ ...told, follower, ...parts })
+}
 
 /** A log with one rotated file, and what a life knows of it that is out of touch since it read the positions. */
 function scene(t: TestContext) {
@@ -78,13 +84,8 @@ void test('a finished file with a line that came late is not deleted before that
     session: undefined,
     decide: () => Promise.resolve(false),
   }
-  const uploader = new Uploader({
-    bucket: bucketOf(objects),
-    follower,
-    publisher: awayKafka,
-    ...TOLD,
-    agent: { ...AGENT, after_upload: 'delete' },
-  })
+  const agent = { ...AGENT, after_upload: 'delete' } as const
+  const uploader = uploaderOf(follower, { bucket: bucketOf(objects), publisher: awayKafka, agent })
   await uploader.round(new AbortController().signal)
   const [object] = objects.filter(({ metadata }) => metadata['millrace-source'] === source)
   assert.equal(object?.metadata['millrace-ranges'], 'undecided')
@@ -101,11 +102,8 @@ void test('a compressed file that was cut off does not keep the others from the 
   await follower.look()
   const objects: ObjectView[] = []
   const reports: string[] = []
-  const uploader = new Uploader({
+  const uploader = uploaderOf(follower, {
     bucket: bucketOf(objects),
-    follower,
-    publisher: undefined,
-    ...TOLD,
     agent: { ...AGENT, after_upload: 'delete' },
     report: (_about, message) => message && reports.push(message),
   })
@@ -123,12 +121,8 @@ void test('a life that ends while it measures a file uploads nothing of it: its 
   await follower.look()
   const objects: ObjectView[] = []
   const life = new AbortController()
-  const uploader = new Uploader({
+  const uploader = uploaderOf(follower, {
     bucket: bucketOf(objects),
-    follower,
-    publisher: undefined,
-    ...TOLD,
-    agent: { ...AGENT, after_upload: 'keep' },
     report: (about) => about.includes(':') && life.abort(), // the file could be read
   })
   await uploader.round(life.signal)
@@ -174,13 +168,7 @@ void test('as long as a file cannot be opened, nothing says which entries are th
     },
     decide: (decision: Decision) => Promise.resolve(retired.push(decision.source) > 0),
   }
-  const uploader = new Uploader({
-    bucket: undefined,
-    follower,
-    publisher,
-    ...TOLD,
-    agent: { ...AGENT, after_upload: 'keep' },
-  })
+  const uploader = uploaderOf(follower, { publisher })
   const rounds = async () => {
     for (let round = 0; round < 3; round++) {
       await follower.look()
@@ -197,24 +185,17 @@ void test('as long as a file cannot be opened, nothing says which entries are th
 void test('what a former life uploaded is not uploaded again if its file is found only after the list of chunks is read', async (t) => {
   const { path, follower, again } = scene(t)
   const objects: ObjectView[] = []
-  const uploaderOf = (follower: Follower) =>
-    new Uploader({
-      bucket: bucketOf(objects),
-      follower,
-      publisher: undefined,
-      agent: { id: 'a', finish_after: 0, handover_after: 60_000, after_upload: 'keep' },
-      ...TOLD,
-    })
+  const bucket = bucketOf(objects)
   const round = async (follower: Follower, uploader: Uploader) => {
     for (let looks = 0; looks < 3; looks++) await follower.look()
     await uploader.round(new AbortController().signal)
   }
-  await round(follower, uploaderOf(follower))
+  await round(follower, uploaderOf(follower, { bucket }))
   assert.equal(objects.length, 1)
   const away = join(path, '../away')
   renameSync(path, away) // as on a volume that is not mounted yet when the next life begins
   const next = again()
-  const uploader = uploaderOf(next)
+  const uploader = uploaderOf(next, { bucket })
   await round(next, uploader)
   renameSync(away, path)
   await round(next, uploader)
