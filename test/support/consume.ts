@@ -64,8 +64,11 @@ export async function seekCommits(membership: Membership): Promise<void> {
   for (const { offset, ...at } of await membership.readCommits()) membership.seek(at, Math.max(0, offset))
 }
 
-/** Where every transaction has ended, what can be read ends where the log ends. */
-async function settledOffsets(client: KafkaClient, topic: string): Promise<PartitionOffsets[]> {
+/**
+ * What can be read of a topic once every transaction has ended: all that its log has. One that stays open is waited for in vain, for
+ * `SETTLE_MS`.
+ */
+export async function settledOffsets(client: KafkaClient, topic: string): Promise<PartitionOffsets[]> {
   const cluster = Object.assign(client.openCluster(), { isolationLevel: READ_UNCOMMITTED })
   await cluster.connect()
   const settled = async () => {

@@ -27,6 +27,7 @@ import {
 } from '../../shared/kafka/index.ts'
 import { openWarehouse, type Row, type Warehouse } from '../../shared/warehouse/index.ts'
 import { type SharedBroker, sharedBroker } from './broker.ts'
+import { settledOffsets } from './consume.ts'
 
 const COMMAND = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const BATCH_BYTES = 512 * 1024
@@ -48,7 +49,7 @@ export interface Pipeline {
   readonly faults: Faults
   readonly clock: Clock
   readonly recorder: Recorder
-  /** Sends values (with an agent's keys, unless told otherwise) in one transaction each batch. */
+  /** Sends values (with an agent's keys, unless told otherwise) in one transaction each batch, until they can be read. */
   publish(route: string, values: readonly Buffer[], options?: PublishOptions): Promise<void>
   /** Gives a route another topic, in the configuration file and for `publish`. */
   retarget(route: string, topic: string): void
@@ -173,6 +174,7 @@ function publisher(
       }
     }
     positions.set(source, position)
+    await settledOffsets(kafka, topic) // a drain ends at the end that it sees
   }
 }
 
