@@ -294,11 +294,19 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     assert.match(JSON.stringify((await push.post('/visits', '[{]')).json), /the array does not end/)
     const large = await push.post('/visits', Buffer.alloc(32 * 1024 * 1024 + 1, 0x20), { 'content-type': 'text/plain' })
     assert.equal(large.status, 413)
+    const many: [body: string, type: string][] = [
+      [`[${'1,'.repeat(100_000)}1]`, 'application/json'],
+      ['1\n'.repeat(100_001), 'text/plain'],
+    ]
+    for (const [body, type] of many) {
+      const { status, json } = await push.post('/visits', body, { 'content-type': type })
+      assert.deepEqual([status, json], [413, { error: 'more than 100000 events: send fewer in a request' }])
+    }
     const bomb = gzipSync(Buffer.alloc(36 * 1024 * 1024, 0x20))
     const headers = { 'content-type': 'text/plain', 'content-encoding': 'gzip' }
     // Its end is missing: nobody has looked so far.
     assert.equal((await push.post('/visits', bomb.subarray(0, -9), headers)).status, 413)
-    await push.post('/visits', '[{"number":1}]')
+    assert.deepEqual((await coded('identity', '[{"number":1}]')).json, [ROW])
     assert.deepEqual(await numbers(push), ['1'])
   })
 

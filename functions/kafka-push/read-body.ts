@@ -3,7 +3,7 @@ import type { Route } from '../../shared/config/index.ts'
 import type { Reason } from '../../shared/dead-letters/index.ts'
 import { createCutter, cutPieces, uncutReason, framingOf } from '../../shared/framing/index.ts'
 import { AgentKey } from '../kafka-worker/agent-key.ts'
-import { Refusal } from './refusal.ts'
+import { checkCount, Refusal } from './refusal.ts'
 import { membersOf, OPEN_ARRAY, OPEN_OBJECT, QUOTE, type Span, splitJson, trim } from './split-json.ts'
 
 /** One event of a request. */
@@ -38,7 +38,7 @@ const NO_BASE64: Reason = { reason: 'wrong_type', message: 'protobuf comes as a 
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 const [JSON_TYPE, LINES_TYPE] = [/[/+]json *(?:;|$)/i, /ndjson|jsonl|json-lines|json-seq/i]
 
-/** Cuts a body into events. What is wrong with one event is left to the codec. @throws Refusal when it cannot be cut */
+/** Cuts a body into events. What is wrong with one event is left to the codec. @throws Refusal when it cannot be cut, or into too many */
 export function readBody(body: Buffer, contentType: string, routing: Routing): Pushed {
   const whole = trim(body, 0, body.length)
   const first = body[whole[0]]
@@ -46,12 +46,11 @@ export function readBody(body: Buffer, contentType: string, routing: Routing): P
   const isJson = JSON_TYPE.test(contentType)
   const mayBeArray = isJson || (!LINES_TYPE.test(contentType) && named?.format !== 'text' && named?.format !== 'raw')
   const parts = first === OPEN_ARRAY && mayBeArray ? splitJson(body, whole) : undefined
-  const element = (span: Span, index: number) => elementOf(body, span, index, routing)
-  if (parts) return { events: parts.map(element), isArray: true }
+  if (parts) return { events: parts.map((part, index) => elementOf(body, part, index, routing)), isArray: true }
   if (first === undefined) throw new Refusal(400, 'the body is empty')
   if (first === OPEN_ARRAY && isJson) throw new Refusal(400, 'the array does not end where the body ends')
   if (!named) throw new Refusal(400, 'only arrays of records with topic, partition and offset go to /: use /ROUTE')
-  if (first === OPEN_OBJECT && isJson) return { events: [element(whole, 0)], isArray: false }
+  if (first === OPEN_OBJECT && isJson) return { events: [elementOf(body, whole, 0, routing)], isArray: false }
   return { events: framed(body, named), isArray: false }
 }
 
@@ -119,7 +118,7 @@ function framed(body: Buffer, route: Route): PushedEvent[] {
     for (let i = 0; i < events.count; i++) {
       const bytes = body.subarray(events.valueStart[i], events.valueEnd[i])
       const dead = uncutReason(events.dead[i])
-      found.push({ route, bytes, origin: originOutsideKafka(null), ...(dead && { dead }) })
+      checkCount(found.push({ route, bytes, origin: originOutsideKafka(null), ...(dead && { dead }) }))
     }
   }
   return found

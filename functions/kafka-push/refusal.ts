@@ -8,3 +8,11 @@ export class Refusal extends Error {
     this.status = status
   }
 }
+
+/** Events of a request: each takes memory and time of its own, however small it is. */
+const EVENTS_MAX = 100_000
+
+/** @throws Refusal */
+export function checkCount(events: number): void {
+  if (events > EVENTS_MAX) throw new Refusal(413, `more than ${EVENTS_MAX} events: send fewer in a request`)
+}

@@ -26,10 +26,10 @@ export const typeOf = (request: Request): string => request.headersDistinct['con
 
 /** Reads a body, and decompresses it within its limit. @throws Refusal */
 export async function wholeBody(request: Request): Promise<Buffer> {
-  const encoding = request.get('content-encoding')
+  const encoding = request.get('content-encoding')?.trim() || 'identity'
   const sent = await buffer(request)
   try {
-    const body = encoding ? await unpack(sent, { maxOutputLength: BODY_BYTES_MAX }) : sent
+    const body = encoding === 'identity' ? sent : await unpack(sent, { maxOutputLength: BODY_BYTES_MAX })
     if (body.length <= BODY_BYTES_MAX) return body
   } catch (error) {
     if (!(error instanceof RangeError))
