@@ -19,7 +19,7 @@ void test('a folder that was made again, and one that a link leads to now, are w
   const isTold = async (path: string, name: string) => {
     watch.follow([made, current])
     writeFileSync(join(path, name), '')
-    await eventually(() => told.has(name), { timeoutMs: 5000, what: `${name} in ${path} is told` })
+    await eventually(() => told.has(name), { what: `${name} in ${path} is told` })
   }
   await isTold(made, 'first')
   await isTold(current, 'old')

@@ -121,7 +121,7 @@ test('the broker ends with its owner, though the owner is killed', async (t) => 
   const { owner, broker } = await otherOwner(t, folder(t))
   assert.ok(isAlive(broker))
   owner.kill('SIGKILL')
-  await eventually(() => !isAlive(broker), { timeoutMs: 15_000 })
+  await eventually(() => !isAlive(broker))
 })
 
 test('a broker that was left behind is ended by the next start; one with a living owner is respected', async (t) => {

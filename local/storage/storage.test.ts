@@ -176,7 +176,7 @@ test('the file of an answer that nobody reads is closed', async (t) => {
   faults.replace([{ method: 'objects.get.media', fault: { kind: 'error', code: 'UNAVAILABLE', when: 'after' } }])
   assert.equal((await fetch(url)).status, 503)
   await (await fetch(url)).body?.cancel()
-  await eventually(async () => (await openFilesBelow(join(dataDir, 'content'))) === 0, { timeoutMs: 10_000 })
+  await eventually(async () => (await openFilesBelow(join(dataDir, 'content'))) === 0)
   assert.deepEqual(warnings, [], 'closed by the garbage collection')
 })
 

@@ -82,8 +82,13 @@ test('kill -9 under load loses nothing acknowledged, and leaves nothing half don
     turn: { at: 0 },
   }))
   for (let kill = 0; kill < KILLS; kill++) {
+    const before = objects.map(({ turn }) => turn.at)
     const working = objects.map(({ name, expected, turn }) => work(server, name, expected, turn).catch(() => undefined))
-    await delay(100 + Math.random() * 100)
+    // However slow the machine is, all are amid their work; then it is any instant.
+    await eventually(() => objects.every(({ turn }, i) => turn.at > before[i]! + 1), {
+      what: 'two turns of each worker',
+    })
+    await delay(Math.random() * 100)
     await server.kill()
     await Promise.all(working)
     await server.launch()
@@ -101,10 +106,6 @@ test('kill -9 under load loses nothing acknowledged, and leaves nothing half don
       Object.assign(expected, { acknowledged: shapeOf(found), underWay: undefined })
     }
   }
-  assert.ok(
-    objects.every(({ turn }) => turn.at > KILLS),
-    'the workers got somewhere',
-  )
 })
 
 test('kill -9 in the middle of resumable uploads: the session goes on behind what was acknowledged', async (t) => {
@@ -114,6 +115,7 @@ test('kill -9 in the middle of resumable uploads: the session goes on behind wha
   const uri = opened.headers.get('location') ?? assert.fail('no session')
   let acknowledged = 0
   let done = false
+  let taken = Promise.withResolvers<void>()
 
   const reached = (response: Response) =>
     Number(/bytes=0-(\d+)/.exec(response.headers.get('range') ?? '')?.[1] ?? -1) + 1
@@ -122,17 +124,19 @@ test('kill -9 in the middle of resumable uploads: the session goes on behind wha
 
   async function send(): Promise<void> {
     while (!done) {
-      const end = Math.min(acknowledged + 2 * PART, bytes.length)
+      const end = Math.min(acknowledged + 4 * PART, bytes.length)
       const response = await put(`bytes ${acknowledged}-${end - 1}/${bytes.length}`, bytes.subarray(acknowledged, end))
       await response.arrayBuffer()
       if (response.status === 308) acknowledged = reached(response)
       else done = assert.equal(response.status, 200) === undefined
+      taken.resolve()
     }
   }
 
   for (let kill = 0; !done; kill++) {
-    assert.ok(kill < 200, 'the upload never ends')
+    taken = Promise.withResolvers()
     const sending = send().catch(() => undefined)
+    if (kill % 2 === 1) await taken.promise // so that it ends, however slow the machine is
     await Promise.race([sending, delay(5 + Math.random() * 30)])
     await server.killAndRestart()
     await sending
@@ -173,14 +177,12 @@ test('kill -9 between an object and its delivery: every acknowledged object is a
         acknowledged.push(name)
       }
     }
+    const before = acknowledged.length
     const uploading = Array.from({ length: WORKERS }, (_, worker) => upload(worker).catch(() => undefined))
-    await delay(50 + Math.random() * 50)
+    await eventually(() => acknowledged.length > before, { what: 'an upload' })
+    await delay(Math.random() * 50)
     await server.killAndRestart()
     await Promise.all(uploading)
   }
-  assert.ok(acknowledged.length > KILLS)
-  await eventually(() => acknowledged.every((name) => announced.has(name)), {
-    timeoutMs: 20_000,
-    what: 'every object announced',
-  })
+  await eventually(() => acknowledged.every((name) => announced.has(name)), { what: 'every object announced' })
 })

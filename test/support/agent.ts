@@ -60,9 +60,9 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
   const client = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'agent-test')
   await createTopics(client, [{ topic, partitions: options.partitions ?? 1 }])
   const config = join(folder, 'millrace.yaml')
-  const agents: ChildProcess[] = []
+  const agents: RunningAgent[] = []
   t.after(async () => {
-    for (const agent of agents) agent.kill('SIGKILL')
+    await Promise.all(agents.map((agent) => agent.kill()))
     await client.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -86,7 +86,7 @@ export async function agentBench(t: TestContext, options: BenchOptions): Promise
   )
   const start = (from?: 'start' | 'end', file = config) => {
     const agent = startAgent(file, from, options.descriptors)
-    agents.push(agent.process)
+    agents.push(agent)
     return agent
   }
   return { folder, topic, client, brokers: broker.brokers, config, start }
@@ -105,8 +105,8 @@ function startAgent(config: string, from: 'start' | 'end' | undefined, descripto
   const shell = ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...args]
   const process_ = spawn('/bin/sh', shell, { stdio: ['ignore', 'ignore', 'pipe'] })
   let output = ''
-  process_.stderr.on('data', (piece: Buffer) => (output += piece.toString()))
-  const ended = once(process_, 'exit')
+  process_.stderr.setEncoding('utf8').on('data', (piece: string) => (output += piece))
+  const ended = once(process_, 'close') // not at its exit: what it said last may be under way then
   const end = async (signal: NodeJS.Signals) => {
     process_.kill(signal)
     await ended

@@ -35,7 +35,12 @@ async function startFunction(t: TestContext) {
   return Object.assign(state, { url: `http://127.0.0.1:${address.port}/` })
 }
 
-async function start(t: TestContext, targets: readonly DeliveryTarget[], attemptsMax = 4) {
+/** `timeoutMs`: how long an answer is waited for; by default for ever, as far as a test goes. */
+async function start(
+  t: TestContext,
+  targets: readonly DeliveryTarget[],
+  { attemptsMax = 4, timeoutMs = 600_000 }: { attemptsMax?: number; timeoutMs?: number } = {},
+) {
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-delivery-'))
   const parts = {
     clock: createClock({ frozen: true, startMs: 1_000_000 }),
@@ -44,7 +49,7 @@ async function start(t: TestContext, targets: readonly DeliveryTarget[], attempt
   }
   const errors: unknown[] = []
   const log = { error: (about: unknown) => errors.push(about) } as unknown as Log
-  const deliveryOptions = { backoffMsMin: 1_000, backoffMsMax: 4_000, attemptsMax, timeoutMs: 200 }
+  const deliveryOptions = { backoffMsMin: 1_000, backoffMsMax: 4_000, attemptsMax, timeoutMs }
   const open = (deliveries: readonly DeliveryTarget[]) =>
     startStorage({ ...parts, dataDir, deliveries, deliveryOptions, buckets: ['logs-bucket'], log })
   const cloud = { ...parts, storage: await open(targets), dataDir, open, errors }
@@ -122,7 +127,9 @@ test('a target that refuses is tried again with growing waits, until it takes th
 test('after the last attempt it is a dead letter, which can be read and queued again', async (t) => {
   const target = await startFunction(t)
   target.status = 500
-  const { storage, clock, errors } = await start(t, [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }], 2)
+  const { storage, clock, errors } = await start(t, [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }], {
+    attemptsMax: 2,
+  })
   await upload(storage.endpoint, 'a')
   await eventually(() => storage.deliveries.pending()[0]?.attempts === 1)
   clock.advance(1_000)
@@ -139,7 +146,8 @@ test('after the last attempt it is a dead letter, which can be read and queued a
 test('a target that does not answer in time is tried again', async (t) => {
   const target = await startFunction(t)
   target.status = 0
-  const { storage } = await start(t, [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }])
+  const targets = [{ bucket: 'logs-bucket', url: target.url, form: 'eventarc' }] as const
+  const { storage } = await start(t, targets, { timeoutMs: 200 })
   await upload(storage.endpoint, 'a')
   await eventually(() => storage.deliveries.pending()[0]?.lastError?.includes('no answer within 200 ms') === true)
 })
