@@ -78,28 +78,28 @@ void test('two drains at once take every event once', async (t) => {
   assert.equal(await rowsOf(pipeline), 8000)
 })
 
-/** What it answers, and how long it took, in milliseconds. */
-async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
-  const begun = performance.now()
-  return [await work, performance.now() - begun]
-}
+/** A drain that would wait for its budget hangs, and its test with it. */
+const PATIENT = 'budget: 10m'
+const WITHIN = { timeout: 90_000 }
 
-void test('a drain that has no partition ends at once: another has them all, or the topic is not there', async (t) => {
-  const pipeline = await openPipeline(t, { partitions: 1, routes: route })
-  await pipeline.publish('visits', events(2000))
-  const both = await timed(Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)]))
-  assert.ok(both[1] < 20_000, `${both[1]} ms`)
-  await drain(pipeline.config, log)
-  assert.equal(await rowsOf(pipeline), 2000)
-  pipeline.retarget('visits', `${pipeline.topics['visits']}-missing`)
-  const config = loadConfig(pipeline.configFile, {})
-  const [answer, took] = await timed(drain(config, log, new Map(), new Map()))
-  assert.deepEqual(answer, { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
-  assert.ok(took < 20_000, `${took} ms`)
-})
+void test(
+  'a drain that has no partition ends at once: another has them all, or the topic is not there',
+  WITHIN,
+  async (t) => {
+    const pipeline = await openPipeline(t, { partitions: 1, consumer: PATIENT, routes: route })
+    await pipeline.publish('visits', events(2000))
+    await Promise.all([drain(pipeline.config, log), drain(pipeline.config, log)])
+    await drain(pipeline.config, log)
+    assert.equal(await rowsOf(pipeline), 2000)
+    pipeline.retarget('visits', `${pipeline.topics['visits']}-missing`)
+    const config = loadConfig(pipeline.configFile, {})
+    const answer = await drain(config, log, new Map(), new Map())
+    assert.deepEqual(answer, { partitions: 0, events: 0, rows: 0, dead_letters: 0, remaining: 0 })
+  },
+)
 
-void test('a drain ends at the offsets that it saw at its start, however much comes meanwhile', async (t) => {
-  const pipeline = await openPipeline(t, { partitions: 1, routes: route })
+void test('a drain ends at the offsets that it saw at its start, however much comes meanwhile', WITHIN, async (t) => {
+  const pipeline = await openPipeline(t, { partitions: 1, consumer: PATIENT, routes: route })
   let [number, ended] = [0, false]
   const publish = () =>
     pipeline.publish(
@@ -110,21 +110,20 @@ void test('a drain ends at the offsets that it saw at its start, however much co
   const publishing = (async () => {
     while (!ended) await publish()
   })()
-  const [first, took] = await timed(drain(pipeline.config, log)).finally(() => (ended = true))
+  const first = await drain(pipeline.config, log).finally(() => (ended = true))
   await publishing
-  assert.ok(took < 20_000 && first.rows >= 50, `${took} ms, ${first.rows} rows`)
+  assert.ok(first.rows >= 50, `${first.rows} rows`)
   assert.equal(first.remaining, 0)
   assert.equal((await drain(pipeline.config, log)).remaining, 0)
   assert.equal(await rowsOf(pipeline), number)
 })
 
-void test('a drain ends with its budget, says what remains, and the next one takes it', async (t) => {
+void test('a drain ends with its budget, says what remains, and the next one takes it', WITHIN, async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, consumer: 'budget: 8s', routes: route })
   const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
   pipeline.faults.add({ method: 'AppendRows', times: 100_000, fault: quota })
   await pipeline.publish('visits', events(500))
-  const [answer, took] = await timed(drain(pipeline.config, log))
-  assert.ok(took < 10_000, `${took} ms`)
+  const answer = await drain(pipeline.config, log)
   assert.ok(answer.rows === 0 && answer.remaining >= 500, JSON.stringify(answer))
   pipeline.faults.clear()
   const { rows, remaining } = await drain(pipeline.config, log)
@@ -145,7 +144,7 @@ void test('the mode may change there and back: each goes on where the other ende
     for (const partition of [0, 1]) await pipeline.publish('visits', numbers(total + partition * 50, 50), { partition })
     total += 100
     const worker = pipeline.worker()
-    await eventually(() => seen(`${total} ${total}`), { timeoutMs: 20_000, what: 'the worker has carried them' })
+    await eventually(() => seen(`${total} ${total}`), { what: 'the worker has carried them' })
     await assert.rejects(drain(pipeline.config, log), /a worker of .* is running/)
     assert.equal(await worker.kill('SIGTERM'), 0)
     await pipeline.publish('visits', numbers(total, 100))

@@ -5,12 +5,15 @@ import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../shared/config/index.ts'
 import { administer, createTopics } from '../../local/kafka/index.ts'
 import { commitFor, readCommits } from '../../shared/kafka/index.ts'
+import { sharedBroker } from '../../test/support/broker.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { openPipeline, type Pipeline, VISIT_PROTO, type WorkerProcess } from '../../test/support/pipeline.ts'
+import { API, startProxy } from '../../test/support/proxy.ts'
 import { createLog } from '../../shared/telemetry/index.ts'
 import { drain } from '../kafka-drain/index.ts'
 import { parseAcceptLoss, runWorker } from './index.ts'
 
+const MINUTE_MS = 60_000
 const ROUTE = { visits: 'schema: visit.proto#shop.Visit' }
 const visits = (from: number, count: number, page = '/p') =>
   Array.from({ length: count }, (_, index) => Buffer.from(JSON.stringify({ number: from + index, page })))
@@ -34,12 +37,22 @@ async function counts(pipeline: Pipeline): Promise<string> {
   return `${row?.['n']} rows, ${row?.['numbers']} numbers, ${row?.['letters']} letters`
 }
 
-async function expectCounts(pipeline: Pipeline, expected: string, timeoutMs = 20_000): Promise<void> {
-  await eventually(async () => assert.equal(await counts(pipeline), expected) ?? true, { timeoutMs, what: expected })
+async function expectCounts(pipeline: Pipeline, expected: string): Promise<void> {
+  await eventually(async () => assert.equal(await counts(pipeline), expected) ?? true, { what: expected })
 }
 
 /** How many lines of a worker's log have this message. */
 const lines = ({ log }: WorkerProcess, message: string): number => log.join('').split(`"${message}`).length - 1
+
+/** Rows land, and their owner never hears of it, nor commits it: then it dies. */
+async function landUnanswered(pipeline: Pipeline, values: readonly Buffer[], expected: string): Promise<void> {
+  pipeline.faults.add({ method: 'AppendRows', times: 1000, fault: { kind: 'hang', landAfterMs: 0 } })
+  const worker = pipeline.worker()
+  await pipeline.publish('visits', values)
+  await expectCounts(pipeline, expected)
+  await worker.kill('SIGKILL')
+  pipeline.faults.clear()
+}
 
 /** `projects/millrace-test/datasets/logs/` + path. */
 async function rest({ bigQuery }: Pipeline, method: string, path: string, body?: object): Promise<void> {
@@ -94,7 +107,7 @@ void test('rows that BigQuery refuses become dead letters, and the rows around t
     await pipeline.publish('visits', [...good, visit(batch * 101 + 100, 'nowhere')])
   }
   const worker = pipeline.worker()
-  await expectCounts(pipeline, '500 rows, 500 numbers, 5 letters', 30_000)
+  await expectCounts(pipeline, '500 rows, 500 numbers, 5 letters')
   assert.equal(lines(worker, 'BigQuery refuses '), 1)
   const [letter] = await pipeline.query('SELECT reason, message FROM logs.millrace_dead_letters_open LIMIT 1')
   assert.equal(letter?.['reason'], 'refused')
@@ -107,14 +120,16 @@ void test('a column that is added meanwhile, and spreads late', async (t) => {
   await expectCounts(pipeline, '50 rows, 50 numbers, 0 letters')
   await stop()
   writeFileSync(join(pipeline.folder, 'visit.proto'), VISIT_PROTO.replace('}', 'string city = 5; }'))
-  pipeline.faults.add({ method: 'tables.patch', fault: { kind: 'late-columns', forMs: 1500 } })
+  pipeline.faults.add({ method: 'tables.patch', fault: { kind: 'late-columns', forMs: MINUTE_MS } })
   await pipeline.publish('visits', visits(50, 50))
   await pipeline.publish('visits', [Buffer.from('{"number":100,"city":"Ulm"}')], { partition: 1 })
   const worker = pipeline.worker()
+  const waiting = () => lines(worker, 'appends wait: Input schema has more fields')
+  await eventually(() => waiting() === 2, { what: 'a line for each of two partitions' })
+  pipeline.clock.advance(MINUTE_MS)
   await expectCounts(pipeline, '101 rows, 101 numbers, 0 letters')
   assert.equal(lines(worker, 'changed the table millrace-test.logs.visits: gained city'), 1)
-  const waits = lines(worker, 'appends wait: Input schema has more fields')
-  assert.ok(waits === 1 || waits === 2, `${waits} lines for two partitions`)
+  assert.equal(waiting(), 2, 'no more of them')
   assert.deepEqual(await pipeline.query("SELECT number FROM logs.visits WHERE city = 'Ulm'"), [{ number: '100' }])
 })
 
@@ -127,7 +142,7 @@ void test('a table that is deleted meanwhile is made again, and takes what follo
   assert.equal(lines(worker, made), 1)
   await rest(pipeline, 'DELETE', '/logs/tables/visits')
   await pipeline.publish('visits', visits(50, 30))
-  await eventually(async () => (await counts(pipeline)) === '30 rows, 30 numbers, 0 letters', { timeoutMs: 20_000 })
+  await eventually(async () => (await counts(pipeline)) === '30 rows, 30 numbers, 0 letters')
   assert.equal(lines(worker, made), 2)
 })
 
@@ -162,21 +177,29 @@ void test('a table that is deleted and made again under load: what follows is th
     assert.equal(n, published - Number(first), 'no gap')
     return true
   }
-  await eventually(held, { timeoutMs: 20_000, what: 'everything from some event on' })
+  await eventually(held, { what: 'everything from some event on' })
 })
 
 void test('a topic that is made again under a worker, and is longer than before, stops with an alarm', async (t) => {
-  const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
+  const shared = await sharedBroker()
+  const proxy = await startProxy(shared.brokers)
+  const broker = { ...shared, brokers: proxy.brokers }
+  const pipeline = await openPipeline(t, { partitions: 1, broker, routes: ROUTE })
+  t.after(() => proxy.close())
   const topic = pipeline.topics['visits'] ?? ''
   const worker = pipeline.worker()
   await pipeline.publish('visits', visits(0, 20))
   await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
+  // In its next generation the topic is there again, however long that takes.
+  const joining = proxy.on(API.JoinGroup, 'hold')
   await administer(pipeline.kafka, (admin) => admin.deleteTopics({ topics: [topic] }))
+  await eventually(() => joining.hits === 1, { what: 'a worker that has noticed' })
   const again = () => createTopics(pipeline.kafka, [{ topic, partitions: 1 }]).then(() => true)
   await eventually(again, { what: 'the topic' })
   await pipeline.publish('visits', visits(20, 50))
+  joining.release()
   const alarm = () => /the topic was made again: the group was at 2[01]/.test(worker.log.join(''))
-  await eventually(alarm, { timeoutMs: 50_000, what: 'an alarm' }).catch(() => assert.fail(worker.log.join('')))
+  await eventually(alarm, { what: 'an alarm' }).catch(() => assert.fail(worker.log.join('')))
   assert.equal(await worker.kill('SIGTERM'), 0)
   assert.equal(await counts(pipeline), '20 rows, 20 numbers, 0 letters')
   start(t, pipeline)
@@ -203,10 +226,7 @@ void test('a commit beyond the end stops the partition, however the topic grows;
 
 void test('a log that is not clean, its stream expired, its route with another table: each event in one of the two', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
-  const worker = pipeline.worker()
-  await pipeline.publish('visits', visits(0, 20))
-  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
-  await worker.kill('SIGKILL') // before a commit says that the rows are there
+  await landUnanswered(pipeline, visits(0, 20), '20 rows, 20 numbers, 0 letters')
   pipeline.clock.advance(4 * 24 * 3_600_000)
   const text = readFileSync(pipeline.configFile, 'utf8')
   writeFileSync(pipeline.configFile, text.replace('table: visits,', 'table: visits2, metadata: origin,'))
@@ -214,9 +234,9 @@ void test('a log that is not clean, its stream expired, its route with another t
   const second = pipeline.worker()
   const numbers = async () =>
     (await pipeline.query('SELECT number FROM logs.visits2 ORDER BY number')).map(({ number }) => number)
-  await eventually(async () => assert.deepEqual(await numbers(), ['20', '21', '22', '23', '24']) ?? true, {
-    timeoutMs: 20_000,
-  }).catch((error: unknown) => assert.fail(`${String(error)}\n${second.log.join('')}`))
+  await eventually(async () => assert.deepEqual(await numbers(), ['20', '21', '22', '23', '24']) ?? true).catch(
+    (error: unknown) => assert.fail(`${String(error)}\n${second.log.join('')}`),
+  )
   assert.match(second.log.join(''), /expired-asked/)
 })
 
@@ -227,7 +247,8 @@ void test('dead letters whose stream hangs go again as soon as answer_within say
   await pipeline.publish('visits', [Buffer.from('no visit'), ...visits(0, 1)])
   start(t, pipeline)
   await expectCounts(pipeline, '1 rows, 1 numbers, 1 letters')
-  assert.equal(pipeline.recorder.calls().filter((call) => call.resource.includes('/millrace_dead_letters/')).length, 2)
+  // Once more at least: on a machine that was stopped meanwhile the second answer may be late, too.
+  assert.ok(pipeline.recorder.calls().filter((call) => call.resource.includes('/millrace_dead_letters/')).length >= 2)
 })
 
 void test('a quota that is used up for a while only delays', async (t) => {
@@ -244,10 +265,7 @@ void test('a quota that is used up for a while only delays', async (t) => {
 void test('a table that requires a filter on its partitions answers the question that a lost stream needs', async (t) => {
   const routes = { visits: `${ROUTE.visits}, partition: { by: day }` }
   const pipeline = await openPipeline(t, { partitions: 1, routes })
-  const worker = pipeline.worker()
-  await pipeline.publish('visits', visits(0, 20))
-  await expectCounts(pipeline, '20 rows, 20 numbers, 0 letters')
-  await worker.kill('SIGKILL') // before a commit says that the rows are there
+  await landUnanswered(pipeline, visits(0, 20), '20 rows, 20 numbers, 0 letters')
   await rest(pipeline, 'PATCH', '/logs/tables/visits', { requirePartitionFilter: true })
   await assert.rejects(pipeline.query('SELECT number FROM logs.visits'), /without a filter over column/)
   pipeline.clock.advance(4 * 24 * 3_600_000)
@@ -255,7 +273,7 @@ void test('a table that requires a filter on its partitions answers the question
   const second = pipeline.worker()
   const rows = () =>
     pipeline.query('SELECT number FROM logs.visits WHERE _PARTITIONTIME IS NULL OR _PARTITIONTIME IS NOT NULL')
-  await eventually(async () => (await rows()).length >= 25, { timeoutMs: 20_000 }).catch(() => undefined)
+  await eventually(async () => (await rows()).length >= 25).catch(() => undefined)
   assert.equal((await rows()).length, 25, second.log.join(''))
   assert.match(second.log.join(''), /expired-asked/)
 })
@@ -287,12 +305,12 @@ void test('records that retention took stop the partition with an alarm, until t
   })
 
   const stopped = pipeline.worker()
-  await eventually(() => stopped.log.join('').includes('records-lost'), { timeoutMs: 30_000, what: 'an alarm' })
+  await eventually(() => stopped.log.join('').includes('records-lost'), { what: 'an alarm' })
   assert.equal(await stopped.kill('SIGTERM'), 0)
   assert.equal(await counts(pipeline), '20 rows, 20 numbers, 0 letters')
 
   const going = pipeline.worker('--accept-loss', `${topic}/0@30`)
-  await expectCounts(pipeline, '31 rows, 31 numbers, 0 letters', 30_000).catch(() => assert.fail(going.log.join('')))
+  await expectCounts(pipeline, '31 rows, 31 numbers, 0 letters').catch(() => assert.fail(going.log.join('')))
 })
 
 void test('records that retention took while a partition was paused: what was fetched before is carried, and the alarm says the rest', async (t) => {
@@ -304,14 +322,14 @@ void test('records that retention took while a partition was paused: what was fe
   const worker = pipeline.worker()
   for (let i = 0; i < 8; i++) await pipeline.publish('visits', visits(i * 100, 100, '/p'.padEnd(80, 'x')))
   const log = () => worker.log.join('')
-  await eventually(() => log().includes('"rule":"quota"'), { timeoutMs: 20_000, what: 'a quota' })
+  await eventually(() => log().includes('"rule":"quota"'), { what: 'a quota' })
   await administer(pipeline.kafka, async (admin) => {
     await admin.fetchTopicOffsets(topic)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '700' }] })
   })
   pipeline.faults.clear()
   const alarm = () => /"durable":(\d+),"message":"stopped: offsets (\d+) to 699 are no longer/.exec(log()) ?? undefined
-  const [, durable, from] = await eventually(alarm, { timeoutMs: 20_000, what: 'an alarm' })
+  const [, durable, from] = await eventually(alarm, { what: 'an alarm' })
   assert.equal(durable, from)
   // A transaction of 100 records has a marker.
   const carried = Number(from) - Math.floor(Number(from) / 101)

@@ -20,7 +20,9 @@ export interface ConsumedRecord {
 
 const READ_UNCOMMITTED = 0
 /** How long the end of a topic may be held back by transactions: their markers follow the answer to their commit. */
-const SETTLE_MS = 5000
+const SETTLE_MS = 40_000
+/** How long a reader waits for that: a transaction may stay open for ever. */
+const READER_SETTLE_MS = 5000
 
 /**
  * Every committed record of a topic up to its present end, ordered by partition and offset, read by a group of its own. A transaction
@@ -28,7 +30,8 @@ const SETTLE_MS = 5000
  */
 export async function consumeTopic(client: KafkaClient, topic: string, timeoutMs = 20_000): Promise<ConsumedRecord[]> {
   const open = new Map<number, number>()
-  for (const { partition, end } of await settledOffsets(client, topic)) if (end > 0) open.set(partition, end)
+  const ends = await settledOffsets(client, topic, READER_SETTLE_MS).catch(() => topicOffsets(client, [topic]))
+  for (const { partition, end } of ends) if (end > 0) open.set(partition, end)
   const records: ConsumedRecord[] = []
   if (open.size === 0) return records
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -65,10 +68,14 @@ export async function seekCommits(membership: Membership): Promise<void> {
 }
 
 /**
- * What can be read of a topic once every transaction has ended: all that its log has. One that stays open is waited for in vain, for
- * `SETTLE_MS`.
+ * What can be read of a topic once every transaction has ended: all that its log has.
+ * @throws when one stays open for `timeoutMs`
  */
-export async function settledOffsets(client: KafkaClient, topic: string): Promise<PartitionOffsets[]> {
+export async function settledOffsets(
+  client: KafkaClient,
+  topic: string,
+  timeoutMs = SETTLE_MS,
+): Promise<PartitionOffsets[]> {
   const cluster = Object.assign(client.openCluster(), { isolationLevel: READ_UNCOMMITTED })
   await cluster.connect()
   const settled = async () => {
@@ -78,7 +85,7 @@ export async function settledOffsets(client: KafkaClient, topic: string): Promis
     return readable.every(({ end }, index) => end >= (written[index]?.end ?? 0)) && readable
   }
   try {
-    return await eventually(settled, { timeoutMs: SETTLE_MS }).catch(() => topicOffsets(client, [topic]))
+    return await eventually(settled, { timeoutMs, what: `the transactions of ${topic} have ended` })
   } finally {
     await cluster.disconnect()
   }

@@ -68,6 +68,8 @@ export interface PublishOptions {
 export interface WorkerProcess {
   readonly child: ChildProcess
   readonly log: string[]
+  /** Its exit code, when it has ended and all of its log is there. */
+  readonly ended: Promise<number | null>
   kill(signal: NodeJS.Signals): Promise<number | null>
 }
 
@@ -215,13 +217,14 @@ function startWorker(configFile: string, args: readonly string[]): WorkerProcess
   })
   const log: string[] = []
   child.stderr.setEncoding('utf8').on('data', (text: string) => log.push(text))
-  const exited = once(child, 'exit') as Promise<[number | null]>
+  const ended = once(child, 'close').then(([code]) => code as number | null)
   return {
     child,
     log,
+    ended,
     async kill(signal) {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal)
-      return (await exited)[0]
+      return ended
     },
   }
 }
