@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createEvents, type Events } from './events.ts'
 
 /**
- * Visitors for the sample API server. One line in ten thousand is broken, as real clients' are.
+ * Visitors for the sample API server. One line in ten thousand is broken, as real clients' are, the first one soon.
  *
  *     node examples/shop/traffic.ts --url http://127.0.0.1:PORT [--rate EVENTS_PER_SECOND]
  */
 const RATE_DEFAULT = 1000
 const TURN_MS = 100
 const BROKEN_EVERY = 10_000
+const BROKEN_FIRST = 999
 /** Of a thousand events: the rest are visits. */
 const CLICKS_PER_THOUSAND = 300
 const PAYMENTS_PER_THOUSAND = 20
@@ -32,7 +33,7 @@ async function sendTurn(url: string, events: Events, first: number, count: numbe
   const clicks: Buffer[] = []
   for (let number = first; number < first + count; number++) {
     const kind = number % 1000
-    if (number % BROKEN_EVERY === BROKEN_EVERY - 1) lines.visits.push('{"id": "broken", "status":\n')
+    if (number % BROKEN_EVERY === BROKEN_FIRST) lines.visits.push('{"id": "broken", "status":\n')
     else if (kind < CLICKS_PER_THOUSAND) clicks.push(events.click())
     else if (kind < CLICKS_PER_THOUSAND + PAYMENTS_PER_THOUSAND)
       lines.payments.push(`${JSON.stringify(events.payment())}\n`)

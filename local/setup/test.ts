@@ -10,8 +10,8 @@ import { parseTestArguments, selectTests } from './arguments.ts'
 
 /** `npm test` and `npm run test:long`: node's own runner over the tests, with one Kafka broker for all that ask for it. */
 
-/** A test that hangs is reported, rather than the whole run; long ones have their own clock for seeds. */
-const TEST_TIMEOUT_MS = 120_000
+/** A test that hangs is reported, rather than the whole run; long ones have their own clock for seeds. The machine may be busy. */
+const TEST_TIMEOUT_MS = 240_000
 const LONG_TEST_TIMEOUT_MS = 600_000
 const TESTS = '{agent,functions,shared,cli,local,infra,test,examples}/**/*.test.ts'
 

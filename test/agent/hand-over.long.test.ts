@@ -39,7 +39,7 @@ async function allCarried(bucket: BucketBench, writer: LogWriter): Promise<void>
       const found = await carried(bucket)
       return found.length >= writer.count && found
     },
-    { timeoutMs: 30_000, what: 'every line carried' },
+    { what: 'every line carried' },
   )
   const found = compareLines(numbers, writer.count)
   assert.deepEqual({ ...found, backward: 0 }, { missing: 0, doubled: 0, backward: 0, total: writer.count })
@@ -101,7 +101,7 @@ for (const [name, handoverAfter] of [
     for (let round = 1; round <= 3; round++) {
       writer.rotate()
       writer.write(70)
-      await eventually(async () => (await chunks()).length === round, { timeoutMs: 20_000, what: `chunk ${round}` })
+      await eventually(async () => (await chunks()).length === round, { what: `chunk ${round}` })
       assert.ok((await chunks()).every(({ metadata }) => metadata.ranges === 'undecided'))
       if (round < 3) {
         await agent.kill()
@@ -154,7 +154,7 @@ for (const handoverAfter of ['1h', '1s']) {
     const isSafe = async (text: string) => (await chunks()).some((chunk) => chunk.text === text)
     const writing = writeSteadily(writer, end.signal, isSafe)
     let running = bench.start()
-    await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length > 100, { timeoutMs: 30_000 })
+    await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length > 100)
     await kafka.kill()
     for (let third = 1; third <= 3; third++) {
       await delay((OUTAGE_S * 1000) / 3)
@@ -191,7 +191,7 @@ void test('an agent is killed with an undecided chunk, its file is lost: adopted
   writer.write(50)
   writer.rotate()
   writer.write(70)
-  await eventually(async () => (await ranges()).includes('undecided'), { timeoutMs: 20_000, what: 'the chunk' })
+  await eventually(async () => (await ranges()).includes('undecided'), { what: 'the chunk' })
   await first.kill()
   rmSync(`${writer.path}.1`)
   await kafka.restart()
@@ -200,7 +200,7 @@ void test('an agent is killed with an undecided chunk, its file is lost: adopted
   const good = readFileSync(bench.config, 'utf8')
   writeFileSync(bench.config, good.replace(/storage: http.*/, 'storage: http://127.0.0.1:1'))
   const frozen = bench.start()
-  await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length === 170, { timeoutMs: 30_000 })
+  await eventually(async () => (await consumeTopic(bench.client, bench.topic)).length === 170)
   frozen.process.kill('SIGSTOP')
   writeFileSync(bench.config, good)
   assert.deepEqual(await ranges(), ['undecided'])

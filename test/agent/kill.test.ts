@@ -27,15 +27,12 @@ void test('killed at random instants amid writing and rotation, the agent loses 
   writing = false
   await steady
   const agent = bench.start()
-  const result = await eventually(
-    async () => {
-      const values = (await consumeTopic(bench.client, bench.topic)).map(({ value }) => value)
-      const found = compareLines(lineNumbers(values), writer.count)
-      assert.equal(found.missing, 0)
-      return found
-    },
-    { timeoutMs: 20_000 },
-  )
+  const result = await eventually(async () => {
+    const values = (await consumeTopic(bench.client, bench.topic)).map(({ value }) => value)
+    const found = compareLines(lineNumbers(values), writer.count)
+    assert.equal(found.missing, 0)
+    return found
+  })
   assert.deepEqual(result, { missing: 0, doubled: 0, backward: 0, total: writer.count })
   assert.equal(await agent.stop(), 0)
 })

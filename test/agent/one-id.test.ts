@@ -15,7 +15,6 @@ void test('a second host with the id of the first, and copies of its files or no
   const published = async () => lineNumbers((await consumeTopic(bench.client, bench.topic)).map(({ value }) => value))
   const caughtUp = () =>
     eventually(async () => (await published()).length >= writer.count, {
-      timeoutMs: 30_000,
       what: 'all lines published',
     })
   const status = async () =>

@@ -3,12 +3,21 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { type AgentBench } from '../support/agent.ts'
-import { bucketBench } from '../support/agent-bucket.ts'
+import { type BucketBench, bucketBench, type SeenChunk } from '../support/agent-bucket.ts'
 import { sharedBroker } from '../support/broker.ts'
 import { consumeTopic } from '../support/consume.ts'
 import { eventually } from '../support/eventually.ts'
 import { LogWriter } from '../support/log-writer.ts'
 import { API, startProxy } from '../support/proxy.ts'
+
+/** So many chunks, when all of them are decided: one may be uploaded before Kafka has answered. */
+function decided(chunks: BucketBench['chunks'], count: number): Promise<SeenChunk[]> {
+  const found = async () => {
+    const all = await chunks()
+    return all.length === count && all.every(({ metadata }) => metadata.ranges !== 'undecided') && all
+  }
+  return eventually(found, { what: `${count} decided chunks` })
+}
 
 async function published(bench: AgentBench): Promise<string[]> {
   return (await consumeTopic(bench.client, bench.topic)).map(({ value }) => value ?? '')
@@ -29,7 +38,7 @@ void test('a finished source is uploaded with no ranges when Kafka carried it; l
   assert.deepEqual(await chunks(), [], 'the newest file is not finished')
   writer.rotate()
   writer.write(5)
-  const [first] = await eventually(async () => (await chunks()).length === 1 && chunks())
+  const [first] = await decided(chunks, 1)
   assert.deepEqual(first!.metadata.ranges, [])
   assert.equal(first!.metadata.size, 1200)
   assert.equal(first!.metadata.events, 10)
@@ -37,7 +46,7 @@ void test('a finished source is uploaded with no ranges when Kafka carried it; l
   assert.match(first!.text, /^line 0 (.*\n){10}$/)
 
   appendFileSync(`${writer.path}.1`, 'late')
-  const both = await eventually(async () => (await chunks()).length === 2 && chunks())
+  const both = await decided(chunks, 2)
   const late = both.find(({ name }) => name.part === 1)!
   assert.deepEqual(
     [late.text, late.metadata.start, late.metadata.size, late.metadata.source],
@@ -68,7 +77,7 @@ void test('a route without topic travels by chunks alone, and a restart uploads 
   writer.rotate()
   writer.write(1)
   let agent = bench.start()
-  const found = await eventually(async () => (await chunks()).length === 2 && chunks())
+  const found = await decided(chunks, 2)
   assert.deepEqual(
     found.map(({ metadata }) => metadata.ranges),
     [[[0, 360]], [[0, 360]]],

@@ -46,7 +46,6 @@ test('the command runs, and every function can be served by its name', async (t)
     // This one reads bodies itself: the framework would answer what is no JSON.
     const broken = name === 'kafka-push' && { headers: { 'content-type': 'application/json' }, body: '{' }
     const response = await eventually(() => fetch(`http://127.0.0.1:${port}/`, { method: 'POST', ...broken }), {
-      timeoutMs: 30_000,
       what: name,
     })
     // Without a configuration or a body none can work, but it is ours that says so.

@@ -149,7 +149,7 @@ test('the package is installed, runs as its unit says, is upgraded amid writing,
         assert.equal(items.length, files, items.map(({ name }) => name).join(' '))
         return true
       },
-      { timeoutMs: 20_000, what: 'a chunk for each rotated file' },
+      { what: 'a chunk for each rotated file' },
     )
   })
 
@@ -197,7 +197,7 @@ async function allPublished({ client, name }: Topic, writer: LogWriter): Promise
       const found = await consumeTopic(client, name)
       return found.length >= writer.count && found
     },
-    { timeoutMs: 30_000, what: 'all lines published' },
+    { what: 'all lines published' },
   )
   const numbers = lineNumbers(values.map(({ value }) => value))
   assert.deepEqual(compareLines(numbers, writer.count), { missing: 0, doubled: 0, backward: 0, total: writer.count })

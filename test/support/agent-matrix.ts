@@ -26,7 +26,7 @@ export interface Matrix {
   run(): RunningAgent
   /** Waits until everything written so far is published. */
   caughtUp(): Promise<void>
-  /** Writes steadily, a rotation at each `everyMs`. */
+  /** Writes steadily for at least so long, and rotates as often as `everyMs` goes into it: so long after the rotation before. */
   stream(durationMs: number, rotate?: () => void, everyMs?: number): Promise<void>
 }
 
@@ -163,12 +163,12 @@ export async function runCase(t: TestContext, act: MatrixCase, ...paths: string[
     caughtUp: () => caughtUp(bench, writer),
     async stream(durationMs, rotate, everyMs = Infinity) {
       const begun = performance.now()
-      for (let rotations = 1; performance.now() - begun < durationMs; await delay(BEAT_MS)) {
+      let [left, rotated] = [rotate ? Math.floor(durationMs / everyMs) : 0, begun]
+      for (; left > 0 || performance.now() - begun < durationMs; await delay(BEAT_MS)) {
         writer.write(LINES_A_BEAT)
-        if (rotate && performance.now() - begun > rotations * everyMs) {
-          rotate()
-          rotations++
-        }
+        if (left === 0 || performance.now() - rotated < everyMs) continue
+        rotate?.()
+        ;[left, rotated] = [left - 1, performance.now()]
       }
     },
   })

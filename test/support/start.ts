@@ -53,10 +53,11 @@ export function allOf(data: string): Promise<number[]> {
   return eventually(() => pidsIn(join(data, 'run'), names), { timeoutMs: 60_000 })
 }
 
-/** Undefined until all of them run. */
+/** Undefined until all of them run: a file that was made and not yet written to would name everybody. */
 export function pidsIn(run: string, names: string[]): number[] | undefined {
   const files = names.map((name) => join(run, `${name}.pid`))
-  return files.every(existsSync) ? files.map((file) => Number(readFileSync(file, 'utf8'))) : undefined
+  const pids = files.map((file) => (existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0))
+  return pids.every((pid) => pid > 0) ? pids : undefined
 }
 
 /** There is such a process. */
