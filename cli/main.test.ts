@@ -68,7 +68,7 @@ test('status of services that are silent: which ones, within seconds', async (t)
   const late = 'no answer within 5000 ms'
   const expected = { positions: late, consumer: late, chunks: late, dead_letters: late }
   assert.deepEqual([code, unreachable], [1, expected])
-  assert.ok(performance.now() - begun < 9000, 'with the start of a process on a busy machine')
+  assert.ok(performance.now() - begun < 18_000, 'all at once: one after the other they would take four times as long')
 })
 
 test('no arguments: the help, and exit 2', async (t) => {

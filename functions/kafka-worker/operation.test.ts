@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { freePort } from '../../local/free-port.ts'
 import { loadConfig } from '../../shared/config/index.ts'
 import { commitFor, type Committed, readCommits } from '../../shared/kafka/index.ts'
 import { eventually } from '../../test/support/eventually.ts'
@@ -52,15 +53,6 @@ const said = (worker: WorkerProcess, text: string) =>
   eventually(() => worker.log.join('').includes(text), { what: text }).catch((error: unknown) =>
     assert.fail(`${String(error)}\n${worker.log.join('')}`),
   )
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** A log line of the stopped process by its message. */
 const lineOf = ({ log }: WorkerProcess, message: string): Record<string, unknown> =>

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { UserError } from '../../shared/errors.ts'
 import { Broker, type ScramUser } from './broker.ts'
-import { freePorts, isFree } from './ports.ts'
+import { isFree } from '../free-port.ts'
+import { freePorts } from './ports.ts'
 import type { Listener } from './properties.ts'
 import { findRuntime } from './find-runtime.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type SharedBroker, sharedBroker } from '../../test/support/broker.ts'
-import { seekCommits } from '../../test/support/consume.ts'
+import { seekCommits, settledOffsets } from '../../test/support/consume.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import { API, type KafkaProxy, startProxy } from '../../test/support/proxy.ts'
 import { administer, createTopics } from '../../local/kafka/index.ts'
@@ -47,10 +47,14 @@ interface Recorder {
   onRevoking?(membership: Membership): Promise<void>
 }
 
-async function world(t: TestContext, partitions = 2): Promise<World> {
+/** A lost answer is noticed after this time; longer than a busy machine stops a process, since so long every answer may take. */
+const REQUEST_TIMEOUT_MS = 4000
+const COMMIT_TIMEOUT_MS = 3000
+
+async function world(t: TestContext, partitions = 2, requestTimeoutMs = REQUEST_TIMEOUT_MS): Promise<World> {
   const broker = await sharedBroker()
   const proxy = await startProxy(broker.brokers)
-  const client = connectKafka({ brokers: [proxy.brokers], auth: 'none', tls: false }, 'test', { requestTimeoutMs: 500 })
+  const client = connectKafka({ brokers: [proxy.brokers], auth: 'none', tls: false }, 'test', { requestTimeoutMs })
   const direct = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'test')
   const [topic, groupId] = [broker.unique('events'), broker.unique('readers')]
   const groups: Group[] = []
@@ -138,6 +142,7 @@ async function publish(client: KafkaClient, topic: string, partitions: number, c
     await producer.transact([{ topic, partition: i % partitions, batch: await builder.seal('none') }], [])
   }
   await producer.close()
+  await settledOffsets(client, topic)
 }
 
 function isKind(kind: KafkaError['kind']): (error: unknown) => boolean {
@@ -246,7 +251,7 @@ test('revoking is bounded', async (t) => {
 
 test('a commit without an answer ends the membership; the late packet is fenced', async (t) => {
   const w = await world(t)
-  const reader = await w.join({ through: w.client, commitTimeoutMs: 300 })
+  const reader = await w.join({ through: w.client, commitTimeoutMs: COMMIT_TIMEOUT_MS })
   await eventually(() => reader.memberships.length === 1)
   const first = reader.current()
   const held = w.proxy.on(API.OffsetCommit, 'hold')
@@ -270,7 +275,7 @@ test('a commit without an answer ends the membership; the late packet is fenced'
 for (const action of ['lose-answer', 'cut-after', 'cut-before'] as const) {
   test(`a commit is sent once: ${action}`, async (t) => {
     const w = await world(t)
-    const reader = await w.join({ through: w.client, commitTimeoutMs: 300 })
+    const reader = await w.join({ through: w.client, commitTimeoutMs: COMMIT_TIMEOUT_MS })
     await eventually(() => reader.memberships.length === 1)
     w.proxy.on(API.OffsetCommit, action)
     await assert.rejects(reader.current().commit([at(w.topic, 0, 5, 'once')]), isKind('unreachable'))
@@ -299,12 +304,12 @@ test('a zombie: frozen beyond its session, its commit is refused and it joins an
   // Another member throws it out: its own heartbeats, and all else but the commit, are held as in a frozen process.
   const frozen = [API.Heartbeat, API.JoinGroup, API.LeaveGroup].map((api) => w.proxy.on(api, 'hold', { times: 1000 }))
   const next = await w.join({ sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000 })
-  await eventually(() => next.memberships.length === 1 && next.current().partitions.length === 2, { timeoutMs: 20_000 })
+  await eventually(() => next.memberships.length === 1 && next.current().partitions.length === 2)
   assert.equal(await countMembers(w.direct, w.groupId), 1)
   await next.current().commit([at(w.topic, 0, 50, 'owner')])
   await assert.rejects(first.commit([at(w.topic, 0, 1, 'zombie')]))
   for (const rule of frozen) rule.release()
-  await eventually(() => zombie.memberships.length === 2, { timeoutMs: 20_000 })
+  await eventually(() => zombie.memberships.length === 2)
   const [commit] = await readCommits(w.direct, w.groupId, [{ topic: w.topic, partition: 0 }])
   assert.equal(commit?.metadata, 'owner')
 })
@@ -342,9 +347,7 @@ test('a topic that was deleted and created again ends the membership; the next o
   await reader.current().commit([{ topic: w.topic, partition: 0, offset: 4, metadata: 'm' }])
   await administer(w.direct, (admin) => admin.deleteTopics({ topics: [w.topic] }))
   await eventually(() => createTopics(w.direct, [{ topic: w.topic, partitions: 1 }]).then(() => true))
-  await eventually(() => reader.memberships.length > 1 && reader.current().partitions.length === 1, {
-    timeoutMs: 20_000,
-  })
+  await eventually(() => reader.memberships.length > 1 && reader.current().partitions.length === 1)
   assert.deepEqual(await reader.current().readCommits(), [{ topic: w.topic, partition: 0, offset: -1, metadata: '' }])
 })
 
@@ -370,7 +373,7 @@ test('paused partitions are not fetched, resumed ones are; what was fetched befo
 })
 
 test('connections that break, and answers that never come, lose and double nothing', async (t) => {
-  const w = await world(t)
+  const w = await world(t, 2, 500) // asked again each time
   const reader = await w.join({ through: w.client })
   await eventually(() => reader.memberships.length === 1)
   for (let round = 0; round < 4; round++) {
@@ -378,7 +381,7 @@ test('connections that break, and answers that never come, lose and double nothi
     w.proxy.on(API.Heartbeat, round % 2 ? 'cut-before' : 'lose-answer')
     await w.publish(4)
     w.proxy.cutAll()
-    await eventually(() => reader.values.size === 4 * (round + 1), { timeoutMs: 20_000 })
+    await eventually(() => reader.values.size === 4 * (round + 1))
   }
   assert.deepEqual(new Set(reader.values.values()), new Set([1]))
   assert.equal(reader.memberships.length, 1)

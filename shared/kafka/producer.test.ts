@@ -19,8 +19,8 @@ import {
   topicOffsets,
 } from './index.ts'
 
-/** A lost answer is noticed after this time. */
-const REQUEST_TIMEOUT_MS = 500
+/** A lost answer is noticed after this time; longer than a busy machine stops a process, since so long every answer may take. */
+const REQUEST_TIMEOUT_MS = 3000
 const TIMEOUT_MS = 15_000
 
 interface World {
@@ -35,11 +35,11 @@ interface World {
   open(): Promise<Producer>
 }
 
-async function world(t: TestContext, partitions = 1): Promise<World> {
+async function world(t: TestContext, partitions = 1, requestTimeoutMs = REQUEST_TIMEOUT_MS): Promise<World> {
   const broker = await sharedBroker()
   const proxy = await startProxy(broker.brokers)
   const client = connectKafka({ brokers: [proxy.brokers], auth: 'none', tls: false }, 'test', {
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    requestTimeoutMs,
   })
   const direct = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'test')
   const [topic, group, id] = [broker.unique('produce'), broker.unique('positions'), broker.unique('writer')]
@@ -185,8 +185,9 @@ test('a life that was slower than its time-out does not claim that another took 
   const slow = await openProducer(client, { transactionalId: w.id, timeoutMs: 200 })
   const held = w.proxy.on(API.EndTxn, 'hold')
   const transaction = slow.transact([{ topic: w.topic, partition: 0, batch: await batchOf(['x']) }], [])
-  transaction.catch(() => undefined)
-  await eventually(() => held.hits === 1)
+  let isOver = false
+  transaction.catch(() => (isOver = true)) // by the broker itself, if it looks just now
+  await eventually(() => held.hits === 1 || isOver)
   const begun = performance.now()
   await eventually(() => performance.now() - begun > 200)
   await fence(w.direct, w.id) // as the broker does by itself, every ten seconds
@@ -326,7 +327,7 @@ test('a Produce that is stored but not answered is sent again by kafkajs, and st
 
 /** The owner's loop of DESIGN section 5 under random faults: any error, new life, read the position, go on. */
 test('under random faults every number arrives once, in order', async (t) => {
-  const w = await world(t)
+  const w = await world(t, 1, 500) // many are lost
   const [goal, perTransaction] = [300, 5]
   const apis = [
     API.Produce,

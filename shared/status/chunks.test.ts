@@ -5,6 +5,8 @@ import { parseConfig } from '../config/index.ts'
 import { askChunks } from './index.ts'
 
 const HOUR_MS = 3_600_000
+/** Far from midnight. */
+const NOW = Date.parse('2026-01-15T12:00:00Z')
 const CONFIG = parseConfig(
   `{ project: p, dataset: d, bucket: bucket, agent: { finish_after: 1m, handover_after: 1h },
      routes: { lines: { format: raw, table: a }, web: { format: raw, table: b, prefix: foreign/ } } }`,
@@ -12,13 +14,13 @@ const CONFIG = parseConfig(
 )
 
 function object(name: string, ageMs: number, metadata: Record<string, string> = {}): ObjectView {
-  const createdMs = Date.now() - ageMs
+  const createdMs = NOW - ageMs
   return { name, generation: '1', metageneration: '1', size: 1, createdMs, metadata }
 }
 
 /** Of an agent, first read on a day that is so long ago. */
 function chunk(letter: string, daysAgo: number, ageMs: number, ranges: Ranges, more: Record<string, string> = {}) {
-  const day = new Date(Date.now() - daysAgo * 24 * HOUR_MS).toISOString().slice(0, 10).replaceAll('-', '/')
+  const day = new Date(NOW - daysAgo * 24 * HOUR_MS).toISOString().slice(0, 10).replaceAll('-', '/')
   const plain = { route: 'lines', format: 'raw', framing: 'lines', agent: 'host', path: '/a.log', source: letter }
   const rest = { start: 0, size: 5, events: 1, ranges, crc32c: '00000000' }
   return object(`lines/${day}/host/${letter}`, ageMs, { ...encodeMetadata({ ...plain, ...rest }), ...more })
@@ -41,7 +43,8 @@ const committed = (name: string) => ({
   [STATE_KEY]: encodeState(`bucket/${name}#1`, { state: 'committed', rows: 1, deadLetters: 0 }),
 })
 
-test('objects by what is to be done about them, the latest day first; late is what should be done by now', async () => {
+test('objects by what is to be done about them, the latest day first; late is what should be done by now', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW })
   const objects = [
     chunk('a', 0, 0, [], committed(chunk('a', 0, 0, []).name)),
     chunk('b', 3, 2 * HOUR_MS, 'undecided'),
@@ -54,7 +57,7 @@ test('objects by what is to be done about them, the latest day first; late is wh
     object('foreign/folder/', 2 * HOUR_MS),
   ]
   const { listed, ...counts } = await askChunks(bucketOf(objects), CONFIG, 14)
-  const since = new Date(Date.now() - 13 * 24 * HOUR_MS).toISOString().slice(0, 10)
+  const since = new Date(NOW - 13 * 24 * HOUR_MS).toISOString().slice(0, 10)
   assert.deepEqual(counts, { since, seen: 6, undecided: 2, waiting: 2, failed: 1 })
   assert.deepEqual(
     listed.map(({ object, state, late, reason }) => [object.slice(-1), state, late, reason]),
@@ -68,7 +71,8 @@ test('objects by what is to be done about them, the latest day first; late is wh
   )
 })
 
-test('the listing is bounded, and says where it was cut', async () => {
+test('the listing is bounded, and says where it was cut', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW })
   const one = chunk('a', 0, 0, 'undecided')
   const many = Array.from({ length: 20_001 }, (_, n) => ({ ...one, name: `${one.name}${String(n).padStart(6, '0')}` }))
   const { seen, undecided, listed, cut } = await askChunks(bucketOf(many), CONFIG, 1)
