@@ -8,6 +8,7 @@ import { BigQuery } from '@google-cloud/bigquery'
 import { BigQueryWriteClient, managedwriter } from '@google-cloud/bigquery-storage'
 import { credentials } from '@grpc/grpc-js'
 import { OAuth2Client } from 'google-auth-library'
+import { freePort } from '../../local/free-port.ts'
 import { type FaultsClient, faultsClient } from '../../local/faults/client.ts'
 
 export const PROJECT = 'conformance'
@@ -27,6 +28,8 @@ export class BigQueryProcess {
   readonly #store: 'disk' | 'count'
   #child: ChildProcess | undefined
   #lines: Interface | undefined
+  /** Ports that nobody takes while it is down. */
+  #ports: readonly number[] = []
   #addresses: Addresses = { rest: '', grpc: '', faults: '' }
   #closers: (() => unknown)[] = []
 
@@ -37,6 +40,8 @@ export class BigQueryProcess {
 
   static async start(store: 'disk' | 'count' = 'disk'): Promise<BigQueryProcess> {
     const server = new BigQueryProcess(await mkdtemp(join(tmpdir(), 'millrace-bigquery-')), store)
+    const rest = await freePort()
+    server.#ports = [rest, await freePort(new Set([rest]))]
     await server.launch()
     return server
   }
@@ -81,8 +86,7 @@ export class BigQueryProcess {
 
   async launch(): Promise<void> {
     const serve = join(import.meta.dirname, 'bigquery-serve.ts')
-    const ports = [this.rest, this.grpc].map((address) => address.split(':').at(-1) || '0')
-    const child = spawn(process.execPath, [serve, this.dataDir, ...ports, this.#store], {
+    const child = spawn(process.execPath, [serve, this.dataDir, ...this.#ports.map(String), this.#store], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#child = child

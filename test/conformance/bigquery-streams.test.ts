@@ -81,7 +81,7 @@ test('row 5: a missing table is PERMISSION_DENIED everywhere, never NOT_FOUND', 
 })
 
 test('row 6: right after its creation a table may deny new streams for a while, on demand', async () => {
-  await suite.server.faults.set([{ method: 'tables.insert', fault: { kind: 'deny-new-streams', forMs: 10_000 } }])
+  await suite.server.faults.set([{ method: 'tables.insert', fault: { kind: 'deny-new-streams', forMs: 60_000 } }])
   const { parent } = await suite.newTable()
   const create = () => suite.client.createWriteStream({ parent, writeStream: { type: 'COMMITTED' } })
   assert.equal((await failure(create())).code, status.PERMISSION_DENIED)
@@ -93,7 +93,7 @@ test('row 6: right after its creation a table may deny new streams for a while, 
   })
   assert.equal(response.error, undefined)
   await connection.close()
-  await suite.server.faults.advance(10_000)
+  await suite.server.faults.advance(60_000)
   assert.equal((await create())[0].type, 'COMMITTED')
 })
 
@@ -127,7 +127,7 @@ test('row 8: an idle connection ends after 600 s with ABORTED', async () => {
   const { name } = await suite.newStream()
   const connection = new AppendConnection(suite.client)
   await connection.send({ writeStream: name, offset: 0, type: PERSON, rows: people(0, 1) })
-  await suite.server.faults.advance(599_000)
+  await suite.server.faults.advance(540_000) // and the time that this takes
   const answered = await connection.send({ writeStream: name, offset: 1, rows: people(1, 1) })
   assert.equal(answered.error, undefined)
   await suite.server.faults.advance(600_000)

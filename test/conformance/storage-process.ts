@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Storage } from '@google-cloud/storage'
 import type { DeliveryTarget } from '../../local/storage/index.ts'
+import { freePort } from '../../local/free-port.ts'
 import { faultsClient, type FaultsClient } from '../../local/faults/client.ts'
 
 /** The local Cloud Storage in a process of its own, on one folder and one port through all its lives. */
@@ -25,6 +26,7 @@ export class StorageProcess {
 
   static async start(targets: readonly DeliveryTarget[] = []): Promise<StorageProcess> {
     const server = new StorageProcess(await mkdtemp(join(tmpdir(), 'millrace-storage-')), targets)
+    server.#port = await freePort() // one that nobody takes while it is down
     await server.launch()
     return server
   }
