@@ -19,6 +19,7 @@ type Auth = Omit<KafkaConfig, 'brokers'>
 const EVENTS = 25
 /** Of Kafka's protocol: kinds of resources, of their names and of rights, and what may be done. */
 const [TOPIC, GROUP, TRANSACTIONAL_ID, LITERAL, PREFIXED, ALLOW, READ, WRITE, DESCRIBE] = [2, 3, 5, 3, 4, 3, 3, 4, 8]
+const ANY = 1
 
 /** The pipeline's configuration with another way to its broker, and an agent. */
 function configured({ folder, configFile }: Pipeline, address: string, auth: Auth) {
@@ -98,7 +99,14 @@ void test('agent and consumer authenticate in every way against a real broker, a
       ...{ resourceType, resourceName, resourcePatternType: pattern },
       ...{ principal: 'User:dora', host: '*', operation, permissionType: ALLOW },
     }))
-    return administer(pipeline.kafka, (admin) => admin.createAcls({ acl }))
+    const asked = { resourceType, resourceName, resourcePatternType: pattern, operation: ANY, permissionType: ALLOW }
+    return administer(pipeline.kafka, async (admin) => {
+      await admin.createAcls({ acl })
+      // The broker's own record of rights follows the controller's.
+      const known = async () =>
+        (await admin.describeAcls(asked)).resources[0]?.acls.map(({ operation: of }) => of) ?? []
+      await eventually(async () => new Set(operations).isSubsetOf(new Set(await known())), { what: 'rights' })
+    })
   }
   const dora = configured(pipeline, kafka.listeners['LOGIN'] ?? '', sasl('plain', 'dora'))
   await pipeline.publish('visits', [Buffer.from(`{"number":${first}}`)])

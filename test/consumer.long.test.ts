@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,19 +9,20 @@ import { eventually } from './support/eventually.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
 
 const SCHEMA = 'schema: visit.proto#shop.Visit'
-const MINUTE_MS = 60_000
+/** Shorter than the minute after which the same trouble is told again. */
+const TROUBLE_MS = 45_000
 const visits = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => Buffer.from(JSON.stringify({ number: from + index, page: '/p' })))
 
-async function expectRows(pipeline: Pipeline, rows: number, timeoutMs: number): Promise<void> {
+async function expectRows(pipeline: Pipeline, rows: number, timeoutMs?: number): Promise<void> {
   const look = async () => {
     const [row] = await pipeline.query('SELECT COUNT(*) AS n, COUNT(DISTINCT number) AS numbers FROM logs.visits')
     return assert.deepEqual(row, { n: `${rows}`, numbers: `${rows}` }) ?? true
   }
-  await eventually(look, { timeoutMs, what: `${rows} rows, each once` })
+  await eventually(look, { ...(timeoutMs && { timeoutMs }), what: `${rows} rows, each once` })
 }
 
-void test('quota errors for a minute: nothing is lost, the lag goes, and the log says it in one line a partition', async (t) => {
+void test('quota errors for a while: nothing is lost, the lag goes, and the log says it in one line a partition', async (t) => {
   const pipeline = await openPipeline(t, { routes: { visits: SCHEMA } })
   const quota = { kind: 'error', code: 'RESOURCE_EXHAUSTED', inBand: true } as const
   const worker = pipeline.worker()
@@ -33,17 +33,14 @@ void test('quota errors for a minute: nothing is lost, the lag goes, and the log
     published += 100
   }
   await publish()
-  await expectRows(pipeline, published, 20_000)
+  await expectRows(pipeline, published)
   pipeline.faults.add({ method: 'AppendRows', times: 100_000, fault: quota })
-  for (const until = Date.now() + MINUTE_MS; Date.now() < until; await delay(100)) await publish()
+  for (const until = Date.now() + TROUBLE_MS; Date.now() < until; await delay(100)) await publish()
   pipeline.faults.clear()
-  await expectRows(pipeline, published, 30_000)
-  const lines = worker.log.join('').split('\n')
-  assert.equal(lines.filter((line) => line.includes('appends wait')).length, 2, 'one line for each partition')
-  assert.ok(
-    lines.some((line) => line.includes('"millrace.metrics"')),
-    'a line of metrics each minute',
-  )
+  await expectRows(pipeline, published)
+  const lines = (text: string) => worker.log.join('').split(text).length - 1
+  assert.equal(lines('appends wait'), 2, 'one line for each partition')
+  await eventually(() => lines('"millrace.metrics"') > 0, { timeoutMs: 90_000, what: 'a line of metrics each minute' })
   assert.equal(await worker.kill('SIGTERM'), 0)
 })
 
@@ -53,10 +50,10 @@ void test('a topic that comes later, and partitions that are added, are found wi
   const late = `${pipeline.topics['late']}-missing`
   pipeline.retarget('late', late)
   const worker = pipeline.worker()
-  await eventually(() => worker.log.join('').includes('the topic does not exist'), { timeoutMs: 20_000 })
-  await eventually(() => worker.log.join('').includes('"first-start"'), { timeoutMs: 20_000 })
+  await eventually(() => worker.log.join('').includes('the topic does not exist'))
+  await eventually(() => worker.log.join('').includes('"first-start"'))
   await pipeline.publish('visits', visits(0, 10))
-  await expectRows(pipeline, 10, 20_000)
+  await expectRows(pipeline, 10)
   await administer(pipeline.kafka, (admin) => admin.createPartitions({ topicPartitions: [{ topic, count: 2 }] }))
   await createTopics(pipeline.kafka, [{ topic: late, partitions: 1 }])
   await eventually(() => pipeline.publish('visits', visits(10, 10), { partition: 1 }).then(() => true), {
@@ -66,8 +63,8 @@ void test('a topic that comes later, and partitions that are added, are found wi
   await expectRows(pipeline, 20, 60_000).catch((error: unknown) =>
     assert.fail(`${String(error)}\n${worker.log.join('')}`),
   )
-  assert.equal((await pipeline.query('SELECT number FROM logs.late')).length, 5)
-  assert.match(worker.log.join(''), /a partition was added/)
+  await eventually(async () => (await pipeline.query('SELECT number FROM logs.late')).length === 5)
+  await eventually(() => worker.log.join('').includes('a partition was added'))
 })
 
 void test('a broker that takes little metadata of a commit: the worker ends and says what to do; fewer in flight go on', async (t) => {
@@ -80,8 +77,7 @@ void test('a broker that takes little metadata of a commit: the worker ends and 
   const pipeline = await openPipeline(t, { partitions: 1, broker, consumer, routes: { visits: SCHEMA } })
   for (let from = 0; from < 20_000; from += 1000) await pipeline.publish('visits', visits(from, 1000))
   const worker = pipeline.worker()
-  const [code] = await once(worker.child, 'exit')
-  assert.equal(code, 2)
+  assert.equal(await worker.ended, 2)
   assert.match(
     worker.log.join(''),
     /metadata .*too large\nfix: set offset.metadata.max.bytes .*or lower consumer.in_flight\n/,

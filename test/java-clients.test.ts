@@ -5,6 +5,7 @@ import { drain } from '../functions/kafka-drain/index.ts'
 import { loadConfig } from '../shared/config/index.ts'
 
 import { createLog } from '../shared/telemetry/index.ts'
+import { settledOffsets } from './support/consume.ts'
 import { findJavaClients } from './support/java-clients.ts'
 import { openPipeline, type Pipeline } from './support/pipeline.ts'
 
@@ -39,6 +40,7 @@ void test("of a transactional Java producer's events those of committed transact
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   const topic = pipeline.topics['visits'] ?? ''
   const committed = await java.run('transactions', brokersOf(pipeline), topic, '12')
+  await settledOffsets(pipeline.kafka, topic)
   const { rows, remaining } = await drain(pipeline.config, log)
   assert.deepEqual({ rows: `${rows}`, remaining }, { rows: committed, remaining: 0 })
   const [found] = await pipeline.query(

@@ -123,7 +123,7 @@ const numbers = (push: Push, table = 'visits') =>
     .query(`SELECT number FROM logs.${table} ORDER BY number`)
     .then((rows) => rows.map((row) => (row as { number: string }).number))
 
-void suite('kafka-push', { timeout: 60_000 }, () => {
+void suite('kafka-push', { timeout: 300_000 }, () => {
   void test("records of Confluent's sink: structs, strings, bytes, tombstones; results in their order", async (t) => {
     const push = await startPush(t)
     const agentKey = base64(`${SOURCE}@100+13`)
@@ -320,7 +320,7 @@ void suite('kafka-push', { timeout: 60_000 }, () => {
     assert.equal((await push.post('/nowhere', '[]', { authorization: '' })).status, 401)
   })
 
-  void test('nothing of a body is waited for before its sender is known to be one', { timeout: 10_000 }, async (t) => {
+  void test('nothing of a body is waited for before its sender is known to be one', { timeout: 60_000 }, async (t) => {
     const push = await startPush(t)
     const headers = { authorization: 'Bearer wrong', 'content-type': 'application/json', 'content-length': 1000 }
     const sending = request(`${push.url}/visits`, { method: 'POST', headers })
