@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import { eventually } from '../../test/support/eventually.ts'
+import { isAlive } from '../../test/support/start.ts'
 import { findJars } from './jars.ts'
 import { findJava } from './java.ts'
 import { type KafkaOptions, type RunningKafka, startKafka } from './index.ts'
@@ -43,15 +44,6 @@ async function produce(kafka: Kafka, topic: string, value: string): Promise<void
   await transaction.send({ topic, messages: [{ value }] })
   await transaction.commit()
   await producer.disconnect()
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && process.platform !== 'linux'
-  }
 }
 
 /** A process of its own that starts a broker and then waits; its first line is the broker's pid. */

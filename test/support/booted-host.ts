@@ -50,7 +50,6 @@ export async function bootHost(
     return stdout + stderr
   }
   await eventually(() => run('systemctl', 'is-active', '--quiet', 'millrace-host.target').then(() => true), {
-    timeoutMs: 30_000,
     what: 'the host is up',
   }).catch((error: unknown) => {
     throw new Error(output, { cause: error })

@@ -60,12 +60,12 @@ export function pidsIn(run: string, names: string[]): number[] | undefined {
   return pids.every((pid) => pid > 0) ? pids : undefined
 }
 
-/** There is such a process. */
+/** There is such a process: one that has ended and waits for its parent is none, and there may be nobody who fetches it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
-  } catch {
-    return false
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && process.platform !== 'linux'
   }
 }
