@@ -172,6 +172,8 @@ void test('lag is the age of what waits, and goes when the service takes rows ag
 void test('while BigQuery does not say what the former owner has written, the lag is told', async (t) => {
   const pipeline = await openPipeline(t, { partitions: 1, routes: ROUTE })
   await pipeline.publish('visits', visits(0, 30))
+  // They land, and their owner never hears of it: a commit that says so would leave nothing to ask.
+  pipeline.faults.add({ method: 'AppendRows', fault: { kind: 'hang', landAfterMs: 0 } })
   const former = pipeline.worker()
   await expectRows(pipeline, 30)
   await former.kill('SIGKILL')
