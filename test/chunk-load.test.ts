@@ -247,7 +247,7 @@ void suite('chunk-load', { timeout: 240_000 }, () => {
     const name = await upload(cloud, WHOLE)
     const committed = async () =>
       (await cloud.environment.bucket.stat(name))?.metadata[STATE_KEY]?.includes('committed')
-    await eventually(committed, { timeoutMs: 20_000 })
+    await eventually(committed)
     assert.deepEqual(await numbersIn(cloud), [1, 3, 4])
     const headers = { 'content-type': 'application/json' }
     const answer = await fetch(url, { method: 'POST', headers, body: '{"no": "event"}' })

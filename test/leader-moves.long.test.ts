@@ -76,8 +76,8 @@ void test('leaders, coordinators and replicas move and die amid traffic: agent a
   })()
   const goesOn = async (what: string) => {
     const upTo = written
-    await eventually(async () => (await rowsOf(pipeline)).n >= upTo, { timeoutMs: 30_000, what }).catch(
-      (error: unknown) => assert.fail(`${String(error)}\n${agent.output()}\n${worker.log.join('')}`),
+    await eventually(async () => (await rowsOf(pipeline)).n >= upTo, { what }).catch((error: unknown) =>
+      assert.fail(`${String(error)}\n${agent.output()}\n${worker.log.join('')}`),
     )
   }
   try {
@@ -87,7 +87,7 @@ void test('leaders, coordinators and replicas move and die amid traffic: agent a
       [3, 'stop'],
       [3, 'kill'],
     ] as const) {
-      const led = await eventually(() => ledBy(node), { timeoutMs: 30_000, what: `partitions led by ${node}` })
+      const led = await eventually(() => ledBy(node), { what: `partitions led by ${node}` })
       await nodes.get(node)?.[end]()
       await goesOn(`rows after the ${end} of node ${node}, leader of ${led}`)
       t.diagnostic(`node ${node}: ${end}, it led ${led} of ${PARTITIONS}; ${written} lines`)
