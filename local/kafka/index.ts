@@ -7,7 +7,7 @@ import type { Listener } from './properties.ts'
 import { findRuntime } from './find-runtime.ts'
 
 export type { ScramUser } from './broker.ts'
-export type { Listener } from './properties.ts'
+export { type Listener, PATIENT } from './properties.ts'
 export { administer, createTopics } from './topics.ts'
 
 export interface KafkaOptions {

@@ -45,6 +45,12 @@ const FIXED = {
   'log.cleaner.dedupe.buffer.size': '16777216',
 } as const
 
+/**
+ * For a broker that nobody kills. A machine with other things to do may stop it for longer than the session above: then its
+ * controller would take all partitions from it for a moment, and whoever uses it would see errors.
+ */
+export const PATIENT = { 'broker.session.timeout.ms': '30000' } as const
+
 /** The text of server.properties. `extra` wins over every default. */
 export function serverProperties(place: Place, extra: Readonly<Record<string, string>> = {}): string {
   const all = { ...FIXED, ...listenerProperties(place), 'log.dirs': place.logDir, ...extra }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
-import { type RunningKafka, startKafka } from '../kafka/index.ts'
+import { PATIENT, type RunningKafka, startKafka } from '../kafka/index.ts'
 import { parseTestArguments, selectTests } from './arguments.ts'
 
 /** `npm test` and `npm run test:long`: node's own runner over the tests, with one Kafka broker for all that ask for it. */
@@ -61,7 +61,7 @@ function runNode(brokerUrl: string): Promise<number> {
 async function serveBroker(dataDir: string): Promise<{ url: string; stop(): Promise<void> }> {
   let kafka: Promise<RunningKafka> | undefined
   const server = createServer((_request, response) => {
-    kafka ??= startKafka({ dataDir })
+    kafka ??= startKafka({ dataDir, properties: PATIENT })
     kafka.then(
       ({ brokers, topicPrefix }) => response.end(JSON.stringify({ brokers, topicPrefix })),
       (error: unknown) => response.writeHead(503).end(messageOf(error)),

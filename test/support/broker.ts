@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startKafka } from '../../local/kafka/index.ts'
+import { PATIENT, startKafka } from '../../local/kafka/index.ts'
 
 /** A broker that tests share: create topics with names of your own, stop or kill it never (start your own for that). */
 export interface SharedBroker {
@@ -42,7 +42,7 @@ async function askLauncher(url: string): Promise<Answer> {
 
 async function startOwn(): Promise<Answer> {
   const dataDir = mkdtempSync(join(tmpdir(), 'millrace-test-kafka-'))
-  const kafka = await startKafka({ dataDir })
+  const kafka = await startKafka({ dataDir, properties: PATIENT })
   kafka.unref()
   process.once('exit', () => {
     if (kafka.pid !== undefined) process.kill(kafka.pid, 'SIGKILL')
