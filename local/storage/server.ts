@@ -53,15 +53,22 @@ async function serve(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  const outcome = await decide(options, incoming)
+  // A method that stops reading must not end the connection: its answer goes that way.
+  const body = incoming.iterator({ destroyOnReturn: false })
+  const outcome = await decide(options, incoming, body)
   if (outcome === 'silence') return
   if (outcome === 'drop') return void incoming.socket.destroy()
-  await send(outcome, incoming, outgoing).catch(() => outgoing.destroy())
+  await send(outcome, outgoing).catch(() => outgoing.destroy())
   outcome.stream?.destroy() // it holds an open file, also when the client was gone before the first byte
+  await drain(incoming, body).catch(() => undefined)
 }
 
 /** Everything between a request and its response; never throws. */
-async function decide(options: StorageServerOptions, incoming: IncomingMessage): Promise<Outcome> {
+async function decide(
+  options: StorageServerOptions,
+  incoming: IncomingMessage,
+  body: Request['body'],
+): Promise<Outcome> {
   const { route, faults, recorder, store } = options
   try {
     const url = new URL(incoming.url ?? '/', 'http://storage')
@@ -75,8 +82,7 @@ async function decide(options: StorageServerOptions, incoming: IncomingMessage):
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
-      // A method that stops reading must not end the connection: its answer goes that way.
-      body: incoming.iterator({ destroyOnReturn: false }),
+      body,
       cancel: () => incoming.socket.destroy(),
       names: routed.names,
     }
@@ -116,7 +122,7 @@ function answerError({ log }: StorageServerOptions, error: unknown): Answer {
   return { status: 503, json: new ServiceError(503, 'backendError', `Local Cloud Storage: ${why}`).body() }
 }
 
-async function send(given: Answer, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function send(given: Answer, outgoing: ServerResponse): Promise<void> {
   const { status, headers = {}, json, stream } = given
   if (json !== undefined) {
     const body = JSON.stringify(json)
@@ -132,10 +138,13 @@ async function send(given: Answer, incoming: IncomingMessage, outgoing: ServerRe
   } else {
     outgoing.writeHead(status, headers).end()
   }
-  drain(incoming)
 }
 
-/** What the client still sends after an early answer is read and thrown away, so that it reads the answer. */
-function drain(incoming: IncomingMessage): void {
+/**
+ * What the client still sends after an early answer is read and thrown away: else it would not read the answer, and the next request
+ * of this connection would never be seen. Nothing flows as long as the method's own reading has not ended.
+ */
+async function drain(incoming: IncomingMessage, body: AsyncIterator<unknown>): Promise<void> {
+  await body.return?.()
   if (!incoming.readableEnded && !incoming.destroyed && incoming instanceof Readable) incoming.resume()
 }

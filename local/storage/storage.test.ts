@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs'
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { appendFile, mkdtemp, readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -156,6 +158,26 @@ test('a folder that cannot be made is one clear error', async (t) => {
   const file = join(await folder(t), 'file')
   await writeFile(file, '')
   await assert.rejects(startStorage({ dataDir: join(file, 'data') }), isUserError(/ENOTDIR/))
+})
+
+test('a connection whose upload was refused before it was read carries the next request', async (t) => {
+  const { storage, bucket } = await start(t, { dataDir: await folder(t) })
+  await bucket.file('a').save('x', { resumable: false })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.after(() => agent.destroy())
+  const ask = async (method: string, path: string, body = Buffer.alloc(0)) => {
+    const headers = { 'content-type': 'multipart/related; boundary=b', 'content-length': body.length }
+    const asked = request(`${storage.endpoint}${path}`, { agent, method, headers }).end(body)
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    answer.resume()
+    await once(answer, 'end')
+    return answer.statusCode
+  }
+  const head = '--b\r\ncontent-type: application/json\r\n\r\n{"name":"a"}\r\n--b\r\ncontent-type: text/plain\r\n\r\n'
+  const upload = Buffer.concat([Buffer.from(head), Buffer.alloc(8 * 1024 * 1024), Buffer.from('\r\n--b--\r\n')])
+  const path = '/upload/storage/v1/b/test-bucket/o?uploadType=multipart&ifGenerationMatch=0'
+  assert.equal(await ask('POST', path, upload), 412)
+  assert.equal(await ask('GET', '/storage/v1/b/test-bucket/o'), 200)
 })
 
 test('the file of an answer that nobody reads is closed', async (t) => {
