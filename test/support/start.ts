@@ -50,7 +50,7 @@ export function assertProven({ code, output }: Result): void {
 /** The processes of a run, the cloud's first. */
 export function allOf(data: string): Promise<number[]> {
   const names = ['cloud', 'agent', 'worker', 'shop', 'traffic']
-  return eventually(() => pidsIn(join(data, 'run'), names), { timeoutMs: 60_000 })
+  return eventually(() => pidsIn(join(data, 'run'), names), { timeoutMs: 120_000 })
 }
 
 /** Undefined until all of them run: a file that was made and not yet written to would name everybody. */
