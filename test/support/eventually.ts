@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** How often a condition is looked at, in milliseconds. */
 const LOOK_EVERY_MS = 20
 /** It costs only a test that fails: a machine with other things to do may stop every process for seconds. */
-const PATIENCE_MS = 40_000
+const PATIENCE_MS = 60_000
 
 /**
  * Waits until `condition` neither throws nor returns false or undefined, and gives back what it returned.

@@ -102,10 +102,6 @@ export async function openPipeline(
   const config = loadConfig(configFile, {})
   const kafka = connectKafka({ brokers: [broker.brokers], auth: 'none', tls: false }, 'test')
   const warehouse = openWarehouse(config, 'test')
-  await createTopics(
-    kafka,
-    Object.values(topics).map((topic) => ({ topic, partitions })),
-  )
   const producers = new Map<string, Promise<Producer>>()
   const workers: WorkerProcess[] = []
   t.after(async () => {
@@ -116,7 +112,10 @@ export async function openPipeline(
     await bigQuery.stop()
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   })
-
+  await createTopics(
+    kafka,
+    Object.values(topics).map((topic) => ({ topic, partitions })),
+  )
   const publish = publisher(kafka, topics, producers)
 
   return {
