@@ -302,6 +302,8 @@ void suite('kafka-push', { timeout: 300_000 }, () => {
       const { status, json } = await push.post('/visits', body, { 'content-type': type })
       assert.deepEqual([status, json], [413, { error: 'more than 100000 events: send fewer in a request' }])
     }
+    const wide = await push.post('/visits', `[{${'"a":1,'.repeat(100_000)}"number":1}]`)
+    assert.equal((wide.json as { reason: string }[])[0]?.reason, 'unknown_field', 'one event, however many members')
     const bomb = gzipSync(Buffer.alloc(36 * 1024 * 1024, 0x20))
     const headers = { 'content-type': 'text/plain', 'content-encoding': 'gzip' }
     // Its end is missing: nobody has looked so far.

@@ -45,7 +45,7 @@ export function readBody(body: Buffer, contentType: string, routing: Routing): P
   const { named } = routing
   const isJson = JSON_TYPE.test(contentType)
   const mayBeArray = isJson || (!LINES_TYPE.test(contentType) && named?.format !== 'text' && named?.format !== 'raw')
-  const parts = first === OPEN_ARRAY && mayBeArray ? splitJson(body, whole) : undefined
+  const parts = first === OPEN_ARRAY && mayBeArray ? splitJson(body, whole, checkCount) : undefined
   if (parts) return { events: parts.map((part, index) => elementOf(body, part, index, routing)), isArray: true }
   if (first === undefined) throw new Refusal(400, 'the body is empty')
   if (first === OPEN_ARRAY && isJson) throw new Refusal(400, 'the array does not end where the body ends')

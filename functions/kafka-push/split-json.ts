@@ -1,5 +1,3 @@
-import { checkCount } from './refusal.ts'
-
 /** Bytes [from, to). */
 export type Span = readonly [from: number, to: number]
 
@@ -23,9 +21,9 @@ export function trim(bytes: Buffer, start: number, end: number): Span {
 /**
  * The elements of a JSON array, or the members of an object, where they stand: numbers beyond 2^53 stay exact, and a broken
  * element breaks no other. Undefined: the brackets do not close at the end. The parts themselves are not checked.
- * @throws Refusal when there are more than `EVENTS_MAX`
+ * @param check is told how many there are so far, and may throw
  */
-export function splitJson(bytes: Buffer, [start, end]: Span): Span[] | undefined {
+export function splitJson(bytes: Buffer, [start, end]: Span, check?: (parts: number) => void): Span[] | undefined {
   const parts: Span[] = []
   let depth = 0
   let from = start + 1
@@ -34,7 +32,8 @@ export function splitJson(bytes: Buffer, [start, end]: Span): Span[] | undefined
     if (byte === QUOTE) at = stringEnd(bytes, at, end)
     else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) depth++
     else if (byte === COMMA && depth === 1) {
-      checkCount(parts.push(trim(bytes, from, at)) + 1)
+      parts.push(trim(bytes, from, at))
+      check?.(parts.length + 1)
       from = at + 1
     } else if ((byte === OPEN_ARRAY + 2 || byte === OPEN_OBJECT + 2) && --depth === 0) {
       const last = trim(bytes, from, at)
