@@ -26,8 +26,12 @@ void test('the metadata column is found under any name, and no record of the eve
   })
   const route = config.routes['lines']!
   const codec = compileRoute(route)
-  const origin = { name: 'origin', type: 'RECORD', fields: [{ name: 'kafka_offset', type: 'INT64' }] }
-  await warehouse.ensureTable(route.table, { fields: [origin, ...codec.fields] })
+  const columns = { kafka_topic: 'STRING', kafka_partition: 'INT64', kafka_offset: 'INT64', ingested_at: 'TIMESTAMP' }
+  const fields = Object.entries(columns).map(([name, type]) => ({ name, type }))
+  const origins = fields.map(({ name: lacking }) => {
+    return { name: `without_${lacking}`, type: 'RECORD', fields: fields.filter(({ name }) => name !== lacking) }
+  })
+  await warehouse.ensureTable(route.table, { fields: [...origins, ...codec.fields] })
   const rows = new RowBuffer(1024)
   const at = { source: null, position: 0, size: 0, kafkaTopic: 't', kafkaPartition: 0, ingestedAtMicros: 5_000_000 }
   for (const kafkaOffset of [3, 7, 9]) codec.encode(Buffer.from('x'), 0, 1, { ...at, kafkaOffset }, rows)
